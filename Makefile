@@ -1,0 +1,52 @@
+# Two commands: `make demo` shows a living province, `make test` proves everything.
+.PHONY: demo test web web-test rust-test browser-test lint doctor clean
+
+CARGO ?= cargo
+DEMO_BIN = target/demo/dothi
+
+# Builds web and binary, loads the demo province, replays real data, prints the sign-ins; http://127.0.0.1:8080
+demo: web
+	$(CARGO) build --locked --profile demo --bin dothi
+	DOTHI_DATA=$${DOTHI_DATA:-./data/demo} $(DEMO_BIN) demo
+
+test: web-test lint rust-test browser-test
+
+web: web/dist/index.html
+
+web/node_modules/.ready: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	touch $@
+
+web/dist/index.html: web/node_modules/.ready $(shell find web/src web/public web/index.html web/vite.config.ts -type f 2>/dev/null | sed 's/ /\\ /g')
+	cd web && npm run build
+
+web-test: web/node_modules/.ready web/dist/index.html
+	cd web && npx tsc --noEmit && npm test
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) xtask tidy
+
+# Starts one private PostgreSQL for all store tests. Elsewhere than Debian: put initdb and postgres 15 or newer into
+# /usr/lib/postgresql/<version>/bin. The DuckDB check uses the packages of tests/requirements.txt in target/venv.
+rust-test: target/venv/.ready
+	CI_DUCKDB=1 DOTHI_DUCKDB_PYTHON=$(CURDIR)/target/venv/bin/python $(CARGO) xtask test --locked
+	$(CARGO) run --locked --quiet --bin dothi -- pack check
+	$(CARGO) run --locked --quiet --bin dothi -- pack test
+
+target/venv/.ready: tests/requirements.txt
+	python3 -m venv target/venv
+	target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+# Walks of a citizen, an officer and an operator in headless Chromium against a fresh city.
+browser-test: web/dist/index.html
+	$(CARGO) build --locked --bin dothi
+	cd web && npm run test:browser
+
+doctor:
+	$(CARGO) run --locked --quiet --bin dothi -- doctor
+
+clean:
+	rm -rf target web/dist web/node_modules data

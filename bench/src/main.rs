@@ -1,0 +1,55 @@
+//! Reproducible measurements of ingest and query. Prints rates, medians and ratios; judges nothing.
+//!
+//! Both sides of a comparison run in one call on one machine; the load generator shares its processors with the server.
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
+
+mod ingest;
+mod query;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Measures Dothi. See bench/README.md.")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Durable observations a second by MQTT QoS 1 and by NGSI-LD batch, beside mosquitto alone.
+    Ingest {
+        /// Messages by MQTT.
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
+        /// Observations by NGSI-LD batch.
+        #[arg(long, default_value_t = 200_000)]
+        observations: u64,
+        /// Rounds; the median is quoted.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Query times over a lake of synthetic observations.
+    Query {
+        /// Observations to load.
+        #[arg(long, default_value_t = 10_000_000)]
+        observations: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() {
+    rustls::crypto::ring::default_provider().install_default().expect("the first provider");
+    let profile = if cfg!(debug_assertions) { "debug build: figures mean little" } else { "optimised build" };
+    println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
+    match Cli::parse().what {
+        What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
+        What::Query { observations } => query::measure(observations).await,
+    }
+}
+
+/// The middle of a list.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

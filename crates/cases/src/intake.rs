@@ -1,0 +1,369 @@
+//! Reports come in: checked, placed, routed, clocked, and acknowledged once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use dothi_kernel::geo::Point;
+use dothi_kernel::time::micros;
+use dothi_kernel::{Caller, CallerKind, Error, Event, Permission, Place, Result, Scope, Timestamp};
+use dothi_store::Tx;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::CaseClock;
+use crate::model::{Contact, NewReport, Receipt};
+use crate::pack::{CaseType, Category, Rate};
+use crate::routing::{self, Subject};
+use crate::tables::{self, CaseRecord, LogRecord};
+use crate::{Cases, public, text};
+
+/// What is remembered under an idempotency key: the answer without its secret, and what was asked.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    asked: String,
+    receipt: Receipt,
+}
+
+/// A report that passed all checks of form.
+struct Checked {
+    text: String,
+    address: Option<String>,
+    location: Option<Point>,
+    place: Option<Place>,
+    answers: BTreeMap<String, String>,
+    source: String,
+}
+
+impl Cases {
+    /// Takes a report with its photos; `key` is the client's idempotency key: the same key gives the same answer again.
+    ///
+    /// 400 `case.category.unknown`, `case.text.*`, `case.place.missing`, `case.contact.invalid`; 413 `case.photo.too-big`; 415
+    /// `case.photo.unreadable`; 422 `case.place.outside`; 429 `case.flood`; 503 `case.photo.busy`.
+    pub async fn report(&self, caller: &Caller, report: NewReport, photos: Vec<Bytes>, key: Option<&str>) -> Result<Receipt> {
+        let kind = if report.kind.is_empty() { "report" } else { report.kind.as_str() };
+        let (type_version, case_type) = self.current_type(kind)?;
+        let category = case_type
+            .category(&report.category)
+            .ok_or_else(|| Error::invalid("case.category.unknown", "Choose a category from the list.").with("category", text::short(&report.category, 40)))?;
+        let checked = self.check(caller, &case_type, category, &report)?;
+        let contact = check_contact(report.contact.clone().unwrap_or_default())?;
+        self.check_photos(&case_type, &photos)?;
+        if key.is_some_and(|k| !(8..=200).contains(&k.len())) {
+            return Err(Error::invalid("case.idempotency-key", "An Idempotency-Key has 8 to 200 characters."));
+        }
+        let limits = self.flood_limits(caller, &case_type);
+        for (who, rate) in &limits {
+            let seen = tables::flood_peek(&self.store, who, span_start(caller.now, *rate)).await?;
+            // A repeated request must get its answer even when the limit is reached, so a key passes the early look.
+            if key.is_none() && seen >= i64::from(rate.count) {
+                return Err(flooded(*rate));
+            }
+        }
+        let asked =
+            text::hash(&[&serde_json::to_string(&report).unwrap_or_default(), &photos.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(",")]);
+        let developed = self.darkroom.develop(photos).await?;
+
+        let id = self.store.clock().id();
+        let mut tx = self.store.begin(caller).await?;
+        let code = self.free_code(&mut tx, &case_type.code_prefix).await?;
+        let mut case = self.new_case(caller, (id, code), (type_version, &case_type), category, checked)?;
+        let own_key = |id: Uuid| match key {
+            Some(key) => text::derived_code(&[&self.secret, key, &id.to_string()]),
+            None => text::random_code(20),
+        };
+        let secret = own_key(id);
+        case.key_hash = text::hash(&[&secret]);
+        let receipt = self.receipt(&case, &case_type, &secret);
+        if let Some(key) = key {
+            let scope = format!("case.report:{}", self.who(caller));
+            let remembered = Remembered { asked: asked.clone(), receipt: Receipt { key: String::new(), tracking: String::new(), ..receipt.clone() } };
+            let body = serde_json::to_string(&remembered).map_err(|e| Error::internal("remembering an answer", e))?;
+            if let Some(before) = tx.once(&scope, &text::hash(&[key]), &body).await? {
+                tx.rollback().await?;
+                return self.repeat(&before, &asked, own_key);
+            }
+        }
+        let longest = case_type.limits.per_address.minutes.max(case_type.limits.per_person.minutes);
+        for (who, rate) in &limits {
+            let since = span_start(caller.now, *rate);
+            if tables::flood_count(&mut tx, who, since).await? >= i64::from(rate.count) {
+                return Err(flooded(*rate));
+            }
+            tables::flood_note(&mut tx, who, span_start(caller.now, Rate { count: 0, minutes: longest })).await?;
+        }
+        let person = caller.id.filter(|_| caller.kind == CallerKind::Citizen && !report.anonymous);
+        let (address, area) = (case.address.as_deref().unwrap_or(""), case.area_name.as_deref().unwrap_or(""));
+        let folded = text::searchable(&format!("{} {} {} {address} {area}", case.code, case.text, category.name));
+        tables::insert_case(&mut tx, &case, &folded, &public::folded(&case, &case_type)).await?;
+        tables::insert_reporter(&mut tx, id, person, &contact).await?;
+        tables::insert_photos(&mut tx, id, "report", &developed).await?;
+        let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System);
+        let log = LogRecord {
+            at: caller.now,
+            by_id: caller.id.filter(|_| official),
+            by_name: self.actor(caller).to_string(),
+            step: "open".into(),
+            from: String::new(),
+            to: case.state.clone(),
+            unit: case.unit.clone(),
+            note: None,
+            reason: None,
+            public_text: None,
+            photos: developed.iter().map(|p| p.full.sha256.clone()).collect(),
+            late_minutes: 0,
+        };
+        tables::insert_log(&mut tx, id, &log).await?;
+        self.set_timers(&mut tx, &case, &case_type).await?;
+        tx.emit(Event::CaseOpened {
+            case: id,
+            code: case.code.clone(),
+            kind: case.kind.clone(),
+            category: case.category.clone(),
+            area: case.area.clone(),
+            unit: case.unit.clone(),
+        });
+        tx.commit().await?;
+        Ok(receipt)
+    }
+
+    /// The answer of the first time, with its secret made again from the client's key.
+    fn repeat(&self, before: &str, asked: &str, own_key: impl Fn(Uuid) -> String) -> Result<Receipt> {
+        let remembered: Remembered = serde_json::from_str(before).map_err(|e| Error::internal("reading a remembered answer", e))?;
+        if remembered.asked != asked {
+            return Err(Error::unprocessable("case.idempotency-key.reused", "This Idempotency-Key was used for another report."));
+        }
+        let key = own_key(remembered.receipt.id);
+        Ok(Receipt { tracking: format!("/t/{}#{key}", remembered.receipt.code), key, ..remembered.receipt })
+    }
+
+    fn new_case(
+        &self,
+        caller: &Caller,
+        (id, code): (Uuid, String),
+        (type_version, case_type): (u32, &CaseType),
+        category: &Category,
+        checked: Checked,
+    ) -> Result<CaseRecord> {
+        let subject = Subject { area: checked.place.as_ref().map(|p| p.commune.as_str()), category: &category.code, text: &checked.text };
+        let urgency = routing::urgency(case_type, &subject).to_string();
+        let (unit, trace) = routing::route(case_type, &subject, self.directory.as_ref());
+        let clock = CaseClock::start(&self.calendar, caller.now, case_type.budget(&category.code, &urgency, &self.calendar))?;
+        let initial = &case_type.flow.initial;
+        let phase = case_type.flow.states.get(initial).map(|s| s.phase).ok_or_else(|| Error::internal("opening a case", "no initial state"))?;
+        Ok(CaseRecord {
+            id,
+            code,
+            kind: case_type.kind.clone(),
+            type_version,
+            category: category.code.clone(),
+            topic: category.topic.clone(),
+            urgency,
+            text: checked.text,
+            answers: checked.answers,
+            state: initial.clone(),
+            phase,
+            unit: unit.map(|u| u.id).unwrap_or_default(),
+            area: checked.place.as_ref().map(|p| p.commune.clone()),
+            area_name: checked.place.map(|p| p.commune_name),
+            address: checked.address,
+            location: checked.location,
+            source: checked.source,
+            opened_at: caller.now,
+            state_since: caller.now,
+            closed_at: None,
+            on_time: None,
+            clock,
+            stopped: false,
+            extended: false,
+            planned_for: None,
+            assignee: None,
+            published: false,
+            public_text: None,
+            listed: true,
+            draft: None,
+            answer: None,
+            answered_at: None,
+            stars: None,
+            rating_comment: None,
+            followers: 0,
+            merged_into: None,
+            routing: trace,
+            key_hash: String::new(),
+            version: 1,
+        })
+    }
+
+    fn receipt(&self, case: &CaseRecord, case_type: &CaseType, key: &str) -> Receipt {
+        Receipt {
+            id: case.id,
+            code: case.code.clone(),
+            key: key.to_string(),
+            tracking: format!("/t/{}#{key}", case.code),
+            due_at: case.clock.due,
+            unit: self.unit_ref(&case.unit, case_type),
+            state: case.state.clone(),
+            phase: case.phase,
+            notice: case.routing.warning.as_ref().map(|_| case_type.excluded.notice.clone()),
+        }
+    }
+
+    fn check(&self, caller: &Caller, case_type: &CaseType, category: &Category, report: &NewReport) -> Result<Checked> {
+        let words = text::clean(&report.text, "text", case_type.limits.text_chars)?;
+        if words.is_empty() {
+            return Err(Error::invalid("case.text.missing", "Say in a few words what is wrong."));
+        }
+        let address = text::clean_opt(report.address.as_deref(), "address", 300)?;
+        let (location, place) = self.place(report)?;
+        if location.is_none() && place.is_none() && address.is_none() {
+            return Err(Error::invalid("case.place.missing", "Say where it is: a point on the map, a commune or an address."));
+        }
+        let enters_for_others = caller.kind == CallerKind::System || caller.may(Permission::CaseTriage, Scope::ANY);
+        let source = match report.source.as_deref() {
+            Some(source @ ("phone" | "counter" | "import")) if enters_for_others => source,
+            Some(_) if enters_for_others => return Err(Error::invalid("case.source", "A channel is phone, counter or import.")),
+            _ => "web",
+        };
+        let answers = check_answers(category, &report.answers)?;
+        Ok(Checked { text: words, address, location, place, answers, source: source.to_string() })
+    }
+
+    pub(crate) fn check_photos(&self, case_type: &CaseType, photos: &[Bytes]) -> Result<()> {
+        let limits = &case_type.limits;
+        if photos.len() > limits.photos {
+            return Err(Error::too_large("case.photo.too-many", "Too many photos.").with("limit", limits.photos));
+        }
+        if photos.iter().any(|p| p.len() > limits.photo_bytes) {
+            return Err(Error::too_large("case.photo.too-big", "A photo is too big.").with("limit_bytes", limits.photo_bytes));
+        }
+        Ok(())
+    }
+
+    /// The spot and the commune it lies in. 422 `case.place.outside` with the nearest commune of the province.
+    fn place(&self, report: &NewReport) -> Result<(Option<Point>, Option<Place>)> {
+        let home = self.directory.home();
+        let location = match (report.lon, report.lat) {
+            (Some(lon), Some(lat)) => Some(Point::new(lon, lat)?),
+            (None, None) => None,
+            _ => return Err(Error::invalid("geo.out-of-range", "Give longitude and latitude, or neither.")),
+        };
+        if let Some(point) = location {
+            let found = self.directory.locate(point);
+            if let Some(place) = found.clone().filter(|p| p.province == home) {
+                return Ok((location, Some(place)));
+            }
+            let mut outside = Error::unprocessable("case.place.outside", "This place is not in the province served here.");
+            if let Some(other) = found {
+                outside = outside.with("province", other.province).with("province_name", other.province_name);
+            }
+            if let Some((near, metres)) = self.nearest(point, &home) {
+                outside = outside.with("nearest", near.commune).with("nearest_name", near.commune_name).with("nearest_metres", metres);
+            }
+            return Err(outside);
+        }
+        let Some(area) = report.area.as_deref().filter(|a| !a.is_empty()) else { return Ok((None, None)) };
+        let place = self.directory.commune(area).filter(|p| p.province == home);
+        place.map(|p| (None, Some(p))).ok_or_else(|| Error::unprocessable("case.place.outside", "This commune is not in the province served here."))
+    }
+
+    /// The first commune of the province met when looking around in widening rings.
+    fn nearest(&self, point: Point, home: &str) -> Option<(Place, u32)> {
+        let shrink = point.lat.to_radians().cos().abs().max(0.1);
+        [300u32, 1_000, 3_000, 10_000, 30_000].into_iter().find_map(|metres| {
+            (0..16).find_map(|step| {
+                let angle = f64::from(step) * std::f64::consts::TAU / 16.0;
+                let degrees = f64::from(metres) / 111_320.0;
+                let near = Point { lon: point.lon + degrees * angle.cos() / shrink, lat: point.lat + degrees * angle.sin() };
+                self.directory.locate(near).filter(|p| p.province == home).map(|p| (p, metres))
+            })
+        })
+    }
+
+    /// A public code that is free.
+    async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
+        for _ in 0..20 {
+            let code = format!("{prefix}-{}", text::random_code(6));
+            if !tables::code_taken(tx, &code).await? {
+                return Ok(code);
+            }
+        }
+        Err(Error::internal("finding a free code", "twenty tries failed"))
+    }
+
+    /// Who asks, for limits and idempotency: a person, or a hash of the network address (never the address).
+    pub(crate) fn who(&self, caller: &Caller) -> String {
+        match (caller.id, caller.address) {
+            (Some(id), _) => format!("p:{id}"),
+            (None, Some(address)) => {
+                // A household's IPv6 addresses change within its /64.
+                let net = match address {
+                    IpAddr::V4(v4) => v4.to_string(),
+                    IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..4]),
+                };
+                format!("a:{}", text::hash(&[&self.secret, &net]))
+            }
+            (None, None) => "a:unknown".into(),
+        }
+    }
+
+    /// How a log names the caller: staff by login, reporters not at all.
+    pub(crate) fn actor<'a>(&self, caller: &'a Caller) -> &'a str {
+        match caller.kind {
+            CallerKind::Staff | CallerKind::Program => &caller.name,
+            // Imports act for somebody.
+            CallerKind::System if caller.id.is_some() => &caller.name,
+            CallerKind::System => "system",
+            CallerKind::Citizen | CallerKind::Anonymous => "reporter",
+        }
+    }
+
+    fn flood_limits(&self, caller: &Caller, case_type: &CaseType) -> Vec<(String, Rate)> {
+        match caller.kind {
+            CallerKind::System | CallerKind::Staff | CallerKind::Program => Vec::new(),
+            CallerKind::Citizen => vec![(self.who(caller), case_type.limits.per_person)],
+            CallerKind::Anonymous => vec![(self.who(caller), case_type.limits.per_address)],
+        }
+    }
+}
+
+fn span_start(now: Timestamp, rate: Rate) -> Timestamp {
+    micros(now.as_microsecond() - i64::from(rate.minutes) * 60_000_000)
+}
+
+fn flooded(rate: Rate) -> Error {
+    let wait = std::time::Duration::from_secs(u64::from(rate.minutes) * 60 / 2);
+    Error::too_many("case.flood", "Many reports came from you in a short time. Please wait a little.")
+        .with("limit", rate.count)
+        .with("minutes", rate.minutes)
+        .retry_after(wait)
+}
+
+fn check_answers(category: &Category, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let bad =
+        |code: &str| Error::invalid("case.answer.unknown", "The answer does not belong to this category's questions.").with("question", text::short(code, 40));
+    let mut answers = BTreeMap::new();
+    for (code, value) in given.iter().take(50) {
+        let question = category.questions.iter().find(|q| q.code == *code).ok_or_else(|| bad(code))?;
+        if !question.options.is_empty() && !question.options.iter().any(|o| o.code == *value) {
+            return Err(bad(code));
+        }
+        answers.insert(code.clone(), text::clean(value, "answers", 500)?);
+    }
+    Ok(answers)
+}
+
+fn check_contact(contact: Contact) -> Result<Contact> {
+    let bad = |field: &str| Error::invalid("case.contact.invalid", "Please check how we can reach you.").with("field", field);
+    let name = text::clean_opt(contact.name.as_deref(), "contact.name", 100)?;
+    let phone = text::clean_opt(contact.phone.as_deref(), "contact.phone", 20)?;
+    let email = text::clean_opt(contact.email.as_deref(), "contact.email", 254)?;
+    let digits = |p: &String| p.chars().filter(char::is_ascii_digit).count() >= 8 && p.chars().all(|c| c.is_ascii_digit() || "+ .-()".contains(c));
+    if phone.as_ref().is_some_and(|p| !digits(p)) {
+        return Err(bad("phone"));
+    }
+    let mail = |e: &String| e.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !e.contains(char::is_whitespace));
+    if email.as_ref().is_some_and(|e| !mail(e)) {
+        return Err(bad("email"));
+    }
+    Ok(Contact { name, phone, email })
+}

@@ -1,0 +1,154 @@
+//! Photos: decoded for real within bounds, turned upright, and written anew as JPEG, so that nothing but the picture
+//! (no place, no device, no names) is kept.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dothi_kernel::{Error, Result};
+use dothi_store::{BlobRef, Store};
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Longest side of a stored photo, pixels.
+const FULL: u32 = 2048;
+/// Longest side of a thumbnail, pixels.
+const THUMB: u32 = 480;
+/// Longest side accepted, pixels.
+const MAX_SIDE: u32 = 16_384;
+/// Most pixels accepted: above any phone's camera, below what would hurt the machine.
+const MAX_PIXELS: u64 = 64_000_000;
+/// Memory one decoder may take.
+const MAX_ALLOC: u64 = 320 * 1024 * 1024;
+/// Uploads held in memory at once.
+const SLOTS: usize = 12;
+/// Photos worked on at once.
+const WORKERS: usize = 2;
+
+/// A photo as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Photo {
+    /// The picture.
+    pub full: BlobRef,
+    /// The small picture.
+    pub thumb: BlobRef,
+    /// Width of the picture.
+    pub width: u32,
+    /// Height of the picture.
+    pub height: u32,
+}
+
+struct Encoded {
+    full: Vec<u8>,
+    thumb: Vec<u8>,
+    width: u32,
+    height: u32,
+}
+
+/// Works on photos with bounded memory and processors.
+pub(crate) struct Darkroom {
+    store: Store,
+    slots: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+}
+
+impl Darkroom {
+    pub fn new(store: Store) -> Self {
+        Self { store, slots: Arc::new(Semaphore::new(SLOTS)), workers: Arc::new(Semaphore::new(WORKERS)) }
+    }
+
+    /// Room for one upload; hold it while the photos are in memory. 503 `case.photo.busy` when there is none.
+    pub fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        self.slots.clone().try_acquire_owned().map_err(|e| {
+            let wait = Duration::from_secs(5);
+            Error::unavailable("case.photo.busy", "Too many photos are being sent right now. Please try again shortly.").retry_after(wait).because(e)
+        })
+    }
+
+    /// Turns uploads into stored photos.
+    pub async fn develop(&self, uploads: Vec<Bytes>) -> Result<Vec<Photo>> {
+        let mut photos = Vec::with_capacity(uploads.len());
+        for upload in uploads {
+            let permit = self.workers.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
+            let encoded = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                reencode(&upload)
+            });
+            let encoded = encoded.await.map_err(|e| unreadable(&e))??;
+            let full = self.store.blobs().put(encoded.full.into(), "image/jpeg").await?;
+            let thumb = self.store.blobs().put(encoded.thumb.into(), "image/jpeg").await?;
+            photos.push(Photo { full, thumb, width: encoded.width, height: encoded.height });
+        }
+        Ok(photos)
+    }
+}
+
+fn unreadable(cause: &dyn std::fmt::Display) -> Error {
+    Error::unsupported("case.photo.unreadable", "This file is not a photo we can read (JPEG, PNG or WebP).").because(cause)
+}
+
+fn too_big(width: u32, height: u32) -> Error {
+    Error::too_large("case.photo.too-many-pixels", "This photo has too many pixels.")
+        .with("width", width)
+        .with("height", height)
+        .with("limit_pixels", MAX_PIXELS)
+}
+
+fn reencode(bytes: &[u8]) -> Result<Encoded> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unreadable(&e))?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
+        other => return Err(unreadable(&format!("format {other:?}"))),
+    }
+    // Limits go in before anything is decoded: a file of a few bytes can claim a picture of gigabytes.
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_ALLOC);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| match e {
+        image::ImageError::Limits(_) => too_big(MAX_SIDE, MAX_SIDE),
+        e => unreadable(&e),
+    })?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(too_big(width, height));
+    }
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| match e {
+        image::ImageError::Limits(_) => too_big(width, height),
+        e => unreadable(&e),
+    })?;
+    if width.max(height) > FULL {
+        picture = picture.resize(FULL, FULL, FilterType::Triangle);
+    }
+    picture.apply_orientation(orientation);
+    let picture = on_white(picture);
+    let thumb = DynamicImage::ImageRgb8(picture.clone()).thumbnail(THUMB.min(picture.width()), THUMB.min(picture.height())).into_rgb8();
+    Ok(Encoded { full: jpeg(&picture, 82)?, thumb: jpeg(&thumb, 75)?, width: picture.width(), height: picture.height() })
+}
+
+/// Without transparency: what was see-through becomes white.
+fn on_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let rgba = picture.into_rgba8();
+    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
+    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let alpha = u16::from(from.0[3]);
+        for (channel, value) in to.0.iter_mut().zip(&from.0[..3]) {
+            *channel = u8::try_from((u16::from(*value) * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX);
+        }
+    }
+    rgb
+}
+
+fn jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    JpegEncoder::new_with_quality(&mut out, quality).encode_image(picture).map_err(|e| Error::internal("writing a photo", e))?;
+    Ok(out)
+}

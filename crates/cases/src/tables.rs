@@ -1,0 +1,723 @@
+//! The only SQL of the domain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dothi_kernel::flow::Phase;
+use dothi_kernel::geo::{BBox, Point};
+use dothi_kernel::{Error, Result, Timestamp};
+use dothi_store::{Migration, Param, Row, Store, Tx, params};
+use uuid::Uuid;
+
+use crate::clock::CaseClock;
+use crate::model::{Contact, RoutingTrace};
+use crate::pack::CaseType;
+use crate::photos::Photo;
+
+/// The domain's schema.
+pub const MIGRATIONS: &[Migration] = &[Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") }];
+
+/// A case as stored.
+#[derive(Debug, Clone)]
+pub(crate) struct CaseRecord {
+    pub id: Uuid,
+    pub code: String,
+    pub kind: String,
+    pub type_version: u32,
+    pub category: String,
+    pub topic: Option<String>,
+    pub urgency: String,
+    pub text: String,
+    pub answers: BTreeMap<String, String>,
+    pub state: String,
+    pub phase: Phase,
+    pub unit: String,
+    pub area: Option<String>,
+    pub area_name: Option<String>,
+    pub address: Option<String>,
+    pub location: Option<Point>,
+    pub source: String,
+    pub opened_at: Timestamp,
+    pub state_since: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    pub on_time: Option<bool>,
+    pub clock: CaseClock,
+    pub stopped: bool,
+    pub extended: bool,
+    pub planned_for: Option<String>,
+    pub assignee: Option<String>,
+    pub published: bool,
+    pub public_text: Option<String>,
+    pub listed: bool,
+    pub draft: Option<String>,
+    pub answer: Option<String>,
+    pub answered_at: Option<Timestamp>,
+    pub stars: Option<u8>,
+    pub rating_comment: Option<String>,
+    pub followers: u32,
+    pub merged_into: Option<String>,
+    pub routing: RoutingTrace,
+    pub key_hash: String,
+    pub version: i64,
+}
+
+/// A log row as stored.
+#[derive(Debug, Clone)]
+pub(crate) struct LogRecord {
+    pub at: Timestamp,
+    pub by_id: Option<Uuid>,
+    pub by_name: String,
+    pub step: String,
+    pub from: String,
+    pub to: String,
+    pub unit: String,
+    pub note: Option<String>,
+    pub reason: Option<String>,
+    pub public_text: Option<String>,
+    pub photos: Vec<String>,
+    pub late_minutes: u32,
+}
+
+/// A photo row as stored.
+#[derive(Debug, Clone)]
+pub(crate) struct PhotoRecord {
+    pub case: Uuid,
+    pub sha: String,
+    pub thumb: String,
+    pub stage: String,
+    pub public: bool,
+    pub width: u32,
+    pub height: u32,
+}
+
+fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Open => "open",
+        Phase::Working => "working",
+        Phase::Waiting => "waiting",
+        Phase::Solved => "solved",
+        Phase::Unsolved => "unsolved",
+    }
+}
+
+/// A phase from its name on the wire. 400 `case.phase`.
+pub(crate) fn phase_of(text: &str) -> Result<Phase> {
+    Ok(match text {
+        "open" => Phase::Open,
+        "working" => Phase::Working,
+        "waiting" => Phase::Waiting,
+        "solved" => Phase::Solved,
+        "unsolved" => Phase::Unsolved,
+        _ => return Err(Error::invalid("case.phase", "A phase is open, working, waiting, solved or unsolved.")),
+    })
+}
+
+fn small(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+impl CaseRecord {
+    fn read(row: &Row) -> Result<Self> {
+        let location = match (row.opt_real("lon")?, row.opt_real("lat")?) {
+            (Some(lon), Some(lat)) => Some(Point { lon, lat }),
+            _ => None,
+        };
+        let clock = CaseClock {
+            total: small(row.int("total_minutes")?),
+            used: small(row.int("used_minutes")?),
+            since: row.opt_time("running_since")?,
+            due: row.time("due_at")?,
+            reminded: u16::try_from(row.int("reminded")?).unwrap_or(0),
+        };
+        Ok(Self {
+            id: row.uuid("id")?,
+            code: row.text("code")?,
+            kind: row.text("kind")?,
+            type_version: small(row.int("type_version")?),
+            category: row.text("category")?,
+            topic: row.opt_text("topic")?,
+            urgency: row.text("urgency")?,
+            text: row.text("body")?,
+            answers: row.json("answers")?,
+            state: row.text("state")?,
+            phase: phase_of(&row.text("phase")?)?,
+            unit: row.text("unit")?,
+            area: row.opt_text("area")?,
+            area_name: row.opt_text("area_name")?,
+            address: row.opt_text("address")?,
+            location,
+            source: row.text("source")?,
+            opened_at: row.time("opened_at")?,
+            state_since: row.time("state_since")?,
+            closed_at: row.opt_time("closed_at")?,
+            on_time: row.opt_int("on_time")?.map(|v| v != 0),
+            clock,
+            stopped: row.flag("stopped")?,
+            extended: row.flag("extended")?,
+            planned_for: row.opt_text("planned_for")?,
+            assignee: row.opt_text("assignee")?,
+            published: row.flag("published")?,
+            public_text: row.opt_text("public_text")?,
+            listed: row.flag("listed")?,
+            draft: row.opt_text("draft")?,
+            answer: row.opt_text("answer")?,
+            answered_at: row.opt_time("answered_at")?,
+            stars: row.opt_int("stars")?.and_then(|s| u8::try_from(s).ok()),
+            rating_comment: row.opt_text("rating_comment")?,
+            followers: small(row.int("followers")?),
+            merged_into: row.opt_text("merged_into")?,
+            routing: row.json("routing")?,
+            key_hash: row.text("key_hash")?,
+            version: row.int("version")?,
+        })
+    }
+
+    /// The columns that a change may touch, in the order of [`MUTABLE`].
+    fn mutable(&self, public_folded: &str) -> Result<Vec<Param>> {
+        Ok(params![
+            &self.category,
+            self.topic.as_deref(),
+            &self.urgency,
+            &self.state,
+            phase_text(self.phase),
+            &self.unit,
+            self.state_since,
+            self.closed_at,
+            self.on_time,
+            self.clock.total,
+            self.clock.used,
+            self.clock.since,
+            self.clock.due,
+            i64::from(self.clock.reminded),
+            self.stopped,
+            self.extended,
+            self.planned_for.as_deref(),
+            self.assignee.as_deref(),
+            self.published,
+            self.public_text.as_deref(),
+            self.listed,
+            self.draft.as_deref(),
+            self.answer.as_deref(),
+            self.answered_at,
+            self.stars.map(i64::from),
+            self.rating_comment.as_deref(),
+            self.merged_into.as_deref(),
+            Param::json(&self.routing)?,
+            public_folded,
+        ])
+    }
+}
+
+const MUTABLE: [&str; 29] = [
+    "category",
+    "topic",
+    "urgency",
+    "state",
+    "phase",
+    "unit",
+    "state_since",
+    "closed_at",
+    "on_time",
+    "total_minutes",
+    "used_minutes",
+    "running_since",
+    "due_at",
+    "reminded",
+    "stopped",
+    "extended",
+    "planned_for",
+    "assignee",
+    "published",
+    "public_text",
+    "listed",
+    "draft",
+    "answer",
+    "answered_at",
+    "stars",
+    "rating_comment",
+    "merged_into",
+    "routing",
+    "public_folded",
+];
+
+/// Inserts a new case.
+pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
+    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded";
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 17 + MUTABLE.len()].join(", "));
+    let mut values = params![
+        case.id,
+        &case.code,
+        &case.kind,
+        case.type_version,
+        &case.text,
+        Param::json(&case.answers)?,
+        case.area.as_deref(),
+        case.area_name.as_deref(),
+        case.address.as_deref(),
+        case.location.map(|p| p.lon),
+        case.location.map(|p| p.lat),
+        &case.source,
+        case.opened_at,
+        case.followers,
+        &case.key_hash,
+        case.version,
+        folded,
+    ];
+    values.extend(case.mutable(public_folded)?);
+    tx.exec(&sql, values).await?;
+    Ok(())
+}
+
+/// Writes a changed case when nobody else did since `case.version`; the row's version grows by one. 409 `case.version`.
+pub(crate) async fn update_case(tx: &mut Tx, case: &CaseRecord, public_folded: &str) -> Result<()> {
+    let sets: Vec<String> = MUTABLE.iter().map(|c| format!("{c} = ?")).collect();
+    let sql = format!("update case_main set {}, version = version + 1 where id = ? and version = ?", sets.join(", "));
+    let mut values = case.mutable(public_folded)?;
+    values.extend(params![case.id, case.version]);
+    if tx.exec(&sql, values).await? == 1 { Ok(()) } else { Err(stale()) }
+}
+
+/// Writes down which reminder was given; nobody's next move is disturbed by it.
+pub(crate) async fn note_reminded(tx: &mut Tx, case: &CaseRecord) -> Result<()> {
+    tx.exec("update case_main set reminded = ? where id = ? and version = ?", params![i64::from(case.clock.reminded), case.id, case.version]).await?;
+    Ok(())
+}
+
+/// Somebody else changed the case meanwhile.
+pub(crate) fn stale() -> Error {
+    Error::conflict("case.version", "Somebody changed this case meanwhile. Look at it again.")
+}
+
+/// A case that is not there.
+pub(crate) fn unknown() -> Error {
+    Error::not_found("case.unknown", "There is no such case.")
+}
+
+/// A case inside a change.
+pub(crate) async fn case_in(tx: &mut Tx, id: Uuid) -> Result<Option<CaseRecord>> {
+    tx.row("select * from case_main where id = ?", params![id]).await?.map(|r| CaseRecord::read(&r)).transpose()
+}
+
+/// A case by public code, inside a change.
+pub(crate) async fn case_by_code_in(tx: &mut Tx, code: &str) -> Result<Option<CaseRecord>> {
+    tx.row("select * from case_main where code = ?", params![code]).await?.map(|r| CaseRecord::read(&r)).transpose()
+}
+
+/// A case by id.
+pub(crate) async fn case(store: &Store, id: Uuid) -> Result<Option<CaseRecord>> {
+    store.row("select * from case_main where id = ?", params![id]).await?.map(|r| CaseRecord::read(&r)).transpose()
+}
+
+/// A case by public code.
+pub(crate) async fn case_by_code(store: &Store, code: &str) -> Result<Option<CaseRecord>> {
+    store.row("select * from case_main where code = ?", params![code]).await?.map(|r| CaseRecord::read(&r)).transpose()
+}
+
+/// Whether a public code is taken.
+pub(crate) async fn code_taken(tx: &mut Tx, code: &str) -> Result<bool> {
+    Ok(tx.row("select 1 as one from case_main where code = ?", params![code]).await?.is_some())
+}
+
+/// Keeps who reported, apart from the case.
+pub(crate) async fn insert_reporter(tx: &mut Tx, case: Uuid, person: Option<Uuid>, contact: &Contact) -> Result<()> {
+    tx.exec(
+        "insert into case_reporter (case_id, person, name, phone, email) values (?, ?, ?, ?, ?)",
+        params![case, person, contact.name.as_deref(), contact.phone.as_deref(), contact.email.as_deref()],
+    )
+    .await?;
+    Ok(())
+}
+
+fn reporter(row: Option<Row>) -> Result<(Option<Uuid>, Contact)> {
+    let Some(row) = row else { return Ok((None, Contact::default())) };
+    Ok((row.opt_uuid("person")?, Contact { name: row.opt_text("name")?, phone: row.opt_text("phone")?, email: row.opt_text("email")? }))
+}
+
+/// Account and contact data of the reporter.
+pub(crate) async fn reporter_of(store: &Store, case: Uuid) -> Result<(Option<Uuid>, Contact)> {
+    reporter(store.row("select * from case_reporter where case_id = ?", params![case]).await?)
+}
+
+/// The same inside a change.
+pub(crate) async fn reporter_in(tx: &mut Tx, case: Uuid) -> Result<(Option<Uuid>, Contact)> {
+    reporter(tx.row("select * from case_reporter where case_id = ?", params![case]).await?)
+}
+
+/// Appends to a case's log.
+pub(crate) async fn insert_log(tx: &mut Tx, case: Uuid, log: &LogRecord) -> Result<()> {
+    let n = tx.row("select cast(coalesce(max(n), 0) as bigint) as n from case_log where case_id = ?", params![case]).await?.map_or(Ok(0), |r| r.int("n"))?;
+    tx.exec(
+        "insert into case_log (case_id, n, at, by_id, by_name, step, from_state, to_state, unit, note, reason, public_text, photos, late_minutes) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            case,
+            n + 1,
+            log.at,
+            log.by_id,
+            &log.by_name,
+            &log.step,
+            &log.from,
+            &log.to,
+            &log.unit,
+            log.note.as_deref(),
+            log.reason.as_deref(),
+            log.public_text.as_deref(),
+            Param::json(&log.photos)?,
+            log.late_minutes,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+fn read_log(row: &Row) -> Result<LogRecord> {
+    Ok(LogRecord {
+        at: row.time("at")?,
+        by_id: row.opt_uuid("by_id")?,
+        by_name: row.text("by_name")?,
+        step: row.text("step")?,
+        from: row.text("from_state")?,
+        to: row.text("to_state")?,
+        unit: row.text("unit")?,
+        note: row.opt_text("note")?,
+        reason: row.opt_text("reason")?,
+        public_text: row.opt_text("public_text")?,
+        photos: row.json("photos")?,
+        late_minutes: small(row.int("late_minutes")?),
+    })
+}
+
+/// A case's log, oldest first; the newest 500 entries.
+pub(crate) async fn log_of(store: &Store, case: Uuid) -> Result<Vec<LogRecord>> {
+    let rows = store.rows("select * from case_log where case_id = ? order by n desc limit 500", params![case]).await?;
+    rows.iter().rev().map(read_log).collect()
+}
+
+/// Who last made a move on a case.
+pub(crate) async fn last_maker(tx: &mut Tx, case: Uuid, step: &str) -> Result<Option<Uuid>> {
+    let row = tx.row("select by_id from case_log where case_id = ? and step = ? order by n desc limit 1", params![case, step]).await?;
+    row.map_or(Ok(None), |r| r.opt_uuid("by_id"))
+}
+
+/// Vouches for photos and ties them to a case.
+pub(crate) async fn insert_photos(tx: &mut Tx, case: Uuid, stage: &str, photos: &[Photo]) -> Result<()> {
+    for photo in photos {
+        tx.attach(&photo.full).await?;
+        tx.attach(&photo.thumb).await?;
+        tx.exec(
+            "insert into case_photo (case_id, sha256, thumb, stage, public, width, height, at) values (?, ?, ?, ?, 0, ?, ?, ?) on conflict (case_id, sha256) do nothing",
+            params![case, &photo.full.sha256, &photo.thumb.sha256, stage, photo.width, photo.height, tx.now()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+fn read_photo(row: &Row) -> Result<PhotoRecord> {
+    Ok(PhotoRecord {
+        case: row.uuid("case_id")?,
+        sha: row.text("sha256")?,
+        thumb: row.text("thumb")?,
+        stage: row.text("stage")?,
+        public: row.flag("public")?,
+        width: small(row.int("width")?),
+        height: small(row.int("height")?),
+    })
+}
+
+/// Photos of cases.
+pub(crate) async fn photos_of(store: &Store, cases: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<PhotoRecord>>> {
+    let mut found: BTreeMap<Uuid, Vec<PhotoRecord>> = BTreeMap::new();
+    if cases.is_empty() {
+        return Ok(found);
+    }
+    let sql = format!("select * from case_photo where case_id in ({}) order by at, sha256", marks(cases.len()));
+    for row in store.rows(&sql, cases.iter().map(|c| Param::from(*c)).collect()).await? {
+        let photo = read_photo(&row)?;
+        found.entry(photo.case).or_default().push(photo);
+    }
+    Ok(found)
+}
+
+/// Cases that a photo belongs to.
+pub(crate) async fn photo_uses(store: &Store, sha: &str) -> Result<Vec<PhotoRecord>> {
+    store.rows("select * from case_photo where sha256 = ? or thumb = ? limit 20", params![sha, sha]).await?.iter().map(read_photo).collect()
+}
+
+/// Photos of earlier work do not prove work that is done anew.
+pub(crate) async fn retire_after_photos(tx: &mut Tx, case: Uuid) -> Result<()> {
+    tx.exec("update case_photo set stage = 'earlier' where case_id = ? and stage = 'after'", params![case]).await?;
+    Ok(())
+}
+
+/// Photos that the case does not have yet: the picture of the damage sent again proves no work.
+pub(crate) async fn fresh_photos(tx: &mut Tx, case: Uuid, photos: &[Photo]) -> Result<usize> {
+    let mut fresh = 0;
+    for photo in photos {
+        let known = tx.row("select 1 as one from case_photo where case_id = ? and sha256 = ?", params![case, &photo.full.sha256]).await?;
+        fresh += usize::from(known.is_none());
+    }
+    Ok(fresh)
+}
+
+/// Whether a case has a photo of the work done.
+pub(crate) async fn has_after_photo(tx: &mut Tx, case: Uuid) -> Result<bool> {
+    Ok(tx.row("select 1 as one from case_photo where case_id = ? and stage = 'after' limit 1", params![case]).await?.is_some())
+}
+
+/// Shows or hides a case's photos of one stage.
+pub(crate) async fn show_photos(tx: &mut Tx, case: Uuid, stage: &str, public: bool) -> Result<()> {
+    tx.exec("update case_photo set public = ? where case_id = ? and stage = ?", params![public, case, stage]).await?;
+    Ok(())
+}
+
+/// Hides single photos.
+pub(crate) async fn hide_photo(tx: &mut Tx, case: Uuid, sha: &str) -> Result<()> {
+    tx.exec("update case_photo set public = 0 where case_id = ? and sha256 = ?", params![case, sha]).await?;
+    Ok(())
+}
+
+/// Submissions of somebody since an instant.
+pub(crate) async fn flood_count(tx: &mut Tx, who: &str, since: Timestamp) -> Result<i64> {
+    let row = tx.row("select cast(count(*) as bigint) as n from case_flood where who = ? and at > ?", params![who, since]).await?;
+    row.map_or(Ok(0), |r| r.int("n"))
+}
+
+/// The same outside a change, for an early look.
+pub(crate) async fn flood_peek(store: &Store, who: &str, since: Timestamp) -> Result<i64> {
+    let row = store.row("select cast(count(*) as bigint) as n from case_flood where who = ? and at > ?", params![who, since]).await?;
+    row.map_or(Ok(0), |r| r.int("n"))
+}
+
+/// Notes a submission and forgets everybody's old ones: nobody's address hash is kept longer than a limit needs it.
+pub(crate) async fn flood_note(tx: &mut Tx, who: &str, forget: Timestamp) -> Result<()> {
+    let (now, id) = (tx.now(), tx.id());
+    tx.exec("delete from case_flood where at <= ?", params![forget]).await?;
+    tx.exec("insert into case_flood (who, at, id) values (?, ?, ?)", params![who, now, id]).await?;
+    Ok(())
+}
+
+/// Adds a follower; false when they followed already.
+pub(crate) async fn follow(tx: &mut Tx, case: Uuid, who: &str) -> Result<bool> {
+    let now = tx.now();
+    let fresh = tx.exec("insert into case_follow (case_id, who, at) values (?, ?, ?) on conflict (case_id, who) do nothing", params![case, who, now]).await?;
+    if fresh == 1 {
+        tx.exec("update case_main set followers = followers + 1 where id = ?", params![case]).await?;
+    }
+    Ok(fresh == 1)
+}
+
+/// Moves the followers of a merged case, and counts its reporter as one.
+pub(crate) async fn move_followers(tx: &mut Tx, from: Uuid, to: Uuid) -> Result<()> {
+    let moved = tx
+        .exec(
+            "insert into case_follow (case_id, who, at) select ?, f.who, f.at from case_follow f where f.case_id = ? \
+             and not exists (select 1 from case_follow o where o.case_id = ? and o.who = f.who)",
+            params![to, from, to],
+        )
+        .await?;
+    tx.exec("update case_main set followers = followers + ? where id = ?", params![moved + 1, to]).await?;
+    Ok(())
+}
+
+/// The installation's secret; made on first use.
+pub(crate) async fn secret(tx: &mut Tx, fresh: &str) -> Result<String> {
+    tx.exec("insert into case_setting (name, value) values ('secret', ?) on conflict (name) do nothing", params![fresh]).await?;
+    let row = tx.row("select value from case_setting where name = 'secret'", params![]).await?;
+    row.ok_or_else(|| Error::internal("reading the secret", "no row"))?.text("value")
+}
+
+/// All versions of all case types.
+pub(crate) async fn types(store: &Store) -> Result<Vec<(u32, CaseType)>> {
+    let rows = store.rows("select version, body from case_type order by kind, version", params![]).await?;
+    rows.iter().map(|r| Ok((small(r.int("version")?), r.json("body")?))).collect()
+}
+
+/// Adds a version of a case type unless the newest one says the same; returns the version added.
+pub(crate) async fn install_type(tx: &mut Tx, pack: &str, case_type: &CaseType) -> Result<Option<u32>> {
+    let newest = tx.row("select version, body from case_type where kind = ? order by version desc limit 1", params![&case_type.kind]).await?;
+    let version = match &newest {
+        Some(row) if row.json::<CaseType>("body")? == *case_type => return Ok(None),
+        Some(row) => small(row.int("version")?) + 1,
+        None => 1,
+    };
+    let now = tx.now();
+    tx.exec(
+        "insert into case_type (kind, version, pack, body, at) values (?, ?, ?, ?, ?)",
+        params![&case_type.kind, version, pack, Param::json(case_type)?, now],
+    )
+    .await?;
+    Ok(Some(version))
+}
+
+fn marks(n: usize) -> String {
+    vec!["?"; n].join(", ")
+}
+
+/// A filter under construction: conditions with their values.
+#[derive(Default, Clone)]
+pub(crate) struct Filter {
+    conditions: Vec<String>,
+    values: Vec<Param>,
+}
+
+impl Filter {
+    /// Adds a condition with placeholders.
+    pub fn add(&mut self, condition: impl Into<String>, values: Vec<Param>) -> &mut Self {
+        self.conditions.push(condition.into());
+        self.values.extend(values);
+        self
+    }
+
+    /// The column holds one of the values.
+    pub fn one_of<'a>(&mut self, column: &str, values: impl IntoIterator<Item = &'a String>) -> &mut Self {
+        let values: Vec<Param> = values.into_iter().map(Param::from).collect();
+        if values.is_empty() {
+            return self.add("1 = 0", Vec::new());
+        }
+        self.add(format!("{column} in ({})", marks(values.len())), values)
+    }
+
+    /// The searchable column holds words that begin with each of the searched ones. Both are letters and digits only,
+    /// so nothing in them means something to `like`.
+    pub fn words(&mut self, column: &str, searched: &str) -> &mut Self {
+        for word in searched.split(' ').filter(|w| !w.is_empty()).take(8) {
+            self.add(format!("{column} like ?"), params![format!("% {word}%")]);
+        }
+        self
+    }
+
+    /// The spot lies in a box.
+    pub fn within(&mut self, b: BBox) -> &mut Self {
+        self.add("lon >= ? and lon <= ? and lat >= ? and lat <= ?", params![b.west, b.east, b.south, b.north])
+    }
+
+    /// One of several (states, units) pairs, units `None` = all.
+    pub fn waiting_for(&mut self, groups: &[(BTreeSet<String>, Option<BTreeSet<String>>)]) -> &mut Self {
+        let (mut parts, mut values) = (Vec::new(), Vec::new());
+        for (states, units) in groups {
+            if states.is_empty() || units.as_ref().is_some_and(BTreeSet::is_empty) {
+                continue;
+            }
+            let mut part = format!("state in ({})", marks(states.len()));
+            values.extend(states.iter().map(Param::from));
+            if let Some(units) = units {
+                part.push_str(&format!(" and unit in ({})", marks(units.len())));
+                values.extend(units.iter().map(Param::from));
+            }
+            parts.push(format!("({part})"));
+        }
+        if parts.is_empty() { self.add("1 = 0", Vec::new()) } else { self.add(format!("({})", parts.join(" or ")), values) }
+    }
+
+    fn sql(&self) -> String {
+        if self.conditions.is_empty() { "1 = 1".into() } else { self.conditions.join(" and ") }
+    }
+}
+
+/// Cases that pass a filter.
+pub(crate) async fn cases(store: &Store, filter: Filter, order: &'static str, limit: usize) -> Result<Vec<CaseRecord>> {
+    let sql = format!("select * from case_main where {} order by {order} limit ?", filter.sql());
+    let mut values = filter.values;
+    values.push(Param::from(limit));
+    store.rows(&sql, values).await?.iter().map(CaseRecord::read).collect()
+}
+
+/// What a public map symbol needs.
+pub(crate) struct Spot {
+    pub code: String,
+    pub category: String,
+    pub phase: String,
+    pub location: Point,
+    pub overdue: bool,
+}
+
+/// Symbols for a map, newest first.
+pub(crate) async fn spots(store: &Store, filter: Filter, now: Timestamp, limit: usize) -> Result<Vec<Spot>> {
+    let sql = format!(
+        "select code, category, phase, lon, lat, cast(case when stopped = 0 and running_since is not null and due_at < ? then 1 else 0 end as bigint) as late \
+         from case_main where lon is not null and {} order by opened_at desc limit ?",
+        filter.sql()
+    );
+    let mut values = params![now];
+    values.extend(filter.values);
+    values.push(Param::from(limit));
+    let rows = store.rows(&sql, values).await?;
+    rows.iter()
+        .map(|r| {
+            let location = Point { lon: r.real("lon")?, lat: r.real("lat")? };
+            Ok(Spot { code: r.text("code")?, category: r.text("category")?, phase: r.text("phase")?, location, overdue: r.flag("late")? })
+        })
+        .collect()
+}
+
+/// Sums over cases that pass a filter. Each column is an SQL condition to count.
+pub(crate) async fn count_where<const N: usize>(store: &Store, filter: Filter, columns: [(&'static str, Vec<Param>); N]) -> Result<[i64; N]> {
+    const NAMES: [&str; 8] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
+    let sums: Vec<String> = columns
+        .iter()
+        .zip(NAMES)
+        .map(|((condition, _), name)| format!("cast(coalesce(sum(case when {condition} then 1 else 0 end), 0) as bigint) as {name}"))
+        .collect();
+    let sql = format!("select {} from case_main where {}", sums.join(", "), filter.sql());
+    let mut values: Vec<Param> = columns.into_iter().flat_map(|(_, v)| v).collect();
+    values.extend(filter.values);
+    let row = store.row(&sql, values).await?.ok_or_else(|| Error::internal("counting cases", "no row"))?;
+    let mut out = [0; N];
+    for (slot, name) in out.iter_mut().zip(NAMES) {
+        *slot = row.int(name)?;
+    }
+    Ok(out)
+}
+
+/// A row of statistics, before names are put to keys.
+pub(crate) struct StatRecord {
+    pub key: String,
+    pub opened: i64,
+    pub closed: i64,
+    pub overdue: i64,
+    pub on_time: i64,
+    pub solved: i64,
+    pub rated: i64,
+    pub satisfied: i64,
+    pub stars: i64,
+}
+
+/// Statistics of listed cases that came in within a span, by a column.
+pub(crate) async fn stats(store: &Store, column: &'static str, from: Timestamp, to: Timestamp, now: Timestamp) -> Result<Vec<StatRecord>> {
+    let sum = |condition: &str, name: &str| format!("cast(coalesce(sum(case when {condition} then 1 else 0 end), 0) as bigint) as {name}");
+    let sql = format!(
+        "select coalesce({column}, '') as k, cast(count(*) as bigint) as opened, {}, {}, {}, {}, {}, {}, cast(coalesce(sum(stars), 0) as bigint) as star_sum \
+         from case_main where listed = 1 and opened_at >= ? and opened_at < ? group by {column} order by opened desc, k limit 200",
+        sum("closed_at is not null", "closed"),
+        sum("stopped = 0 and running_since is not null and due_at < ?", "overdue"),
+        sum("closed_at is not null and on_time = 1", "on_time"),
+        sum("closed_at is not null and phase = 'solved'", "solved"),
+        sum("stars is not null", "rated"),
+        sum("stars >= 4", "satisfied"),
+    );
+    let rows = store.rows(&sql, params![now, from, to]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(StatRecord {
+                key: r.text("k")?,
+                opened: r.int("opened")?,
+                closed: r.int("closed")?,
+                overdue: r.int("overdue")?,
+                on_time: r.int("on_time")?,
+                solved: r.int("solved")?,
+                rated: r.int("rated")?,
+                satisfied: r.int("satisfied")?,
+                stars: r.int("star_sum")?,
+            })
+        })
+        .collect()
+}
+
+/// Codes of cases that pass a filter, each with whether it counts.
+pub(crate) async fn evidence(store: &Store, filter: Filter, counts: &str) -> Result<Vec<(String, bool)>> {
+    let sql = format!(
+        "select code, cast(case when {counts} then 1 else 0 end as bigint) as counts from case_main where {} order by opened_at desc, id limit 200",
+        filter.sql()
+    );
+    store.rows(&sql, filter.values).await?.iter().map(|r| Ok((r.text("code")?, r.flag("counts")?))).collect()
+}

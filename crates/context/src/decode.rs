@@ -1,0 +1,443 @@
+//! Device profiles: how a device's payload becomes readings. A profile is data in a pack; nothing about a maker or a
+//! sector is written here.
+
+use std::sync::Arc;
+
+use dothi_kernel::geo::Point;
+use dothi_kernel::value::quality;
+use dothi_kernel::{Timestamp, Value, time};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::model::Reading;
+
+/// Messages that one payload may hold.
+pub const MAX_RECORDS: usize = 1_000;
+/// Readings that one payload may hold.
+pub const MAX_READINGS: usize = 10_000;
+/// Longest text value kept of a payload, in bytes.
+const MAX_TEXT: usize = 1_024;
+
+/// How a payload of one kind of device is read. Paths are dotted (`uplink_message.decoded_payload.pm25`); a number
+/// addresses an array's item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceProfile {
+    /// Code (`dothi-json`).
+    pub name: String,
+    /// Title in Vietnamese.
+    pub title: String,
+    /// Title in English.
+    #[serde(default)]
+    pub title_en: String,
+    /// Entity type that its devices report on, short name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// MQTT topics beside `dev/{device}/up`; `{device}` stands for the device's id, `+` for any level.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Where the payload names the device, for gateways that speak for many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<String>,
+    /// Where the time of measurement stands; none = time of arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeField>,
+    /// How far ahead of ours the device's clock may be, in seconds.
+    #[serde(default = "ten_minutes")]
+    pub ahead_s: u32,
+    /// Oldest time of measurement believed, in seconds before arrival.
+    #[serde(default = "thirty_days")]
+    pub max_age_s: u32,
+    /// Where a moving device's place stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationField>,
+    /// Where the battery's charge stands, 0 to 1; `battery_factor` scales it (0.01 for per cent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery: Option<String>,
+    /// See `battery`.
+    #[serde(default = "one")]
+    pub battery_factor: f64,
+    /// What is read.
+    pub attributes: Vec<Field>,
+}
+
+/// One attribute of a payload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// Attribute, short name.
+    pub name: String,
+    /// Where it stands; the name itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is expected.
+    #[serde(default)]
+    pub kind: FieldKind,
+    /// UN/CEFACT unit code after `factor` and `offset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Multiplies the raw number.
+    #[serde(default = "one")]
+    pub factor: f64,
+    /// Added after `factor`.
+    #[serde(default)]
+    pub offset: f64,
+    /// Least plausible value; below it the reading is kept and marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Greatest plausible value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldKind {
+    /// A number.
+    #[default]
+    Number,
+    /// A truth value; 0 and 1 are taken too.
+    Bool,
+    /// A text or code.
+    Text,
+}
+
+/// Where and how a time is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeField {
+    /// Where.
+    pub path: String,
+    /// How.
+    #[serde(default)]
+    pub format: TimeFormat,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeFormat {
+    /// `2026-11-21T08:00:00+07:00`.
+    #[default]
+    Rfc3339,
+    /// Seconds since 1970.
+    Unix,
+    /// Milliseconds since 1970.
+    UnixMs,
+}
+
+/// Where a place stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocationField {
+    /// Longitude in degrees.
+    pub lon: String,
+    /// Latitude in degrees.
+    pub lat: String,
+}
+
+fn ten_minutes() -> u32 {
+    600
+}
+fn thirty_days() -> u32 {
+    30 * 86_400
+}
+fn one() -> f64 {
+    1.0
+}
+
+/// Why a payload, or a part of it, could not be used. The codes are shown on the device and are keys of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Not JSON.
+    Json,
+    /// Not an object (or an array of objects).
+    Shape,
+    /// More messages or readings than allowed.
+    TooMany,
+    /// Nothing the profile knows.
+    Empty,
+    /// A value of the wrong type.
+    Value,
+    /// A time that cannot be read or believed.
+    Clock,
+    /// A place that cannot be.
+    Place,
+}
+
+impl Fault {
+    /// Stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Fault::Json => "device.payload.json",
+            Fault::Shape => "device.payload.shape",
+            Fault::TooMany => "device.payload.too-many",
+            Fault::Empty => "device.payload.empty",
+            Fault::Value => "device.payload.value",
+            Fault::Clock => "device.payload.clock",
+            Fault::Place => "device.payload.place",
+        }
+    }
+}
+
+/// A usable payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// What was measured.
+    pub readings: Vec<Reading>,
+    /// Whether every reading carries the device's own time, so that sending it again changes nothing.
+    pub timed: bool,
+    /// Newest charge stated, 0 to 1.
+    pub battery: Option<f64>,
+    /// The last fault of a part that was left out or corrected.
+    pub fault: Option<Fault>,
+}
+
+/// A profile made ready for use.
+#[derive(Debug)]
+pub struct Decoder {
+    /// As declared.
+    pub profile: DeviceProfile,
+    kind: Arc<str>,
+    fields: Vec<ReadyField>,
+    device: Option<Path>,
+    records: Option<Path>,
+    time: Option<(Path, TimeFormat)>,
+    location: Option<(Path, Path)>,
+    battery: Option<Path>,
+}
+
+#[derive(Debug)]
+struct ReadyField {
+    path: Path,
+    name: Arc<str>,
+    unit: Option<Arc<str>>,
+    spec: Field,
+}
+
+#[derive(Debug)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn new(text: &str) -> Self {
+        Self(text.split('.').map(str::to_string).collect())
+    }
+
+    /// What stands there; null counts as absent.
+    fn find<'a>(&self, root: &'a Json) -> Option<&'a Json> {
+        let found = self.0.iter().try_fold(root, |at, step| match at {
+            Json::Object(map) => map.get(step),
+            Json::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
+            _ => None,
+        })?;
+        (!found.is_null()).then_some(found)
+    }
+}
+
+impl DeviceProfile {
+    /// What is wrong with the declaration; empty when nothing is.
+    pub fn check(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut say = |text: String| faults.push(format!("device profile {}: {text}", self.name));
+        let plain = |text: &str, max: usize| !text.is_empty() && text.len() <= max && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !plain(&self.name, 64) {
+            say("the name must be 1 to 64 letters, digits, '-', '_' or '.'".into());
+        }
+        if self.title.trim().is_empty() {
+            say("a Vietnamese title is needed".into());
+        }
+        if !plain(&self.kind, 128) {
+            say(format!("{:?} is not a short type name", self.kind));
+        }
+        if self.attributes.is_empty() || self.attributes.len() > 200 {
+            say("1 to 200 attributes are needed".into());
+        }
+        let paths = [&self.device, &self.records, &self.battery].into_iter().flatten().map(String::as_str);
+        let paths = paths.chain(self.time.iter().map(|t| t.path.as_str())).chain(self.location.iter().flat_map(|l| [l.lon.as_str(), l.lat.as_str()]));
+        for path in paths.chain(self.attributes.iter().filter_map(|a| a.path.as_deref())) {
+            if path.len() > 256 || path.split('.').any(str::is_empty) {
+                say(format!("{path:?} is not a path"));
+            }
+        }
+        for (i, field) in self.attributes.iter().enumerate() {
+            if !plain(&field.name, 128) {
+                say(format!("{:?} is not an attribute name", field.name));
+            }
+            if self.attributes[..i].iter().any(|f| f.name == field.name) {
+                say(format!("{} is declared twice", field.name));
+            }
+            if !field.factor.is_finite() || field.factor == 0.0 || !field.offset.is_finite() {
+                say(format!("{}: factor must be a number other than 0, offset a number", field.name));
+            }
+            if field.min.zip(field.max).is_some_and(|(min, max)| min > max) {
+                say(format!("{}: min is above max", field.name));
+            }
+        }
+        for topic in &self.topics {
+            let filled = topic.replace("{device}", "x");
+            if !crate::mqtt::topics::valid_filter(&filled) || filled.contains('#') || topic.matches("{device}").count() > 1 {
+                say(format!("{topic:?} is not a topic pattern"));
+            } else if filled.starts_with("dev/") {
+                say(format!("{topic:?}: topics under dev/ belong to the platform"));
+            } else if !topic.contains("{device}") && self.device.is_none() {
+                say(format!("{topic:?} must hold {{device}} as a level, or `device` must say where the payload names it"));
+            } else if topic.split('/').any(|l| l.contains("{device}") && l != "{device}") {
+                say(format!("{topic:?}: {{device}} must be a whole level"));
+            }
+        }
+        faults
+    }
+}
+
+impl Decoder {
+    /// Makes a profile ready.
+    pub fn new(profile: DeviceProfile) -> Self {
+        let fields = profile
+            .attributes
+            .iter()
+            .map(|spec| ReadyField {
+                path: Path::new(spec.path.as_deref().unwrap_or(&spec.name)),
+                name: spec.name.as_str().into(),
+                unit: spec.unit.as_deref().map(Into::into),
+                spec: spec.clone(),
+            })
+            .collect();
+        let path = |text: &Option<String>| text.as_deref().map(Path::new);
+        Self {
+            kind: profile.kind.as_str().into(),
+            fields,
+            device: path(&profile.device),
+            records: path(&profile.records),
+            time: profile.time.as_ref().map(|t| (Path::new(&t.path), t.format)),
+            location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),
+            battery: path(&profile.battery),
+            profile,
+        }
+    }
+
+    /// The id of the device that the payload names.
+    pub fn device_of(&self, payload: &Json) -> Option<String> {
+        self.device.as_ref()?.find(payload)?.as_str().map(str::to_string)
+    }
+
+    /// Reads a payload that arrived at `now` about `entity`.
+    pub fn decode(&self, payload: &Json, entity: &Arc<str>, now: Timestamp) -> Result<Decoded, Fault> {
+        let inside = self.records.as_ref().and_then(|p| p.find(payload)).unwrap_or(payload);
+        let records = match inside {
+            Json::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        if records.is_empty() {
+            return Err(Fault::Empty);
+        }
+        if records.len() > MAX_RECORDS {
+            return Err(Fault::TooMany);
+        }
+        let mut out = Decoded { readings: Vec::with_capacity(records.len() * self.fields.len().min(16)), timed: true, battery: None, fault: None };
+        let arrival = now.as_microsecond();
+        for (i, record) in records.iter().enumerate() {
+            if !record.is_object() {
+                return Err(Fault::Shape);
+            }
+            // Messages without a usable time keep their order and stay apart.
+            let arrival = arrival - (records.len() - 1 - i) as i64;
+            self.record(record, entity, arrival, &mut out);
+            if out.readings.len() > MAX_READINGS {
+                return Err(Fault::TooMany);
+            }
+        }
+        if out.readings.is_empty() && out.battery.is_none() {
+            return Err(out.fault.filter(|f| *f == Fault::Value).unwrap_or(Fault::Empty));
+        }
+        Ok(out)
+    }
+
+    fn record(&self, record: &Json, entity: &Arc<str>, arrival: i64, out: &mut Decoded) {
+        let stated = self.time.as_ref().and_then(|(path, format)| path.find(record).map(|t| read_time(t, *format)));
+        let earliest = arrival - i64::from(self.profile.max_age_s) * 1_000_000;
+        let latest = arrival + i64::from(self.profile.ahead_s) * 1_000_000;
+        let (observed_at, clock) = match stated {
+            Some(Some(t)) if (earliest..=latest).contains(&t) => (t, 0),
+            Some(_) => {
+                out.fault = Some(Fault::Clock);
+                (arrival, quality::CLOCK)
+            }
+            None => (arrival, 0),
+        };
+        out.timed &= stated.is_some() && clock == 0;
+        let location = self.location.as_ref().and_then(|(lon, lat)| {
+            let (lon, lat) = (lon.find(record)?, lat.find(record)?);
+            let point = lon.as_f64().zip(lat.as_f64()).and_then(|(lon, lat)| Point::new(lon, lat).ok());
+            if point.is_none() {
+                out.fault = Some(Fault::Place);
+            }
+            point
+        });
+        if let Some(raw) = self.battery.as_ref().and_then(|p| p.find(record)) {
+            match raw.as_f64().map(|v| v * self.profile.battery_factor).filter(|v| (0.0..=1.5).contains(v)) {
+                Some(charge) => out.battery = Some(charge.min(1.0)),
+                None => out.fault = Some(Fault::Value),
+            }
+        }
+        for field in &self.fields {
+            let Some(raw) = field.path.find(record) else { continue };
+            let Some((value, range)) = field.read(raw) else {
+                out.fault = Some(Fault::Value);
+                continue;
+            };
+            out.readings.push(Reading {
+                entity: entity.clone(),
+                kind: self.kind.clone(),
+                attribute: field.name.clone(),
+                value,
+                unit: field.unit.clone(),
+                observed_at,
+                quality: clock | range,
+                location,
+            });
+        }
+    }
+}
+
+impl ReadyField {
+    fn read(&self, raw: &Json) -> Option<(Value, u16)> {
+        match self.spec.kind {
+            FieldKind::Number => {
+                let number = raw.as_f64()? * self.spec.factor + self.spec.offset;
+                let outside = self.spec.min.is_some_and(|min| number < min) || self.spec.max.is_some_and(|max| number > max);
+                number.is_finite().then_some((Value::Number(number), if outside { quality::RANGE } else { 0 }))
+            }
+            FieldKind::Bool => match (raw.as_bool(), raw.as_i64()) {
+                (Some(b), _) => Some((Value::Bool(b), 0)),
+                (None, Some(n @ (0 | 1))) => Some((Value::Bool(n == 1), 0)),
+                _ => None,
+            },
+            FieldKind::Text => raw.as_str().filter(|t| t.len() <= MAX_TEXT).map(|t| (Value::Text(t.into()), 0)),
+        }
+    }
+}
+
+fn read_time(raw: &Json, format: TimeFormat) -> Option<i64> {
+    let stamp = match format {
+        TimeFormat::Rfc3339 => raw.as_str()?.parse::<Timestamp>().ok()?.as_microsecond(),
+        TimeFormat::Unix => scaled(raw, 1e6)?,
+        TimeFormat::UnixMs => scaled(raw, 1e3)?,
+    };
+    // Beyond what an instant can hold is no time at all.
+    (time::micros(stamp).as_microsecond() == stamp).then_some(stamp)
+}
+
+fn scaled(raw: &Json, factor: f64) -> Option<i64> {
+    let us = raw.as_f64()? * factor;
+    // 2^53 µs is the year 2255; beyond it a float would not be exact.
+    (us.abs() < 9.0e15).then_some(us as i64)
+}
+
+/// Reads a payload's bytes as JSON.
+pub fn parse(payload: &[u8]) -> Result<Json, Fault> {
+    serde_json::from_slice(payload).map_err(|_| Fault::Json)
+}

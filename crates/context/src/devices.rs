@@ -1,0 +1,734 @@
+//! The registry of devices: who they are, their secrets, how they are doing, and what their messages become.
+//!
+//! All devices are held in memory. What identifies them is durable at once; how they are doing (last seen, counts,
+//! last error) is journaled in batches by [`Devices::flush`] and may be some seconds old after a crash.
+
+mod recent;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use dothi_kernel::geo::Point;
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
+use dothi_store::{Row, Store, params};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::decode::{self, Decoder, DeviceProfile, Fault};
+use crate::model::Reading;
+use recent::{Known, Recent, Running};
+
+/// The schema of devices and of what the broker keeps.
+pub const SCHEMA: &str = include_str!("devices.sql");
+
+/// Silence allowed to a device whose type says nothing, in seconds.
+const SILENT_AFTER_S: u32 = 3_600;
+/// Devices written in one transaction of [`Devices::flush`].
+const FLUSH_BATCH: usize = 500;
+
+/// Where readings go. Implemented by [`crate::Context`]; tests put their own in its place.
+pub trait Sink: Send + Sync + 'static {
+    /// Stores readings; durable when it returns. `message` names the message for ever: false when it was stored before.
+    fn accept<'a>(&'a self, caller: &'a Caller, message: Option<String>, readings: Vec<Reading>) -> BoxFuture<'a, Result<bool>>;
+
+    /// Whether all of these are stored already. Asked only for repetitions that memory does not know. Without times
+    /// of their own (`timed`), the same values seen a short while ago count as the same readings.
+    fn holds<'a>(&'a self, readings: &'a [Reading], timed: bool) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// How a device is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceState {
+    /// Heard of within the time its type allows.
+    Ok,
+    /// Not heard of for too long.
+    Silent,
+    /// Never heard of.
+    Never,
+}
+
+/// A device as others see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Id; also its MQTT user name.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Profile that reads its messages.
+    pub profile: String,
+    /// Entity its readings are about (URN).
+    pub entity: String,
+    /// How it sends: `mqtt` or `http`.
+    pub transport: Transport,
+    /// Where it stands, when fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Point>,
+    /// Commune code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
+    /// When it was registered.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    /// When the last usable message came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_seen: Option<Timestamp>,
+    /// Charge of its battery, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery: Option<f64>,
+    /// How it is doing.
+    pub state: DeviceState,
+    /// Usable messages so far.
+    pub messages: u64,
+    /// Faulty messages so far.
+    pub errors: u64,
+    /// Code of the last fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_error_at: Option<Timestamp>,
+    /// Whether it is connected over MQTT now.
+    pub connected: bool,
+}
+
+/// How a device sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// MQTT.
+    #[default]
+    Mqtt,
+    /// HTTP.
+    Http,
+}
+
+impl Transport {
+    fn code(self) -> &'static str {
+        match self {
+            Transport::Mqtt => "mqtt",
+            Transport::Http => "http",
+        }
+    }
+}
+
+/// What is told when a device is registered.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDevice {
+    /// Id: 1 to 64 letters, digits, `-`, `_`, `.`, led by a letter or digit.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Profile.
+    pub profile: String,
+    /// Entity its readings are about; `urn:ngsi-ld:<type of the profile>:<id>` when absent.
+    #[serde(default)]
+    pub entity: Option<String>,
+    /// How it sends.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Where it stands.
+    #[serde(default)]
+    pub location: Option<Point>,
+    /// Commune code.
+    #[serde(default)]
+    pub area: Option<String>,
+}
+
+/// A device just registered.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Registered {
+    /// The device.
+    pub device: Device,
+    /// Its secret (MQTT password). Shown this once; only its hash is kept.
+    pub secret: String,
+}
+
+/// Which devices are listed.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeviceQuery {
+    /// Words of name or id.
+    pub q: Option<String>,
+    /// Profile.
+    pub profile: Option<String>,
+    /// Commune code.
+    pub area: Option<String>,
+    /// State.
+    #[param(value_type = Option<String>)]
+    pub state: Option<DeviceState>,
+    /// Rows wanted (default 50, at most 200).
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// Why a message was not taken for good: sending it again would not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The payload cannot be used.
+    Payload(&'static str),
+    /// The sender may not do this.
+    NotAllowed,
+    /// Nobody knows the topic or the device.
+    Unknown,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored: so many readings.
+    Stored(usize),
+    /// Stored before; nothing was done.
+    Duplicate,
+}
+
+/// What came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The bytes.
+    pub payload: &'a [u8],
+    /// Names the sending: client and packet id. Lets a repetition be recognised when the payload holds no time.
+    pub sending: Option<(&'a str, u16)>,
+    /// Whether the sender says that it is a repetition.
+    pub repeated: bool,
+    /// Name of the message, to be remembered durably (`Idempotency-Key`).
+    pub message: Option<&'a str>,
+    /// Whether memory alone guards against repetitions (MQTT QoS 0 is never repeated).
+    pub brief: bool,
+}
+
+/// One device in memory.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: Arc<str>,
+    pub(crate) profile: Arc<str>,
+    pub(crate) entity: Arc<str>,
+    /// Cancelled when the device is removed or its secret changes.
+    pub(crate) revoked: CancellationToken,
+    name: String,
+    transport: Transport,
+    location: Option<Point>,
+    area: Option<String>,
+    created: Timestamp,
+    secret_hash: String,
+    live: Mutex<Live>,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Live {
+    last_seen: Option<Timestamp>,
+    battery: Option<f64>,
+    messages: u64,
+    errors: u64,
+    last_error: Option<String>,
+    last_error_at: Option<Timestamp>,
+    connections: u32,
+}
+
+/// The registry.
+pub struct Devices {
+    store: Store,
+    entries: RwLock<BTreeMap<Arc<str>, Arc<Entry>>>,
+    profiles: RwLock<BTreeMap<String, Arc<Decoder>>>,
+    silent_after: RwLock<HashMap<String, u32>>,
+    dirty: Mutex<HashSet<Arc<str>>>,
+    hashing: RandomState,
+}
+
+// A poisoned lock only means that a panic passed by; every change under these locks is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unknown() -> Error {
+    Error::not_found("device.unknown", "There is no such device.")
+}
+
+fn exists(id: &str) -> Error {
+    Error::conflict("device.exists", "A device with this id is registered already.").with("id", id)
+}
+
+fn may_read(caller: &Caller) -> Result<()> {
+    if caller.may(Permission::DeviceManage, Scope::ANY) { Ok(()) } else { caller.require(Permission::ContextRead, Scope::ANY) }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn hash_of(secret: &str) -> String {
+    digest(secret.as_bytes())
+}
+
+/// Compares without telling by its duration where the difference lies.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
+}
+
+/// 160 random bits in lower-case base32 (RFC 4648): 32 characters that can be typed on a device's keypad.
+fn new_secret() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut random = [0u8; 20];
+    rand::Rng::fill(&mut rand::rng(), &mut random[..]);
+    let bit = |i: usize| (random[i / 8] >> (7 - i % 8)) & 1;
+    (0..32).map(|c| char::from(LETTERS[(0..5).fold(0, |sum, b| sum << 1 | usize::from(bit(c * 5 + b)))])).collect()
+}
+
+fn valid_id(id: &str) -> bool {
+    id.len() <= 64 && id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+impl Entry {
+    fn read(row: &Row) -> Result<Self> {
+        let location = match (row.opt_real("lon")?, row.opt_real("lat")?) {
+            (Some(lon), Some(lat)) => Some(Point { lon, lat }),
+            _ => None,
+        };
+        Ok(Self {
+            id: row.text("id")?.into(),
+            profile: row.text("profile")?.into(),
+            entity: row.text("entity")?.into(),
+            revoked: CancellationToken::new(),
+            name: row.text("name")?,
+            transport: if row.text("transport")? == "http" { Transport::Http } else { Transport::Mqtt },
+            location,
+            area: row.opt_text("area")?,
+            created: row.time("created")?,
+            secret_hash: row.text("secret_hash")?,
+            live: Mutex::new(Live {
+                last_seen: row.opt_time("last_seen")?,
+                battery: row.opt_real("battery")?,
+                messages: u64::try_from(row.int("messages")?).unwrap_or(0),
+                errors: u64::try_from(row.int("errors")?).unwrap_or(0),
+                last_error: row.opt_text("last_error")?,
+                last_error_at: row.opt_time("last_error_at")?,
+                connections: 0,
+            }),
+            recent: Mutex::default(),
+        })
+    }
+
+    /// Notes that it came (`true`) or went over MQTT.
+    pub(crate) fn connected(&self, came: bool) {
+        let mut live = lock(&self.live);
+        live.connections = if came { live.connections + 1 } else { live.connections.saturating_sub(1) };
+    }
+
+    /// The caller in whose name its readings are stored.
+    pub(crate) fn caller(&self, address: Option<std::net::IpAddr>, clock: &dyn dothi_kernel::Clock) -> Caller {
+        let grant = Grant { role: "device".into(), unit: String::new(), permissions: [Permission::ContextWrite].into(), units: None, sectors: None };
+        Caller {
+            kind: CallerKind::Program,
+            id: None,
+            name: format!("device:{}", self.id).into(),
+            grants: Arc::new([grant]),
+            now: clock.now(),
+            request: clock.id(),
+            address,
+        }
+    }
+}
+
+impl Devices {
+    /// Reads the registry. Profiles come with [`Devices::set_profiles`].
+    pub async fn open(store: Store) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        let mut after = String::new();
+        loop {
+            let rows = store.rows("select * from context_device where id > ? order by id limit 1000", params![&after]).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.text("id")?;
+            for row in &rows {
+                let entry = Entry::read(row)?;
+                entries.insert(entry.id.clone(), Arc::new(entry));
+            }
+        }
+        Ok(Self {
+            store,
+            entries: RwLock::new(entries),
+            profiles: RwLock::default(),
+            silent_after: RwLock::default(),
+            dirty: Mutex::default(),
+            hashing: RandomState::new(),
+        })
+    }
+
+    /// The store's clock.
+    pub(crate) fn clock(&self) -> &dyn dothi_kernel::Clock {
+        self.store.clock().as_ref()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Adds profiles, replacing those of the same name. Takes effect with the next message.
+    pub fn set_profiles(&self, profiles: impl IntoIterator<Item = DeviceProfile>) {
+        write(&self.profiles).extend(profiles.into_iter().map(|p| (p.name.clone(), Arc::new(Decoder::new(p)))));
+    }
+
+    /// Says after how many seconds of silence a device of a type (short name) counts as silent.
+    pub fn set_silent_after(&self, kind: &str, seconds: u32) {
+        write(&self.silent_after).insert(kind.to_string(), seconds);
+    }
+
+    /// The profiles in use.
+    pub fn profiles(&self) -> Vec<DeviceProfile> {
+        read(&self.profiles).values().map(|d| d.profile.clone()).collect()
+    }
+
+    /// Registers a device and makes its secret. 409 `device.exists`, 400 `device.invalid`.
+    pub async fn register(&self, caller: &Caller, new: NewDevice) -> Result<Registered> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        let entity = self.check(&new)?;
+        let secret = new_secret();
+        let hash = hash_of(&secret);
+        let mut tx = self.store.begin(caller).await?;
+        let (lon, lat) = (new.location.map(|p| p.lon), new.location.map(|p| p.lat));
+        let made = tx
+            .exec(
+                "insert into context_device (id, name, profile, entity, secret_hash, transport, lon, lat, area, created) \
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing",
+                params![&new.id, new.name.trim(), &new.profile, &entity, hash, new.transport.code(), lon, lat, new.area.clone(), caller.now],
+            )
+            .await?;
+        if made == 0 {
+            return Err(exists(&new.id));
+        }
+        tx.audit("device.register", &format!("device:{}", new.id), &json!({ "profile": new.profile, "entity": entity })).await?;
+        tx.commit().await?;
+        let entry = self.reload(&new.id).await?;
+        Ok(Registered { device: self.describe(&entry, caller.now), secret })
+    }
+
+    /// Whether the caller may register this device now; its entity's URN.
+    pub(crate) fn check_new(&self, caller: &Caller, new: &NewDevice) -> Result<String> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        let entity = self.check(new)?;
+        if self.entry(&new.id).is_some() { Err(exists(&new.id)) } else { Ok(entity) }
+    }
+
+    /// Checks what is told of a device; returns its entity's URN.
+    fn check(&self, new: &NewDevice) -> Result<String> {
+        let bad = |field: &'static str, why: &str| Error::invalid("device.invalid", why.to_string()).with("field", field);
+        if !valid_id(&new.id) {
+            return Err(bad("id", "The id must be 1 to 64 letters, digits, '-', '_' or '.', led by a letter or digit."));
+        }
+        if new.name.trim().is_empty() || new.name.len() > 200 {
+            return Err(bad("name", "A name of 1 to 200 bytes is needed."));
+        }
+        let kind = read(&self.profiles).get(&new.profile).map(|d| d.profile.kind.clone()).ok_or_else(|| bad("profile", "There is no such device profile."))?;
+        if let Some(point) = new.location {
+            Point::new(point.lon, point.lat)?;
+        }
+        if new.area.as_ref().is_some_and(|a| a.is_empty() || a.len() > 16 || !a.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            return Err(bad("area", "The area must be a unit's code."));
+        }
+        let entity = new.entity.clone().unwrap_or_else(|| format!("urn:ngsi-ld:{kind}:{}", new.id));
+        let fits = entity.len() <= 256 && entity.starts_with("urn:") && entity.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"'(){};,\\^`|".contains(&b));
+        if !fits {
+            return Err(bad("entity", "The entity must be a URN such as urn:ngsi-ld:AirQualityObserved:hy-aq-01."));
+        }
+        Ok(entity)
+    }
+
+    /// Makes a new secret; the old one, and connections made with it, end at once.
+    pub async fn renew_secret(&self, caller: &Caller, id: &str) -> Result<Registered> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        let secret = new_secret();
+        let mut tx = self.store.begin(caller).await?;
+        if tx.exec("update context_device set secret_hash = ? where id = ?", params![hash_of(&secret), id]).await? == 0 {
+            return Err(unknown());
+        }
+        tx.audit("device.secret.renew", &format!("device:{id}"), &json!({})).await?;
+        tx.commit().await?;
+        let entry = self.reload(id).await?;
+        Ok(Registered { device: self.describe(&entry, caller.now), secret })
+    }
+
+    /// Removes a device and ends its connections. Its entity and history stay.
+    pub async fn remove(&self, caller: &Caller, id: &str) -> Result<()> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        let mut tx = self.store.begin(caller).await?;
+        if tx.exec("delete from context_device where id = ?", params![id]).await? == 0 {
+            return Err(unknown());
+        }
+        tx.audit("device.remove", &format!("device:{id}"), &json!({})).await?;
+        tx.commit().await?;
+        if let Some(gone) = write(&self.entries).remove(id) {
+            gone.revoked.cancel();
+        }
+        Ok(())
+    }
+
+    /// One device. 404 `device.unknown`.
+    pub fn get(&self, caller: &Caller, id: &str) -> Result<Device> {
+        may_read(caller)?;
+        let entry = self.entry(id).ok_or_else(unknown)?;
+        Ok(self.describe(&entry, caller.now))
+    }
+
+    /// The devices that report on an entity.
+    pub fn of_entity(&self, caller: &Caller, entity: &str) -> Result<Vec<Device>> {
+        may_read(caller)?;
+        Ok(read(&self.entries).values().filter(|e| &*e.entity == entity).take(20).map(|e| self.describe(e, caller.now)).collect())
+    }
+
+    /// Devices by id.
+    pub fn list(&self, caller: &Caller, query: &DeviceQuery) -> Result<Page<Device>> {
+        may_read(caller)?;
+        let page = PageQuery { limit: query.limit, after: query.after.clone() };
+        let words: Vec<String> =
+            query.q.as_deref().map(text::fold).unwrap_or_default().split(' ').filter(|w| !w.is_empty()).take(10).map(str::to_string).collect();
+        let wanted = |device: &Device| {
+            let folded = || text::fold(&format!("{} {}", device.id, device.name));
+            query.profile.as_ref().is_none_or(|p| *p == device.profile)
+                && query.area.as_ref().is_none_or(|a| Some(a) == device.area.as_ref())
+                && query.state.is_none_or(|s| s == device.state)
+                && (words.is_empty() || words.iter().all(|w| folded().contains(w.as_str())))
+        };
+        let entries = read(&self.entries);
+        let after = page.after.clone().unwrap_or_default();
+        let rows: Vec<Device> =
+            entries.values().filter(|e| *e.id > *after).map(|e| self.describe(e, caller.now)).filter(wanted).take(page.limit() + 1).collect();
+        Ok(Page::of(rows, page.limit(), |d| d.id.clone()))
+    }
+
+    /// The device with this id and secret.
+    pub(crate) fn authenticate(&self, id: &str, secret: &[u8]) -> Option<Arc<Entry>> {
+        let entry = self.entry(id)?;
+        let secret = std::str::from_utf8(secret).ok().filter(|s| s.len() <= 128)?;
+        same(&hash_of(secret), &entry.secret_hash).then_some(entry)
+    }
+
+    pub(crate) fn entry(&self, id: &str) -> Option<Arc<Entry>> {
+        read(&self.entries).get(id).cloned()
+    }
+
+    pub(crate) fn decoder(&self, profile: &str) -> Option<Arc<Decoder>> {
+        read(&self.profiles).get(profile).cloned()
+    }
+
+    /// The profile that names a topic, with the id of the device that the topic holds.
+    pub(crate) fn by_topic(&self, topic: &str) -> Option<(Arc<Decoder>, Option<String>)> {
+        let profiles = read(&self.profiles);
+        profiles.values().find_map(|decoder| decoder.profile.topics.iter().find_map(|pattern| capture(pattern, topic).map(|id| (decoder.clone(), id))))
+    }
+
+    async fn reload(&self, id: &str) -> Result<Arc<Entry>> {
+        let row = self.store.row("select * from context_device where id = ?", params![id]).await?.ok_or_else(unknown)?;
+        let entry = Arc::new(Entry::read(&row)?);
+        let mut entries = write(&self.entries);
+        if let Some(old) = entries.insert(entry.id.clone(), entry.clone()) {
+            old.revoked.cancel();
+            // What was noted since the last flush is newer than the row.
+            *lock(&entry.live) = Live { connections: 0, ..lock(&old.live).clone() };
+            std::mem::swap(&mut *lock(&entry.recent), &mut *lock(&old.recent));
+        }
+        Ok(entry)
+    }
+
+    fn describe(&self, entry: &Entry, now: Timestamp) -> Device {
+        let live = lock(&entry.live).clone();
+        let kind = self.decoder(&entry.profile).map(|d| d.profile.kind.clone());
+        let allowed = kind.and_then(|k| read(&self.silent_after).get(&k).copied()).unwrap_or(SILENT_AFTER_S);
+        let state = match live.last_seen {
+            None => DeviceState::Never,
+            Some(seen) if now.as_microsecond() - seen.as_microsecond() > i64::from(allowed) * 1_000_000 => DeviceState::Silent,
+            Some(_) => DeviceState::Ok,
+        };
+        Device {
+            id: entry.id.to_string(),
+            name: entry.name.clone(),
+            profile: entry.profile.to_string(),
+            entity: entry.entity.to_string(),
+            transport: entry.transport,
+            location: entry.location,
+            area: entry.area.clone(),
+            created: entry.created,
+            last_seen: live.last_seen,
+            battery: live.battery,
+            state,
+            messages: live.messages,
+            errors: live.errors,
+            last_error: live.last_error,
+            last_error_at: live.last_error_at,
+            connected: live.connections > 0,
+        }
+    }
+
+    fn note(&self, entry: &Entry, change: impl FnOnce(&mut Live)) {
+        change(&mut lock(&entry.live));
+        lock(&self.dirty).insert(entry.id.clone());
+    }
+
+    /// Notes a fault on the device, for people to see.
+    pub(crate) fn note_error(&self, entry: &Entry, code: &str) {
+        let now = self.clock().now();
+        self.note(entry, |live| {
+            live.errors += 1;
+            live.last_error = Some(code.to_string());
+            live.last_error_at = Some(now);
+        });
+    }
+
+    /// Turns a message of a device into stored readings. `Ok(Err(_))` when the message is refused for good, `Err`
+    /// when storing failed and the sender should try again. A repetition is recognised and stored once.
+    pub(crate) async fn accept(
+        &self,
+        sink: &dyn Sink,
+        caller: &Caller,
+        entry: &Entry,
+        incoming: Incoming<'_>,
+    ) -> Result<std::result::Result<Accepted, Refusal>> {
+        let refuse = |code: &'static str| {
+            self.note_error(entry, code);
+            Ok(Err(Refusal::Payload(code)))
+        };
+        let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
+        let decoded = match decode::parse(incoming.payload).and_then(|json| decoder.decode(&json, &entry.entity, caller.now)) {
+            Ok(decoded) => decoded,
+            Err(fault) => return refuse(fault.code()),
+        };
+        let count = decoded.readings.len();
+        let key = match (decoded.timed && count > 0, incoming.sending) {
+            (true, _) => Some(self.hashing.hash_one((0u8, incoming.payload))),
+            (false, Some((client, packet))) => Some(self.hashing.hash_one((1u8, client, packet, incoming.payload))),
+            (false, None) => None,
+        };
+        let now = caller.now.as_microsecond();
+        // Without a time of its own, the same payload again is a new measurement unless marked as a repetition.
+        let known = key.map(|key| (key, lock(&entry.recent).begin(key, !decoded.timed && !incoming.repeated)));
+        let (mut running, fresh) = match known {
+            Some((_, Known::Done)) => return Ok(Ok(self.repeated(entry, caller.now))),
+            Some((key, Known::Running(slot))) => (Some(Running::new(&entry.recent, key, slot, now)), false),
+            Some((key, Known::Fresh(slot))) => (Some(Running::new(&entry.recent, key, slot, now)), true),
+            None => (None, true),
+        };
+        let slot = running.as_ref().map(|r| r.slot.clone()).unwrap_or_default();
+        let mut done = slot.lock().await;
+        if *done {
+            return Ok(Ok(self.repeated(entry, caller.now)));
+        }
+        let mut duplicate = incoming.repeated && fresh && count > 0 && sink.holds(&decoded.readings, decoded.timed).await?;
+        if !duplicate && count > 0 {
+            // HTTP cannot say that it repeats: a payload with its own times names itself, durably.
+            let named = incoming.message.map(str::to_string);
+            let named = named.or_else(|| (decoded.timed && incoming.sending.is_none() && !incoming.brief).then(|| digest(incoming.payload)));
+            let message = named.map(|m| format!("device:{}:{m}", entry.id));
+            match sink.accept(caller, message, decoded.readings).await {
+                Ok(stored) => duplicate = !stored,
+                Err(e) if matches!(e.kind(), Kind::Internal | Kind::Unavailable | Kind::TooMany) => return Err(e),
+                Err(e) => return refuse(e.code()),
+            }
+        }
+        *done = true;
+        if let Some(running) = &mut running {
+            running.stored = true;
+        }
+        if duplicate {
+            return Ok(Ok(self.repeated(entry, caller.now)));
+        }
+        self.note(entry, |live| {
+            live.last_seen = Some(caller.now);
+            live.battery = decoded.battery.or(live.battery);
+            live.messages += 1;
+        });
+        if let Some(fault) = decoded.fault {
+            self.note_error(entry, fault.code());
+        }
+        Ok(Ok(Accepted::Stored(count)))
+    }
+
+    /// A message that was stored before: the device is alive all the same.
+    fn repeated(&self, entry: &Entry, now: Timestamp) -> Accepted {
+        self.note(entry, |live| live.last_seen = Some(now));
+        Accepted::Duplicate
+    }
+
+    /// Journals how devices are doing; returns how many changed. Run every few seconds and at shutdown.
+    pub async fn flush(&self) -> Result<usize> {
+        let dirty: Vec<Arc<str>> = lock(&self.dirty).drain().collect();
+        for batch in dirty.chunks(FLUSH_BATCH) {
+            if let Err(e) = self.flush_batch(batch).await {
+                lock(&self.dirty).extend(dirty);
+                return Err(e);
+            }
+        }
+        Ok(dirty.len())
+    }
+
+    async fn flush_batch(&self, ids: &[Arc<str>]) -> Result<()> {
+        let mut tx = self.store.begin(&Caller::system("devices", self.clock())).await?;
+        for id in ids {
+            let Some(entry) = self.entry(id) else { continue };
+            let live = lock(&entry.live).clone();
+            tx.exec(
+                "update context_device set last_seen = ?, battery = ?, messages = ?, errors = ?, last_error = ?, last_error_at = ? where id = ?",
+                params![live.last_seen, live.battery, live.messages, live.errors, live.last_error, live.last_error_at, &**id],
+            )
+            .await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// Whether a topic fits a profile's pattern, and the device's id in it.
+fn capture(pattern: &str, topic: &str) -> Option<Option<String>> {
+    let (mut levels, mut device) = (topic.split('/'), None);
+    for part in pattern.split('/') {
+        let level = levels.next()?;
+        match part {
+            "{device}" => device = Some(level.to_string()),
+            "+" => {}
+            plain if plain == level => {}
+            _ => return None,
+        }
+    }
+    levels.next().is_none().then_some(device)
+}
+
+/// A fault that makes a payload unusable, as a refusal.
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Refusal::Payload(fault.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_long_and_differ() {
+        let (a, b) = (new_secret(), new_secret());
+        assert_eq!(a.len(), 32);
+        assert!(a.bytes().all(|c| c.is_ascii_lowercase() || (b'2'..=b'7').contains(&c)));
+        assert_ne!(a, b);
+        assert!(same(&hash_of(&a), &hash_of(&a)) && !same(&hash_of(&a), &hash_of(&b)));
+    }
+
+    #[test]
+    fn topics_of_profiles_hold_the_device() {
+        assert_eq!(capture("v3/+/devices/{device}/up", "v3/app@t/devices/aq-1/up"), Some(Some("aq-1".into())));
+        assert_eq!(capture("v3/+/devices/{device}/up", "v3/app@t/devices/aq-1/down"), None);
+        assert_eq!(capture("gateway/up", "gateway/up"), Some(None));
+        assert_eq!(capture("gateway/up", "gateway/up/x"), None);
+    }
+}

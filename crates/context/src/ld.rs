@@ -1,0 +1,324 @@
+//! `@context`: names to IRIs and back, by term maps that are parsed once.
+//!
+//! The core context always wins, whatever its place; a user's redefinition of a core term is ignored. Remote contexts
+//! are never fetched: those of packs and the configured ones are local, others are LdContextNotAvailable.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use dothi_kernel::{Error, Kind, Result};
+use serde_json::{Map, Value};
+
+use crate::fault::{NO_CONTEXT, bad, cut};
+use crate::model::{DEFAULT_VOCAB, Iri};
+
+/// Address of the core context that answers name.
+pub const CORE_URL: &str = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld";
+const CORE_TEXT: &str = include_str!("contexts/ngsi-ld-core-context-v1.9.jsonld");
+const MAX_TERMS: usize = 20_000;
+const MAX_NESTING: usize = 8;
+
+/// Names of one context, parsed.
+#[derive(Debug, Default)]
+pub struct TermMap {
+    terms: HashMap<Box<str>, Iri>,
+    names: HashMap<Iri, Box<str>>,
+    prefixes: Vec<(Iri, Box<str>)>,
+}
+
+/// The core context.
+pub fn core() -> &'static TermMap {
+    static CORE: OnceLock<TermMap> = OnceLock::new();
+    CORE.get_or_init(|| {
+        let parsed = serde_json::from_str::<Value>(CORE_TEXT).ok();
+        let terms = parsed.as_ref().and_then(|v| v.get("@context")).and_then(Value::as_object);
+        // The text is compiled in and a unit test reads it, so the empty map is never used.
+        terms.and_then(|t| TermMap::parse(t, &[], true).ok()).unwrap_or_default()
+    })
+}
+
+/// The core context's own document.
+pub fn core_document() -> &'static str {
+    CORE_TEXT
+}
+
+/// Whether an address names the core context, in any version; terms are additive with the same IRIs.
+pub fn is_core(url: &str) -> bool {
+    let rest = url.strip_prefix("https://uri.etsi.org/ngsi-ld/v1/").or_else(|| url.strip_prefix("http://uri.etsi.org/ngsi-ld/v1/"));
+    rest.is_some_and(|r| r.starts_with("ngsi-ld-core-context") && r.ends_with(".jsonld"))
+}
+
+impl TermMap {
+    fn parse(object: &Map<String, Value>, before: &[Arc<TermMap>], is_core: bool) -> Result<Self> {
+        if object.len() > MAX_TERMS {
+            return Err(bad("The @context defines too many terms."));
+        }
+        let mut map = TermMap::default();
+        for (term, definition) in object {
+            if term.starts_with('@') {
+                if matches!(term.as_str(), "@import" | "@context") {
+                    return Err(bad(format!("{term} is not allowed inside a @context.")));
+                }
+                continue;
+            }
+            let (id, simple) = match definition {
+                Value::Null => continue,
+                Value::String(s) => (Some(s.as_str()), true),
+                Value::Object(d) => {
+                    if d.contains_key("@context") && !is_core {
+                        return Err(bad(format!("Scoped contexts are not supported (term {}).", cut(term))));
+                    }
+                    match d.get("@id") {
+                        Some(Value::Null) => continue,
+                        None => (None, false),
+                        Some(Value::String(s)) => (Some(s.as_str()), d.get("@prefix") == Some(&Value::Bool(true))),
+                        Some(_) => return Err(bad(format!("@id of the term {} must be a text.", cut(term)))),
+                    }
+                }
+                _ => return Err(bad(format!("The definition of the term {} is neither text nor object.", cut(term)))),
+            };
+            let id = id.unwrap_or(term);
+            if id.starts_with('@') {
+                continue;
+            }
+            let iri: Iri = resolve(id, object, before, is_core, 0)?.into();
+            // Only simple terms that end like a prefix may shorten IRIs (JSON-LD 1.1, 4.2.2).
+            if simple && iri.ends_with(['/', '#', ':', '?', '[', ']', '@']) {
+                map.prefixes.push((iri.clone(), term.as_str().into()));
+            }
+            match map.names.get(&iri) {
+                Some(known) if (known.len(), &**known) <= (term.len(), term.as_str()) => {}
+                _ => {
+                    map.names.insert(iri.clone(), term.as_str().into());
+                }
+            }
+            map.terms.insert(term.as_str().into(), iri);
+        }
+        map.prefixes.sort_by_key(|(iri, _)| std::cmp::Reverse(iri.len()));
+        Ok(map)
+    }
+}
+
+/// Expands what stands as `@id` in a context: prefixes and terms of the same object first, then those before it.
+fn resolve(id: &str, object: &Map<String, Value>, before: &[Arc<TermMap>], is_core: bool, depth: usize) -> Result<String> {
+    if depth > 16 {
+        return Err(bad("The @context refers to itself in a circle."));
+    }
+    let term = |name: &str| -> Result<Option<String>> {
+        if !is_core && let Some(iri) = core().terms.get(name) {
+            return Ok(Some(iri.to_string()));
+        }
+        let own = object.get(name).and_then(|d| d.as_str().or_else(|| d.get("@id").and_then(Value::as_str)));
+        match own {
+            Some(own) if own != id && !own.starts_with('@') => Ok(Some(resolve(own, object, before, is_core, depth + 1)?)),
+            _ => Ok(before.iter().rev().find_map(|m| m.terms.get(name)).map(|i| i.to_string())),
+        }
+    };
+    match id.split_once(':') {
+        Some((_, rest)) if rest.starts_with("//") => Ok(id.to_string()),
+        Some((prefix, rest)) => Ok(term(prefix)?.map_or_else(|| id.to_string(), |p| format!("{p}{rest}"))),
+        None => Ok(term(id)?.unwrap_or_else(|| format!("{DEFAULT_VOCAB}{id}"))),
+    }
+}
+
+/// The `@context` of one request: expands and compacts its names.
+#[derive(Debug, Clone, Default)]
+pub struct Ld {
+    maps: Vec<Arc<TermMap>>,
+    /// As the caller gave it, to be put into answers; none = core only.
+    pub source: Option<Value>,
+}
+
+impl Ld {
+    fn term(&self, name: &str) -> Option<&Iri> {
+        core().terms.get(name).or_else(|| self.maps.iter().rev().find_map(|m| m.terms.get(name)))
+    }
+
+    /// The IRI of a name. 400 for names the standard forbids.
+    pub fn expand(&self, name: &str) -> Result<Iri> {
+        if let Some(iri) = self.term(name) {
+            return Ok(iri.clone());
+        }
+        let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\'' | '=' | ';' | '(' | ')');
+        if name.is_empty() || name.len() > 500 || name.starts_with('@') || name.contains(forbidden) {
+            return Err(bad(format!("{:?} is not a valid name.", cut(name))));
+        }
+        match name.split_once(':') {
+            Some((_, rest)) if rest.starts_with("//") => Ok(name.into()),
+            Some((prefix, rest)) => match self.term(prefix) {
+                Some(iri) => Ok(format!("{iri}{rest}").into()),
+                None if crate::model::is_uri(name) => Ok(name.into()),
+                None => Err(bad(format!("{:?} is not a valid name.", cut(name)))),
+            },
+            None => Ok(format!("{DEFAULT_VOCAB}{name}").into()),
+        }
+    }
+
+    /// The shortest name of an IRI under this context; the IRI itself when there is none.
+    pub fn compact<'a>(&'a self, iri: &'a str) -> std::borrow::Cow<'a, str> {
+        let fits = |term: &str| self.term(term).is_some_and(|i| &**i == iri);
+        if let Some(term) = core().names.get(iri).or_else(|| self.maps.iter().rev().filter_map(|m| m.names.get(iri)).find(|t| fits(t))) {
+            return (&**term).into();
+        }
+        if let Some(name) = iri.strip_prefix(DEFAULT_VOCAB)
+            && !name.is_empty()
+            && !name.contains(':')
+            && self.term(name).is_none()
+        {
+            return name.into();
+        }
+        for (prefix, term) in self.maps.iter().rev().flat_map(|m| &m.prefixes).chain(&core().prefixes) {
+            if let Some(rest) = iri.strip_prefix(&**prefix)
+                && !rest.is_empty()
+                && !rest.starts_with("//")
+                && self.term(term).is_some_and(|i| i == prefix)
+            {
+                return format!("{term}:{rest}").into();
+            }
+        }
+        iri.into()
+    }
+
+    /// The address to put into a `Link` header.
+    pub fn link(&self) -> &str {
+        match &self.source {
+            Some(Value::String(url)) => url,
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).find(|u| !is_core(u)).unwrap_or(CORE_URL),
+            _ => CORE_URL,
+        }
+    }
+
+    /// What goes into a body as `@context`.
+    pub fn body(&self) -> Value {
+        match &self.source {
+            None => CORE_URL.into(),
+            Some(Value::String(url)) if is_core(url) => url.as_str().into(),
+            Some(Value::Array(many)) if many.iter().any(|c| c.as_str().is_some_and(is_core)) => Value::Array(many.clone()),
+            Some(Value::Array(many)) => many.iter().cloned().chain([CORE_URL.into()]).collect(),
+            Some(one) => vec![one.clone(), CORE_URL.into()].into(),
+        }
+    }
+}
+
+/// A context document known here.
+#[derive(Debug)]
+pub struct Document {
+    /// Address or local id.
+    pub url: String,
+    /// `Hosted` (packs and users) or `Cached` (configured copies of remote ones).
+    pub kind: &'static str,
+    /// The document: an object with `@context`.
+    pub value: Value,
+    /// When it was loaded, µs.
+    pub created: i64,
+    /// Times it was used.
+    pub hits: AtomicU64,
+    /// Last use, µs; 0 = never.
+    pub last_use: AtomicI64,
+    maps: Vec<Arc<TermMap>>,
+}
+
+/// All contexts known here.
+#[derive(Debug, Default)]
+pub struct Contexts(RwLock<HashMap<String, Arc<Document>>>);
+
+/// Where local contexts are served.
+pub const LOCAL_PATH: &str = "/ngsi-ld/v1/jsonldContexts/";
+
+impl Contexts {
+    /// Adds or replaces a document. `url` is the remote address it stands for, or the local id under [`LOCAL_PATH`].
+    pub fn put(&self, url: &str, kind: &'static str, value: Value, now: i64) -> Result<()> {
+        let ld = self.read(value.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now)?;
+        let document = Document { url: url.into(), kind, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps: ld.maps };
+        self.0.write().unwrap_or_else(|e| e.into_inner()).insert(url.to_string(), Arc::new(document));
+        Ok(())
+    }
+
+    /// Forgets a document; false when it was not there.
+    pub fn remove(&self, url: &str) -> bool {
+        self.0.write().unwrap_or_else(|e| e.into_inner()).remove(url).is_some()
+    }
+
+    /// A document by remote address or local id.
+    pub fn document(&self, url: &str) -> Option<Arc<Document>> {
+        self.0.read().unwrap_or_else(|e| e.into_inner()).get(url).cloned()
+    }
+
+    /// All documents, by address.
+    pub fn documents(&self) -> Vec<Arc<Document>> {
+        let mut all: Vec<_> = self.0.read().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
+        all.sort_by(|a, b| a.url.cmp(&b.url));
+        all
+    }
+
+    /// Reads a `@context` value. 504 when it names a remote context that is not known here.
+    pub fn read(&self, value: &Value, now: i64) -> Result<Ld> {
+        let mut maps = Vec::new();
+        self.collect(value, &mut maps, 0, now)?;
+        Ok(Ld { maps, source: Some(value.clone()) })
+    }
+
+    fn collect(&self, value: &Value, maps: &mut Vec<Arc<TermMap>>, depth: usize, now: i64) -> Result<()> {
+        if depth > MAX_NESTING || maps.len() > 32 {
+            return Err(bad("The @context is nested too deep or too long."));
+        }
+        match value {
+            Value::Null => Ok(()),
+            Value::String(url) if is_core(url) => Ok(()),
+            Value::String(url) => {
+                let local = url.find(LOCAL_PATH).map(|at| &url[at + LOCAL_PATH.len()..]);
+                let known = self.document(url).or_else(|| local.and_then(|id| self.document(id))).ok_or_else(|| {
+                    let detail = format!("The remote @context {} is not available here.", cut(url));
+                    Error::new(Kind::Unavailable, NO_CONTEXT, detail)
+                })?;
+                known.hits.fetch_add(1, Ordering::Relaxed);
+                known.last_use.store(now, Ordering::Relaxed);
+                maps.extend(known.maps.iter().cloned());
+                Ok(())
+            }
+            Value::Array(many) => many.iter().try_for_each(|one| self.collect(one, maps, depth + 1, now)),
+            Value::Object(terms) => {
+                let parsed = TermMap::parse(terms, maps, false)?;
+                maps.push(Arc::new(parsed));
+                Ok(())
+            }
+            _ => Err(bad("A @context must be an address, an object or a list of these.")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ld(value: Value) -> Ld {
+        Contexts::default().read(&value, 0).unwrap()
+    }
+
+    #[test]
+    fn core_terms_win_and_come_back() {
+        assert!(core().terms.len() > 190);
+        let ld = ld(json!({"location": "https://x.org/location", "temp": "https://x.org/temp", "x": "https://x.org/"}));
+        assert_eq!(&*ld.expand("location").unwrap(), crate::model::LOCATION);
+        assert_eq!(ld.compact("https://x.org/location"), "x:location");
+        assert_eq!(&*ld.expand("temp").unwrap(), "https://x.org/temp");
+        assert_eq!(ld.compact("https://x.org/temp"), "temp");
+        assert_eq!(&*ld.expand("x:abc").unwrap(), "https://x.org/abc");
+        assert_eq!(&*ld.expand("free").unwrap(), "https://uri.etsi.org/ngsi-ld/default-context/free");
+        assert_eq!(ld.compact("https://uri.etsi.org/ngsi-ld/default-context/free"), "free");
+        assert_eq!(ld.compact("https://uri.etsi.org/ngsi-ld/default-context/temp"), "ngsi-ld:default-context/temp");
+        assert_eq!(&*ld.expand("ngsi-ld:default-context/temp").unwrap(), "https://uri.etsi.org/ngsi-ld/default-context/temp");
+        assert!(ld.expand("a b").is_err());
+    }
+
+    #[test]
+    fn circles_and_scopes_are_refused() {
+        let contexts = Contexts::default();
+        assert!(contexts.read(&json!({"a": "b:x", "b": "a:y"}), 0).is_err());
+        assert!(contexts.read(&json!({"a": {"@id": "https://x/a", "@context": {}}}), 0).is_err());
+        let error = contexts.read(&json!(["https://remote.example/c.jsonld"]), 0).unwrap_err();
+        assert_eq!(error.code(), NO_CONTEXT);
+    }
+}

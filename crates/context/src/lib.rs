@@ -1,0 +1,242 @@
+//! The city now: every thing is an NGSI-LD entity (ETSI GS CIM 009 v1.9.1), held in memory, journaled to the store.
+//!
+//! [`Context`] is the only door. Writes go through one task ([`writer`]) that journals before it answers; readers look
+//! at memory. Observations become history in the same transaction. Devices, decoding and MQTT live in [`devices`],
+//! [`decode`] and [`mqtt`].
+
+pub mod change;
+pub mod decode;
+pub mod devices;
+pub mod fault;
+pub mod geoq;
+pub mod http;
+mod http_devices;
+mod inventory;
+mod jobs;
+pub mod ld;
+pub mod live;
+pub mod model;
+pub mod mqtt;
+mod notify;
+pub mod pack;
+pub mod parse;
+pub mod q;
+pub mod query;
+pub mod registry;
+pub mod render;
+pub mod select;
+pub mod subs;
+mod subscribing;
+pub mod tables;
+pub mod things;
+mod uplink;
+pub mod writer;
+
+use std::sync::Arc;
+
+use dothi_kernel::{Caller, Directory, Error, History, Permission, Result, Scope};
+use dothi_store::Store;
+
+use crate::devices::Devices;
+use crate::ld::Contexts;
+use crate::live::Live;
+use crate::model::{Entity, Names};
+use crate::notify::{Guard, Sender};
+use crate::pack::ContextPack;
+use crate::registry::Registry;
+use crate::subs::Subscriptions;
+use crate::writer::{BATCH_OBSERVATIONS, Desk, Ingested, Order, Outcome, Writer};
+
+pub use model::Reading;
+pub use tables::MIGRATIONS;
+
+/// What an installation may set.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ContextSettings {
+    /// Notifications may go to private addresses.
+    pub notify_private: bool,
+    /// Programs on this machine are trusted: notifications may go to loopback addresses.
+    pub trust_loopback: bool,
+}
+
+/// The city model.
+pub struct Context {
+    store: Store,
+    history: Arc<dyn History>,
+    live: Arc<Live>,
+    registry: Arc<Registry>,
+    contexts: Arc<Contexts>,
+    subscriptions: Arc<Subscriptions>,
+    devices: Arc<Devices>,
+    writer: Writer,
+    directory: Arc<dyn Directory>,
+    guard: Guard,
+    /// One subscription changes at a time.
+    subscribing: tokio::sync::Mutex<()>,
+    sending: tokio::task::AbortHandle,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.sending.abort();
+        self.subscriptions.close();
+    }
+}
+
+impl Context {
+    /// Reads everything into memory and starts the writing and notifying tasks.
+    pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings) -> Result<Self> {
+        let (live, names, registry, contexts) =
+            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::default()));
+        let now = store.clock().now().as_microsecond();
+        for (id, at, document) in tables::load_hosted(&store).await? {
+            contexts.put(&id, "Hosted", document, at)?;
+        }
+        live.load(tables::load(&store, &names).await?);
+        let devices = Arc::new(Devices::open(store.clone()).await?);
+        let subscriptions = Arc::new(Subscriptions::default());
+        let desk = Desk {
+            store: store.clone(),
+            live: live.clone(),
+            names,
+            registry: registry.clone(),
+            history: history.clone(),
+            directory: directory.clone(),
+            subscriptions: subscriptions.clone(),
+        };
+        let guard = Guard::new(settings);
+        let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let context = Self {
+            writer: Writer::start(desk),
+            sending: tokio::spawn(sender.run()).abort_handle(),
+            subscribing: tokio::sync::Mutex::new(()),
+            guard,
+            store,
+            history,
+            live,
+            registry,
+            contexts,
+            subscriptions,
+            devices,
+            directory,
+        };
+        for (name, part) in tables::load_packs(&context.store).await? {
+            context.take_over(&name, part, now)?;
+        }
+        context.load_subscriptions(now).await?;
+        context.subscriptions.wake();
+        context.schedule_expiry().await?;
+        Ok(context)
+    }
+
+    /// Installs what a pack declares, in place of what it declared before.
+    pub async fn install(&self, caller: &Caller, pack: &str, part: ContextPack) -> Result<()> {
+        caller.require(Permission::PackManage, Scope::ANY)?;
+        let faults = part.check();
+        if !faults.is_empty() {
+            return Err(Error::invalid("pack.faulty", "The pack's city model has faults.").with("faults", faults.join("; ")));
+        }
+        let mut tx = self.store.begin(caller).await?;
+        tables::save_pack(&mut tx, pack, &part).await?;
+        tx.commit().await?;
+        self.take_over(pack, part, caller.now.as_microsecond())
+    }
+
+    fn take_over(&self, pack: &str, part: ContextPack, now: i64) -> Result<()> {
+        if let Some(document) = part.context_document() {
+            self.contexts.put(pack, "Hosted", document.clone(), now)?;
+            for url in &part.context_urls {
+                self.contexts.put(url, "Cached", document.clone(), now)?;
+            }
+        }
+        self.registry.put(pack, part);
+        let packs = self.registry.packs();
+        self.devices.set_profiles(packs.iter().flat_map(|p| p.profiles.clone()));
+        for kind in packs.iter().flat_map(|p| &p.types) {
+            if let Some(seconds) = kind.silent_after {
+                self.devices.set_silent_after(&kind.kind, seconds);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores readings: history and latest values in one transaction, durable when it returns. 503 `context.busy`
+    /// with a time to come back when too much is waiting.
+    pub async fn ingest(&self, caller: &Caller, readings: Vec<Reading>) -> Result<Ingested> {
+        self.ingest_message(caller, None, readings).await
+    }
+
+    /// Stores the readings of a message once: a repetition of the same id changes nothing.
+    pub async fn ingest_message(&self, caller: &Caller, message: Option<&str>, readings: Vec<Reading>) -> Result<Ingested> {
+        caller.require(Permission::ContextWrite, Scope::ANY)?;
+        if readings.len() > BATCH_OBSERVATIONS {
+            return Err(Error::too_large("context.too-many-readings", "A message may carry at most 10,000 readings."));
+        }
+        if message.is_some_and(|m| m.is_empty() || m.len() > 200 || m.contains('\0')) {
+            return Err(Error::invalid("context.message-id", "A message id has 1 to 200 characters."));
+        }
+        for reading in &readings {
+            check(reading)?;
+        }
+        if readings.is_empty() {
+            return Ok(Ingested::default());
+        }
+        self.writer.readings(caller, message.map(str::to_string), readings).await
+    }
+
+    /// Changes entities, in order; each change has its own result. The outer error means that nothing was stored.
+    pub async fn change(&self, caller: &Caller, orders: Vec<Order>) -> Result<Vec<Result<Outcome>>> {
+        caller.require(Permission::ContextWrite, Scope::ANY)?;
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.writer.orders(caller, orders).await
+    }
+
+    /// One entity.
+    pub fn entity(&self, caller: &Caller, id: &str) -> Result<Arc<Entity>> {
+        caller.require(Permission::ContextRead, Scope::ANY)?;
+        self.look_up(id, caller).ok_or_else(|| fault::missing(format!("There is no entity {}.", fault::cut(id))))
+    }
+
+    fn look_up(&self, id: &str, caller: &Caller) -> Option<Arc<Entity>> {
+        self.live.get(id).filter(|e| e.alive(caller.now.as_microsecond()))
+    }
+
+    /// The registry of devices.
+    pub fn devices(&self) -> &Arc<Devices> {
+        &self.devices
+    }
+
+    /// The store, for the modules that keep tables of their own.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Keeps a copy of a remote context, so that requests may name it.
+    pub fn pin_context(&self, url: &str, document: serde_json::Value) -> Result<()> {
+        self.contexts.put(url, "Cached", document, self.store.clock().now().as_microsecond())
+    }
+
+    /// The contexts known here.
+    pub fn contexts(&self) -> &Arc<Contexts> {
+        &self.contexts
+    }
+
+    /// Number of entities, for metrics.
+    pub fn size(&self) -> usize {
+        self.live.count()
+    }
+}
+
+fn check(reading: &Reading) -> Result<()> {
+    let name = |n: &str| !n.is_empty() && n.len() <= 200 && !n.chars().any(|c| c.is_control() || c.is_whitespace());
+    if !model::is_uri(&reading.entity) || reading.entity.len() > 512 || !name(&reading.kind) || !name(&reading.attribute) {
+        return Err(Error::invalid("context.reading", "A reading needs an entity URN, a type and an attribute."));
+    }
+    match &reading.value {
+        dothi_kernel::Value::Number(n) if !n.is_finite() => Err(Error::invalid("context.reading-value", "A reading's number must be finite.")),
+        dothi_kernel::Value::Text(t) if t.len() > 1_024 => Err(Error::invalid("context.reading-value", "A reading's text may have at most 1,024 bytes.")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,379 @@
+//! Entities as they are held in memory and journaled: expanded names, typed members, instants in microseconds.
+//!
+//! The serde form of [`Entity`] is the stored format (`context_entity.doc`), version [`FORMAT`]; single-letter member
+//! names keep a million of them small. Golden files in `tests/golden` must load for ever.
+
+use std::collections::HashSet;
+use std::sync::{Arc, RwLock};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An expanded name, shared between all entities that use it.
+pub type Iri = Arc<str>;
+
+/// Version of the stored document format.
+pub const FORMAT: u32 = 1;
+/// NGSI-LD Null: deletes in merge and partial updates.
+pub const NULL: &str = "urn:ngsi-ld:null";
+/// Names that no context defines live here.
+pub const DEFAULT_VOCAB: &str = "https://uri.etsi.org/ngsi-ld/default-context/";
+/// Expanded name of `location`.
+pub const LOCATION: &str = "https://uri.etsi.org/ngsi-ld/location";
+/// Attributes an entity may have.
+pub const MAX_ATTRIBUTES: usize = 1_000;
+/// Instances (datasetId) an attribute may have.
+pub const MAX_INSTANCES: usize = 1_000;
+/// Types an entity may have.
+pub const MAX_TYPES: usize = 32;
+
+/// Kinds of attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttrKind {
+    /// A plain value.
+    #[serde(rename = "p")]
+    Property,
+    /// A place.
+    #[serde(rename = "g")]
+    GeoProperty,
+    /// A link to one or more entities.
+    #[serde(rename = "r")]
+    Relationship,
+    /// A text in several languages.
+    #[serde(rename = "l")]
+    LanguageProperty,
+    /// A term of a vocabulary.
+    #[serde(rename = "v")]
+    VocabProperty,
+    /// Raw JSON.
+    #[serde(rename = "j")]
+    JsonProperty,
+    /// An ordered list of values.
+    #[serde(rename = "lp")]
+    ListProperty,
+    /// An ordered list of links.
+    #[serde(rename = "lr")]
+    ListRelationship,
+}
+
+impl AttrKind {
+    /// All of them.
+    pub const ALL: [AttrKind; 8] = [
+        AttrKind::Property,
+        AttrKind::GeoProperty,
+        AttrKind::Relationship,
+        AttrKind::LanguageProperty,
+        AttrKind::VocabProperty,
+        AttrKind::JsonProperty,
+        AttrKind::ListProperty,
+        AttrKind::ListRelationship,
+    ];
+
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            AttrKind::Property => "Property",
+            AttrKind::GeoProperty => "GeoProperty",
+            AttrKind::Relationship => "Relationship",
+            AttrKind::LanguageProperty => "LanguageProperty",
+            AttrKind::VocabProperty => "VocabProperty",
+            AttrKind::JsonProperty => "JsonProperty",
+            AttrKind::ListProperty => "ListProperty",
+            AttrKind::ListRelationship => "ListRelationship",
+        }
+    }
+
+    /// The member that carries the value.
+    pub fn member(self) -> &'static str {
+        match self {
+            AttrKind::Property | AttrKind::GeoProperty => "value",
+            AttrKind::Relationship => "object",
+            AttrKind::LanguageProperty => "languageMap",
+            AttrKind::VocabProperty => "vocab",
+            AttrKind::JsonProperty => "json",
+            AttrKind::ListProperty => "valueList",
+            AttrKind::ListRelationship => "objectList",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == word)
+    }
+}
+
+/// One instance of an attribute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attr {
+    /// Kind.
+    #[serde(rename = "k")]
+    pub kind: AttrKind,
+    /// Value in the form of its kind; vocabulary terms and links expanded.
+    #[serde(rename = "v")]
+    pub value: Value,
+    /// Which instance; none is the default one.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Iri>,
+    /// When it was observed, µs.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<i64>,
+    /// UN/CEFACT unit code.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Iri>,
+    /// `objectType` of links, `valueType` of values; expanded.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Box<Value>>,
+    /// When it stops to exist, µs.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// Created, µs.
+    #[serde(rename = "c")]
+    pub created: i64,
+    /// Modified, µs.
+    #[serde(rename = "m")]
+    pub modified: i64,
+    /// Attributes of the attribute.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub subs: Attrs,
+}
+
+/// Attributes by expanded name in order of arrival, each with its instances.
+pub type Attrs = Vec<(Iri, Vec<Attr>)>;
+
+/// An entity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entity {
+    /// URI; a column of its own.
+    #[serde(skip, default = "empty")]
+    pub id: Iri,
+    /// Counts changes; a column of its own.
+    #[serde(skip)]
+    pub version: u64,
+    /// Expanded types.
+    #[serde(rename = "t")]
+    pub types: Vec<Iri>,
+    /// Scopes (`/a/b`).
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<Box<str>>,
+    /// Created, µs.
+    #[serde(rename = "c")]
+    pub created: i64,
+    /// Modified, µs.
+    #[serde(rename = "m")]
+    pub modified: i64,
+    /// When it stops to exist, µs.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// Commune code of its location, as far as known.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<Iri>,
+    /// Attributes.
+    #[serde(rename = "a")]
+    pub attrs: Attrs,
+}
+
+fn empty() -> Iri {
+    "".into()
+}
+
+/// One measured value on its way in. Names are the short ones of the packs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Entity URN.
+    pub entity: Arc<str>,
+    /// Entity type (`AirQualityObserved`).
+    pub kind: Arc<str>,
+    /// Attribute (`pm25`).
+    pub attribute: Arc<str>,
+    /// Value.
+    pub value: dothi_kernel::Value,
+    /// UN/CEFACT unit code.
+    pub unit: Option<Arc<str>>,
+    /// Phenomenon time, µs.
+    pub observed_at: i64,
+    /// Flags of [`dothi_kernel::value::quality`].
+    pub quality: u16,
+    /// Where, when the device says so.
+    pub location: Option<dothi_kernel::geo::Point>,
+}
+
+/// Finds the instances of an attribute.
+pub fn find<'a>(attrs: &'a Attrs, name: &str) -> Option<&'a [Attr]> {
+    attrs.iter().find(|(n, _)| &**n == name).map(|(_, a)| a.as_slice())
+}
+
+/// Finds the instances of an attribute, to change them.
+pub fn find_mut<'a>(attrs: &'a mut Attrs, name: &str) -> Option<&'a mut Vec<Attr>> {
+    attrs.iter_mut().find(|(n, _)| &**n == name).map(|(_, a)| a)
+}
+
+impl Attr {
+    /// A new instance without sub-attributes.
+    pub fn new(kind: AttrKind, value: Value, now: i64) -> Self {
+        Self { kind, value, dataset: None, observed: None, unit: None, of: None, expires: None, created: now, modified: now, subs: Vec::new() }
+    }
+
+    /// Whether it still exists.
+    pub fn alive(&self, now: i64) -> bool {
+        self.expires.is_none_or(|x| x > now)
+    }
+
+    /// Whether two instances say the same; when they were written does not matter.
+    pub fn same(&self, other: &Attr) -> bool {
+        self.kind == other.kind
+            && self.value == other.value
+            && self.observed == other.observed
+            && self.unit == other.unit
+            && self.dataset == other.dataset
+            && self.of == other.of
+            && self.expires == other.expires
+            && same_attrs(&self.subs, &other.subs)
+    }
+}
+
+/// Whether two sets of attributes say the same, in any order.
+pub fn same_attrs(a: &Attrs, b: &Attrs) -> bool {
+    a.len() == b.len() && a.iter().all(|(name, instances)| find(b, name).is_some_and(|other| same_instances(instances, other)))
+}
+
+/// Whether two lists of instances say the same, in any order.
+pub fn same_instances(a: &[Attr], b: &[Attr]) -> bool {
+    a.len() == b.len() && a.iter().all(|x| b.iter().any(|y| x.same(y)))
+}
+
+impl Entity {
+    /// An entity without attributes.
+    pub fn new(id: Iri, types: Vec<Iri>, now: i64) -> Self {
+        Self { id, version: 0, types, scope: Vec::new(), created: now, modified: now, expires: None, area: None, attrs: Vec::new() }
+    }
+
+    /// Whether it still exists.
+    pub fn alive(&self, now: i64) -> bool {
+        self.expires.is_none_or(|x| x > now)
+    }
+
+    /// The default instance of an attribute, or its first.
+    pub fn attr(&self, name: &str) -> Option<&Attr> {
+        let instances = find(&self.attrs, name)?;
+        instances.iter().find(|a| a.dataset.is_none()).or_else(|| instances.first())
+    }
+
+    /// Its place, when it has one.
+    pub fn location(&self) -> Option<&Value> {
+        self.attr(LOCATION).filter(|a| a.kind == AttrKind::GeoProperty).map(|a| &a.value)
+    }
+
+    /// The point of its location, or one that stands for its area.
+    pub fn point(&self) -> Option<dothi_kernel::geo::Point> {
+        let value = self.location()?;
+        if let Some((lon, lat)) = point_of(value) {
+            return Some(dothi_kernel::geo::Point { lon, lat });
+        }
+        dothi_kernel::geo::Geometry::from_geojson(value).ok()?.representative()
+    }
+
+    /// Newest observation of any attribute, µs.
+    pub fn observed(&self) -> Option<i64> {
+        self.attrs.iter().flat_map(|(_, a)| a).filter_map(|a| a.observed).max()
+    }
+
+    /// Shares its names with all others.
+    pub fn intern(&mut self, names: &Names) {
+        self.types.iter_mut().chain(self.area.iter_mut()).for_each(|t| *t = names.get(t));
+        intern_attrs(&mut self.attrs, names);
+    }
+}
+
+fn intern_attrs(attrs: &mut Attrs, names: &Names) {
+    for (name, instances) in attrs.iter_mut() {
+        *name = names.get(name);
+        instances.shrink_to_fit();
+        for attr in instances {
+            attr.unit.iter_mut().for_each(|u| *u = names.get(u));
+            intern_attrs(&mut attr.subs, names);
+        }
+    }
+    attrs.shrink_to_fit();
+}
+
+/// Longitude and latitude of a GeoJSON point, without parsing it as a geometry.
+pub fn point_of(value: &Value) -> Option<(f64, f64)> {
+    if value.get("type")?.as_str()? != "Point" {
+        return None;
+    }
+    match value.get("coordinates")?.as_array()?.as_slice() {
+        [lon, lat, ..] => Some((lon.as_f64()?, lat.as_f64()?)),
+        _ => None,
+    }
+}
+
+/// Names seen so far, each kept once.
+#[derive(Debug, Default)]
+pub struct Names(RwLock<HashSet<Iri>>);
+
+impl Names {
+    /// The shared copy of a name. Long names are not shared, so that nobody can fill the table with text.
+    pub fn get(&self, name: &str) -> Iri {
+        if name.len() > 200 {
+            return name.into();
+        }
+        if let Some(known) = self.0.read().unwrap_or_else(|e| e.into_inner()).get(name) {
+            return known.clone();
+        }
+        let mut names = self.0.write().unwrap_or_else(|e| e.into_inner());
+        if names.len() >= 1_000_000 {
+            return name.into();
+        }
+        let shared: Iri = name.into();
+        names.insert(shared.clone());
+        names.get(name).cloned().unwrap_or(shared)
+    }
+}
+
+/// Reads an NGSI-LD instant: UTC with `Z`, fraction after `.` or `,`. Microseconds.
+pub fn parse_instant(text: &str) -> Option<i64> {
+    if text.len() > 40 || !text.ends_with('Z') || text.as_bytes().get(10) != Some(&b'T') {
+        return None;
+    }
+    let text = text.replace(',', ".");
+    text.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond())
+}
+
+/// Writes an instant in the form of NGSI-LD.
+pub fn instant(us: i64) -> String {
+    dothi_kernel::time::micros(us).to_string()
+}
+
+/// Whether a text can be a URI (RFC 3986, loosely): scheme, colon, something, no blanks or delimiters.
+pub fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    text.len() <= 2_048
+        && !rest.is_empty()
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && !rest.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_need_utc() {
+        assert_eq!(parse_instant("2026-11-21T01:00:00Z"), Some(1_795_222_800_000_000));
+        assert_eq!(parse_instant("2026-11-21T01:00:00,5Z"), Some(1_795_222_800_500_000));
+        assert_eq!(parse_instant("2026-11-21T08:00:00+07:00"), None);
+        assert_eq!(parse_instant("2026-11-21"), None);
+        assert_eq!(instant(1_795_222_800_500_000), "2026-11-21T01:00:00.5Z");
+    }
+
+    #[test]
+    fn uris() {
+        for good in ["urn:ngsi-ld:A:1", "http://a/b?c#d", "urn:x:ú"] {
+            assert!(is_uri(good), "{good}");
+        }
+        for bad in ["", "abc", ":a", "urn:", "1a:b", "urn:a b", "urn:<x>"] {
+            assert!(!is_uri(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The query language `q` (CIM 009, 4.9): parsed once, with expanded names, then asked of each entity.
+//!
+//! `;` and, `|` or, parentheses; `a.b` sub-attribute, `a[b.c]` inside a compound value, `a{T}.b` through a link;
+//! `==` `!=` with values, lists `x,y` and ranges `x..y`, `<` `<=` `>` `>=`, `~=` `!~=` patterns, a bare name for
+//! existence, `!name` for absence. What is not in the grammar is 400, never ignored.
+
+use std::sync::Arc;
+
+use dothi_kernel::Result;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::fault::{bad, complex, cut};
+use crate::ld::Ld;
+use crate::model::{Attr, AttrKind, Entity, Iri, find, instant, parse_instant};
+use crate::select::TypeSelector;
+
+const MAX_LENGTH: usize = 8_192;
+const MAX_TERMS: usize = 200;
+const MAX_DEPTH: usize = 20;
+/// Links followed in one term.
+const MAX_LINKS: usize = 3;
+
+/// A parsed query.
+#[derive(Debug)]
+pub enum Query {
+    /// All must hold.
+    And(Vec<Query>),
+    /// One must hold.
+    Or(Vec<Query>),
+    /// A condition.
+    Term(Box<Term>),
+}
+
+/// A condition on the targets of a path.
+#[derive(Debug)]
+pub struct Term {
+    path: Vec<Step>,
+    compound: Vec<String>,
+    test: Test,
+}
+
+#[derive(Debug)]
+struct Step {
+    word: String,
+    name: Iri,
+    /// Types of the entity that the link leads to.
+    link: Option<TypeSelector>,
+}
+
+#[derive(Debug)]
+enum Test {
+    Exists,
+    Absent,
+    Equal(Operand),
+    Unequal(Operand),
+    Order(std::cmp::Ordering, bool, Atom),
+    Like(Regex),
+    Unlike(Regex),
+}
+
+#[derive(Debug)]
+enum Operand {
+    List(Vec<Atom>),
+    Range(Atom, Atom),
+}
+
+#[derive(Debug)]
+enum Atom {
+    Bool(bool),
+    Number(f64),
+    Instant(i64),
+    /// Text, URI, date or time of day, and what it expands to as a term.
+    Text(String, Option<Iri>),
+}
+
+/// Something a path leads to.
+enum Target<'a> {
+    Json(&'a Value, AttrKind),
+    Instant(i64),
+    Text(&'a str),
+}
+
+/// Finds entities for links.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Arc<Entity>>;
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    ld: &'a Ld,
+    terms: usize,
+}
+
+impl Query {
+    /// Reads a query. 400 when it does not follow the grammar, 403 TooComplexQuery when it is too long or deep.
+    pub fn parse(text: &str, ld: &Ld) -> Result<Self> {
+        if text.len() > MAX_LENGTH {
+            return Err(complex("q is too long."));
+        }
+        let mut parser = Parser { text, at: 0, ld, terms: 0 };
+        let query = parser.or(0)?;
+        if parser.at == text.len() { Ok(query) } else { Err(parser.wrong("something is left over")) }
+    }
+
+    /// Whether it holds for an entity.
+    pub fn matches(&self, entity: &Entity, now: i64, lookup: Lookup<'_>) -> bool {
+        match self {
+            Query::And(all) => all.iter().all(|q| q.matches(entity, now, lookup)),
+            Query::Or(any) => any.iter().any(|q| q.matches(entity, now, lookup)),
+            Query::Term(term) => term.matches(entity, now, lookup),
+        }
+    }
+
+    /// Names of the attributes it looks at.
+    pub fn attributes(&self) -> Vec<Iri> {
+        match self {
+            Query::And(parts) | Query::Or(parts) => parts.iter().flat_map(Query::attributes).collect(),
+            Query::Term(term) => term.path.first().map(|s| s.name.clone()).into_iter().collect(),
+        }
+    }
+}
+
+impl Parser<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        let found = self.rest().starts_with(token);
+        if found {
+            self.at += token.len();
+        }
+        found
+    }
+
+    fn wrong(&self, what: &str) -> dothi_kernel::Error {
+        bad(format!("q is not well formed at position {}: {what}.", self.text[..self.at].chars().count()))
+    }
+
+    fn or(&mut self, depth: usize) -> Result<Query> {
+        let mut any = vec![self.and(depth)?];
+        while self.eat("|") {
+            any.push(self.and(depth)?);
+        }
+        Ok(if any.len() == 1 { any.remove(0) } else { Query::Or(any) })
+    }
+
+    fn and(&mut self, depth: usize) -> Result<Query> {
+        let mut all = vec![self.one(depth)?];
+        while self.eat(";") {
+            all.push(self.one(depth)?);
+        }
+        Ok(if all.len() == 1 { all.remove(0) } else { Query::And(all) })
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Query> {
+        if depth > MAX_DEPTH {
+            return Err(complex("q is nested too deep."));
+        }
+        if self.eat("(") {
+            let inner = self.or(depth + 1)?;
+            return if self.eat(")") { Ok(inner) } else { Err(self.wrong("a parenthesis is not closed")) };
+        }
+        self.terms += 1;
+        if self.terms > MAX_TERMS {
+            return Err(complex("q has too many terms."));
+        }
+        if self.eat("!") {
+            let (path, compound) = self.path()?;
+            return Ok(Query::Term(Box::new(Term { path, compound, test: Test::Absent })));
+        }
+        let (path, compound) = self.path()?;
+        let test = self.test()?;
+        Ok(Query::Term(Box::new(Term { path, compound, test })))
+    }
+
+    fn name(&mut self) -> Result<(String, Iri)> {
+        let end = self.rest().find(['.', '[', ']', '{', '}', '=', '!', '<', '>', '~', ';', '|', '(', ')', ',', '"']).unwrap_or(self.rest().len());
+        let word = self.rest()[..end].to_string();
+        if word.is_empty() {
+            return Err(self.wrong("a name is missing"));
+        }
+        if !word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '/' | '#' | '@' | '$')) {
+            return Err(self.wrong("a name holds a character that names do not have"));
+        }
+        let iri = self.ld.expand(&word)?;
+        self.at += end;
+        Ok((word, iri))
+    }
+
+    fn path(&mut self) -> Result<(Vec<Step>, Vec<String>)> {
+        let mut path: Vec<Step> = Vec::new();
+        loop {
+            let (word, name) = self.name()?;
+            let mut step = Step { word, name, link: None };
+            if self.eat("{") {
+                let end = self.rest().find('}').ok_or_else(|| self.wrong("a brace is not closed"))?;
+                step.link = Some(TypeSelector::parse(&self.rest()[..end], self.ld)?);
+                self.at += end + 1;
+                path.push(step);
+                if path.iter().filter(|s| s.link.is_some()).count() > MAX_LINKS {
+                    return Err(complex("q follows too many links."));
+                }
+                if !self.eat(".") {
+                    return Err(self.wrong("an attribute of the linked entity is missing"));
+                }
+                continue;
+            }
+            path.push(step);
+            if path.len() > 10 {
+                return Err(complex("q has a path that is too long."));
+            }
+            if !self.eat(".") {
+                break;
+            }
+        }
+        let mut compound = Vec::new();
+        if self.eat("[") {
+            let end = self.rest().find(']').ok_or_else(|| self.wrong("a bracket is not closed"))?;
+            compound = self.rest()[..end].split('.').map(str::to_string).collect();
+            if compound.iter().any(String::is_empty) || compound.len() > 10 {
+                return Err(self.wrong("the path in brackets is empty or too long"));
+            }
+            self.at += end + 1;
+        }
+        Ok((path, compound))
+    }
+
+    fn test(&mut self) -> Result<Test> {
+        use std::cmp::Ordering::{Greater, Less};
+        match self.peek() {
+            None | Some(';' | '|' | ')') => return Ok(Test::Exists),
+            _ => {}
+        }
+        if self.eat("==") {
+            return Ok(Test::Equal(self.operand()?));
+        }
+        if self.eat("!=") {
+            return Ok(Test::Unequal(self.operand()?));
+        }
+        if self.eat("~=") {
+            return Ok(Test::Like(self.pattern()?));
+        }
+        if self.eat("!~=") {
+            return Ok(Test::Unlike(self.pattern()?));
+        }
+        for (token, order, equal) in [(">=", Greater, true), ("<=", Less, true), (">", Greater, false), ("<", Less, false)] {
+            if self.eat(token) {
+                let atom = self.atom()?;
+                return match atom {
+                    Atom::Bool(_) => Err(self.wrong("truth values have no order")),
+                    atom => Ok(Test::Order(order, equal, atom)),
+                };
+            }
+        }
+        Err(self.wrong("an unknown operator"))
+    }
+
+    fn operand(&mut self) -> Result<Operand> {
+        let first = self.atom()?;
+        if self.eat("..") {
+            return Ok(Operand::Range(first, self.atom()?));
+        }
+        let mut list = vec![first];
+        while self.eat(",") {
+            list.push(self.atom()?);
+            if list.len() > MAX_TERMS {
+                return Err(complex("q has a list that is too long."));
+            }
+        }
+        Ok(Operand::List(list))
+    }
+
+    fn quoted(&mut self) -> Result<Option<String>> {
+        if !self.eat("\"") {
+            return Ok(None);
+        }
+        let (mut out, mut escaped) = (String::new(), false);
+        for (i, c) in self.rest().char_indices() {
+            match c {
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => {
+                    self.at += i + 1;
+                    return Ok(Some(out));
+                }
+                c => {
+                    if escaped && !matches!(c, '"' | '\\') {
+                        out.push('\\');
+                    }
+                    escaped = false;
+                    out.push(c);
+                }
+            }
+        }
+        Err(self.wrong("a quoted text is not closed"))
+    }
+
+    fn atom(&mut self) -> Result<Atom> {
+        if let Some(text) = self.quoted()? {
+            let expanded = self.ld.expand(&text).ok();
+            return Ok(Atom::Text(text, expanded));
+        }
+        let rest = self.rest();
+        let mut end = rest.find([';', '|', ')', '(', ',', '"', '=', '<', '>', '~']).unwrap_or(rest.len());
+        if let Some(dots) = rest[..end].find("..") {
+            end = dots;
+        }
+        let word = rest[..end].to_string();
+        let atom = match word.as_str() {
+            "" => return Err(self.wrong("a value is missing")),
+            "true" => Atom::Bool(true),
+            "false" => Atom::Bool(false),
+            w => match w.parse::<f64>() {
+                Ok(n) if n.is_finite() && w.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+')) => Atom::Number(n),
+                _ => match parse_instant(w) {
+                    Some(t) => Atom::Instant(t),
+                    None if is_date_or_time(w) => Atom::Text(word.clone(), None),
+                    None if crate::model::is_uri(w) => Atom::Text(word.clone(), Some(word.as_str().into())),
+                    None => return Err(self.wrong("a text must stand in double quotes")),
+                },
+            },
+        };
+        self.at += end;
+        Ok(atom)
+    }
+
+    fn pattern(&mut self) -> Result<Regex> {
+        let pattern = match self.quoted()? {
+            Some(text) => text,
+            None => {
+                // Unquoted: up to an operator outside of the pattern's own parentheses.
+                let (mut depth, mut end) = (0i32, self.rest().len());
+                for (i, c) in self.rest().char_indices() {
+                    match c {
+                        '(' => depth += 1,
+                        ')' if depth == 0 => {
+                            end = i;
+                            break;
+                        }
+                        ')' => depth -= 1,
+                        ';' | '|' if depth == 0 => {
+                            end = i;
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+                let text = self.rest()[..end].to_string();
+                self.at += end;
+                text
+            }
+        };
+        regex(&pattern)
+    }
+}
+
+/// Compiles a caller's pattern within bounds (the engine needs linear time, so no pattern can hang).
+pub fn regex(pattern: &str) -> Result<Regex> {
+    if pattern.is_empty() || pattern.len() > 1_000 {
+        return Err(bad("A pattern has between 1 and 1,000 characters."));
+    }
+    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|_| bad(format!("{:?} is not a usable pattern.", cut(pattern))))
+}
+
+fn is_date_or_time(word: &str) -> bool {
+    let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    shape == "9999-99-99" || shape == "99:99:99Z" || shape == "99:99:99" || (shape.starts_with("99:99:99.") && shape.ends_with('Z') && shape.len() < 20)
+}
+
+impl Term {
+    fn matches(&self, entity: &Entity, now: i64, lookup: Lookup<'_>) -> bool {
+        match &self.test {
+            Test::Absent => !self.any(entity, now, lookup, &mut |_| true),
+            Test::Exists => self.any(entity, now, lookup, &mut |_| true),
+            Test::Equal(operand) => self.any(entity, now, lookup, &mut |t| equal(&t, operand)),
+            Test::Unequal(operand) => self.any(entity, now, lookup, &mut |t| !equal(&t, operand)),
+            Test::Order(order, or_equal, atom) => {
+                self.any(entity, now, lookup, &mut |t| each(&t, &mut |v| compare(v, atom).is_some_and(|o| o == *order || (*or_equal && o.is_eq()))))
+            }
+            Test::Like(regex) => self.any(entity, now, lookup, &mut |t| like(&t, regex)),
+            Test::Unlike(regex) => self.any(entity, now, lookup, &mut |t| !like(&t, regex)),
+        }
+    }
+
+    /// Whether a target of the path passes.
+    fn any(&self, entity: &Entity, now: i64, lookup: Lookup<'_>, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
+        self.of_entity(&self.path, entity, now, lookup, pass)
+    }
+
+    fn of_entity(&self, path: &[Step], entity: &Entity, now: i64, lookup: Lookup<'_>, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
+        let Some((step, rest)) = path.split_first() else { return false };
+        if rest.is_empty() && self.compound.is_empty() {
+            match step.word.as_str() {
+                "id" => return pass(Target::Text(&entity.id)),
+                "createdAt" => return pass(Target::Instant(entity.created)),
+                "modifiedAt" => return pass(Target::Instant(entity.modified)),
+                "expiresAt" => return entity.expires.is_some_and(|x| pass(Target::Instant(x))),
+                _ => {}
+            }
+        }
+        let instances = find(&entity.attrs, &step.name).unwrap_or_default();
+        instances.iter().filter(|a| a.alive(now)).any(|attr| self.of_attr(step, rest, attr, now, lookup, pass))
+    }
+
+    fn of_attr(&self, step: &Step, rest: &[Step], attr: &Attr, now: i64, lookup: Lookup<'_>, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
+        if let Some(types) = &step.link {
+            let links: Vec<&str> = match &attr.value {
+                _ if !matches!(attr.kind, AttrKind::Relationship | AttrKind::ListRelationship) => return false,
+                Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+                one => one.as_str().into_iter().collect(),
+            };
+            return links.iter().any(|uri| {
+                let linked = lookup(uri).filter(|e| e.alive(now) && types.matches(&e.types));
+                linked.is_some_and(|e| self.of_entity(rest, &e, now, lookup, pass))
+            });
+        }
+        let Some((next, rest)) = rest.split_first() else { return inside(&attr.value, &self.compound, attr.kind, pass) };
+        if rest.is_empty() && self.compound.is_empty() {
+            match next.word.as_str() {
+                "observedAt" => return attr.observed.is_some_and(|t| pass(Target::Instant(t))),
+                "createdAt" => return pass(Target::Instant(attr.created)),
+                "modifiedAt" => return pass(Target::Instant(attr.modified)),
+                "expiresAt" => return attr.expires.is_some_and(|t| pass(Target::Instant(t))),
+                "unitCode" => return attr.unit.as_ref().is_some_and(|u| pass(Target::Text(u))),
+                "datasetId" => return attr.dataset.as_ref().is_some_and(|d| pass(Target::Text(d))),
+                _ => {}
+            }
+        }
+        let instances = find(&attr.subs, &next.name).unwrap_or_default();
+        instances.iter().filter(|a| a.alive(now)).any(|sub| self.of_attr(next, rest, sub, now, lookup, pass))
+    }
+}
+
+fn inside(value: &Value, keys: &[String], kind: AttrKind, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
+    let Some((key, rest)) = keys.split_first() else {
+        return match value {
+            // A language map without a language means any of its texts.
+            Value::Object(map) if kind == AttrKind::LanguageProperty => map.values().any(|v| pass(Target::Json(v, kind))),
+            value => pass(Target::Json(value, kind)),
+        };
+    };
+    match value {
+        Value::Object(map) if key == "*" => map.values().any(|v| inside(v, rest, AttrKind::Property, pass)),
+        Value::Object(map) => map.get(key).is_some_and(|v| inside(v, rest, AttrKind::Property, pass)),
+        Value::Array(many) => many.iter().any(|v| inside(v, keys, AttrKind::Property, pass)),
+        _ => false,
+    }
+}
+
+/// Asks a target, or each member of a list.
+fn each(target: &Target<'_>, test: &mut dyn FnMut(&Target<'_>) -> bool) -> bool {
+    match target {
+        Target::Json(Value::Array(many), kind) => many.iter().any(|v| each(&Target::Json(v, *kind), test)),
+        Target::Json(Value::Object(map), kind) => match map.get("@value").or_else(|| map.get("@list")) {
+            Some(v) => each(&Target::Json(v, *kind), test),
+            None => test(target),
+        },
+        target => test(target),
+    }
+}
+
+fn equal(target: &Target<'_>, operand: &Operand) -> bool {
+    each(target, &mut |t| match operand {
+        Operand::List(list) => list.iter().any(|atom| is(t, atom)),
+        Operand::Range(low, high) => compare(t, low).is_some_and(|o| o.is_ge()) && compare(t, high).is_some_and(|o| o.is_le()),
+    })
+}
+
+fn is(target: &Target<'_>, atom: &Atom) -> bool {
+    match (target, atom) {
+        (Target::Json(Value::Bool(v), _), Atom::Bool(a)) => v == a,
+        (Target::Json(Value::String(v), AttrKind::VocabProperty), Atom::Text(a, expanded)) => v == a || expanded.as_deref() == Some(v),
+        (target, atom) => compare(target, atom).is_some_and(|o| o.is_eq()),
+    }
+}
+
+fn compare(target: &Target<'_>, atom: &Atom) -> Option<std::cmp::Ordering> {
+    match (target, atom) {
+        (Target::Json(Value::Number(v), _), Atom::Number(a)) => v.as_f64()?.partial_cmp(a),
+        (Target::Json(Value::String(v), _), Atom::Text(a, _)) => Some(v.as_str().cmp(a)),
+        (Target::Json(Value::String(v), _), Atom::Instant(a)) => Some(parse_instant(v)?.cmp(a)),
+        (Target::Instant(v), Atom::Instant(a)) => Some(v.cmp(a)),
+        (Target::Instant(v), Atom::Text(a, _)) => match parse_instant(a) {
+            Some(a) => Some(v.cmp(&a)),
+            // A date or time of day is compared as text with as much of the instant.
+            None => instant(*v).get(..a.len()).map(|v| v.cmp(a)),
+        },
+        (Target::Text(v), Atom::Text(a, _)) => Some((*v).cmp(a)),
+        _ => None,
+    }
+}
+
+fn like(target: &Target<'_>, regex: &Regex) -> bool {
+    each(target, &mut |t| match t {
+        Target::Json(Value::String(v), _) => regex.is_match(v),
+        Target::Text(v) => regex.is_match(v),
+        _ => false,
+    })
+}

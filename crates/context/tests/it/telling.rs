@@ -1,0 +1,232 @@
+//! Subscriptions: who is told what, in which order, through failures and restarts. The receiver is a real server on loopback.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::Api;
+
+#[derive(Default)]
+struct Inbox {
+    got: Mutex<Vec<(HeaderMap, Value, Instant)>>,
+    refuse: Mutex<usize>,
+}
+
+/// A receiver that remembers what came.
+#[derive(Clone)]
+struct Receiver(Arc<Inbox>, String);
+
+impl Receiver {
+    async fn start() -> Self {
+        let inner = Arc::new(Inbox::default());
+        let take = |State(inner): State<Arc<Inbox>>, headers: HeaderMap, body: String| async move {
+            let mut refuse = inner.refuse.lock().unwrap();
+            if *refuse > 0 {
+                *refuse -= 1;
+                return StatusCode::SERVICE_UNAVAILABLE;
+            }
+            inner.got.lock().unwrap().push((headers, serde_json::from_str(&body).unwrap(), Instant::now()));
+            StatusCode::OK
+        };
+        let app = Router::new().route("/n", axum::routing::post(take)).with_state(inner.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/n", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self(inner, url)
+    }
+
+    /// Waits for at least `n` notifications and gives their data.
+    async fn wait(&self, n: usize) -> Vec<Value> {
+        for _ in 0..1_000 {
+            let got: Vec<Value> = self.0.got.lock().unwrap().iter().map(|(_, b, _)| b.clone()).collect();
+            if got.len() >= n {
+                return got;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("only {} of {n} notifications came", self.0.got.lock().unwrap().len());
+    }
+}
+
+fn subscription(url: &str, more: Value) -> Value {
+    let mut out =
+        json!({"id": "urn:s:1", "type": "Subscription", "entities": [{"type": "T"}], "notification": {"format": "keyValues", "endpoint": {"uri": url}}});
+    for (k, v) in more.as_object().unwrap() {
+        if k == "notification" {
+            out[k].as_object_mut().unwrap().extend(v.as_object().unwrap().clone());
+        } else if v.is_null() {
+            out.as_object_mut().unwrap().shift_remove(k);
+        } else {
+            out[k] = v.clone();
+        }
+    }
+    out
+}
+
+async fn subscribed(more: Value) -> (Api, Receiver) {
+    let (api, receiver) = (Api::new().await, Receiver::start().await);
+    let reply = api.call("POST", "/subscriptions", &subscription(&receiver.1, more)).await;
+    assert_eq!((reply.status.as_u16(), reply.header("location")), (201, "/ngsi-ld/v1/subscriptions/urn:s:1"), "{}", reply.text);
+    (api, receiver)
+}
+
+#[tokio::test]
+async fn changes_are_told_in_order_and_only_changes() {
+    let (api, receiver) = subscribed(json!({})).await;
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 1}), json!({"id": "urn:u:1", "type": "U", "v": 1})]).await;
+    for v in [1, 2, 2, 3] {
+        api.call("PATCH", "/entities/urn:t:1/attrs", &json!({"v": {"type": "Property", "value": v}})).await;
+    }
+    let got = receiver.wait(3).await;
+    let values: Vec<&Value> = got.iter().map(|n| &n["data"][0]["v"]).collect();
+    assert_eq!(values, [1, 2, 3], "setting the same value again is no change");
+    let first = &got[0];
+    assert_eq!(
+        (&first["type"], &first["subscriptionId"], &first["data"][0]),
+        (&json!("Notification"), &json!("urn:s:1"), &json!({"id": "urn:t:1", "type": "T", "v": 1}))
+    );
+    assert!(first["id"].as_str().unwrap().starts_with("urn:ngsi-ld:Notification:") && first["notifiedAt"].is_string());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let shown = api.get("/subscriptions/urn:s:1").await.json();
+    assert_eq!((&shown["status"], &shown["notification"]["status"], &shown["notification"]["timesSent"]), (&json!("active"), &json!("ok"), &json!(3)));
+}
+
+#[tokio::test]
+async fn filters_and_triggers_decide() {
+    // Every row: what the subscription adds, and which of the steps below it hears of.
+    let steps = |n: usize| match n {
+        0 => ("POST", "/entities", json!({"id": "urn:t:1", "type": "T", "v": 1, "w": 1, "location": {"type": "Point", "coordinates": [106, 20]}})),
+        1 => ("PATCH", "/entities/urn:t:1/attrs", json!({"w": {"type": "Property", "value": 2}})),
+        2 => ("PATCH", "/entities/urn:t:1/attrs", json!({"v": {"type": "Property", "value": 9}})),
+        3 => ("DELETE", "/entities/urn:t:1/attrs/w", Value::Null),
+        _ => ("DELETE", "/entities/urn:t:1", Value::Null),
+    };
+    let rows = [
+        (json!({}), vec![0, 1, 2]),
+        (json!({"watchedAttributes": ["v"]}), vec![0, 2]),
+        (json!({"entities": null, "watchedAttributes": ["w"]}), vec![0, 1]),
+        (json!({"q": "v>5"}), vec![2]),
+        (json!({"geoQ": {"georel": "near;maxDistance==10", "geometry": "Point", "coordinates": [106, 20]}}), vec![0, 1, 2]),
+        (json!({"geoQ": {"georel": "near;maxDistance==10", "geometry": "Point", "coordinates": "[107, 20]"}}), vec![]),
+        (json!({"entities": [{"type": "T", "idPattern": "2$"}]}), vec![]),
+        (json!({"notificationTrigger": ["entityCreated"]}), vec![0]),
+        (json!({"notificationTrigger": ["entityUpdated"]}), vec![1, 2, 3]),
+        (json!({"notificationTrigger": ["attributeDeleted", "entityDeleted"]}), vec![3, 4]),
+        (json!({"isActive": false}), vec![]),
+        (json!({"notificationTrigger": ["attributeCreated"], "scopeQ": "/a"}), vec![]),
+    ];
+    for (more, heard) in rows {
+        let (api, receiver) = subscribed(more.clone()).await;
+        for n in 0..5 {
+            let (method, path, body) = steps(n);
+            assert!(api.call(method, path, &body).await.status.is_success());
+        }
+        let got = receiver.wait(heard.len()).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(receiver.wait(0).await.len(), heard.len(), "{more}: {got:?}");
+        if heard == [3, 4] {
+            assert_eq!(got[0]["data"][0]["w"], "urn:ngsi-ld:null");
+            assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "deletedAt": "2026-11-21T01:00:00Z"}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn forms_headers_and_contexts() {
+    let more = json!({"notification": {
+        "format": "normalized", "showChanges": true, "attributes": ["v"],
+        "endpoint": {"uri": "", "accept": "application/ld+json", "receiverInfo": [{"key": "X-Secret", "value": "s"}]}
+    }});
+    let (api, receiver) = (Api::new().await, Receiver::start().await);
+    let mut body = subscription(&receiver.1, more);
+    body["notification"]["endpoint"]["uri"] = receiver.1.as_str().into();
+    assert_eq!(api.call("POST", "/subscriptions", &body).await.status, 201);
+    let batch = json!([{"id": "urn:t:1", "type": "T", "v": 1, "w": 1}, {"id": "urn:t:2", "type": "T", "v": 5}]);
+    api.call("POST", "/entityOperations/create", &batch).await;
+    api.call("PATCH", "/entities/urn:t:1/attrs", &json!({"v": {"type": "Property", "value": 2}})).await;
+    let got = receiver.wait(2).await;
+    assert_eq!(got[0]["data"].as_array().unwrap().len(), 2, "one request, one notification");
+    assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "v": {"type": "Property", "value": 2, "previousValue": 1}}));
+    assert_eq!(got[1]["@context"], "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld");
+    let headers = receiver.0.got.lock().unwrap()[0].0.clone();
+    assert_eq!((headers["content-type"].to_str().unwrap(), headers["x-secret"].to_str().unwrap()), ("application/ld+json", "s"));
+}
+
+#[tokio::test]
+async fn what_a_receiver_refused_comes_again_even_after_a_restart() {
+    let (mut api, receiver) = subscribed(json!({})).await;
+    *receiver.0.refuse.lock().unwrap() = 2;
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 1})]).await;
+    api.call("PATCH", "/entities/urn:t:1/attrs", &json!({"v": {"type": "Property", "value": 2}})).await;
+    while *receiver.0.refuse.lock().unwrap() == 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let shown = api.get("/subscriptions/urn:s:1").await.json();
+    assert_eq!((&shown["notification"]["status"], &shown["notification"]["timesFailed"]), (&json!("failed"), &json!(1)));
+    api.reopen().await;
+    let got = receiver.wait(2).await;
+    let values: Vec<&Value> = got.iter().map(|n| &n["data"][0]["v"]).collect();
+    assert_eq!(values, [1, 2], "in order, and none lost");
+}
+
+#[tokio::test]
+async fn throttling_joins_and_keeps_the_last_state() {
+    let (api, receiver) = subscribed(json!({"throttling": 0.4})).await;
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 0})]).await;
+    receiver.wait(1).await;
+    for v in 1..=20 {
+        api.call("PATCH", "/entities/urn:t:1/attrs", &json!({"v": {"type": "Property", "value": v}})).await;
+    }
+    for _ in 0..500 {
+        if receiver.wait(1).await.last().unwrap()["data"][0]["v"] == 20 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let got = receiver.0.got.lock().unwrap();
+    assert_eq!(got.last().unwrap().1["data"][0]["v"], 20, "the last state is told");
+    assert!(got.len() < 15, "{} notifications for 21 changes", got.len());
+    assert!(got.windows(2).all(|w| w[1].2 - w[0].2 > Duration::from_millis(350)));
+}
+
+#[tokio::test]
+async fn subscriptions_are_checked_listed_changed_and_ended() {
+    let (api, receiver) = subscribed(json!({})).await;
+    let url = receiver.1.as_str();
+    let rows = [
+        (json!({}), 409),
+        (json!({"id": "urn:s:2", "entities": null}), 400),
+        (json!({"id": "urn:s:2", "type": "X"}), 400),
+        (json!({"id": "urn:s:2", "expiresAt": "2020-01-01T00:00:00Z"}), 400),
+        (json!({"id": "urn:s:2", "q": "=="}), 400),
+        (json!({"id": "urn:s:2", "throttling": -1}), 400),
+        (json!({"id": "urn:s:2", "notificationTrigger": ["nosuch"]}), 400),
+        (json!({"id": "urn:s:2", "timeInterval": 5}), 422),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "http://10.0.0.1/n"}}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "http://169.254.169.254/latest"}}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "ftp://example.org/"}}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": url, "receiverInfo": [{"key": "Host", "value": "x"}]}}}), 400),
+        (json!({"id": "urn:s:2", "jsonldContext": "https://remote.example/c"}), 504),
+        (json!({"id": "urn:s:2"}), 201),
+    ];
+    for (more, status) in rows {
+        let reply = api.call("POST", "/subscriptions", &subscription(url, more.clone())).await;
+        assert_eq!(reply.status.as_u16(), status, "{more}: {}", reply.text);
+    }
+    let list = api.get("/subscriptions?limit=1&count=true").await;
+    assert_eq!((list.ids(), list.header("ngsild-results-count")), (vec!["1".into()], "2"));
+    assert_eq!(api.get(list.link("next").unwrap().strip_prefix("/ngsi-ld/v1").unwrap()).await.ids(), ["2"]);
+    assert_eq!(api.call("PATCH", "/subscriptions/urn:s:1", &json!({"isActive": false, "status": "expired"})).await.status, 204);
+    assert_eq!(api.get("/subscriptions/urn:s:1").await.json()["status"], "paused");
+    assert_eq!(api.call("PATCH", "/subscriptions/urn:s:1", &json!({"throttling": "x"})).await.status, 400);
+    assert_eq!(api.call("PATCH", "/subscriptions/urn:s:9", &json!({"isActive": false})).await.status, 404);
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 0})]).await;
+    assert_eq!(receiver.wait(1).await[0]["subscriptionId"], "urn:s:2", "a paused one is silent");
+    assert_eq!(api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 204);
+    assert_eq!(api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 404);
+}

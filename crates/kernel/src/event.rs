@@ -1,0 +1,210 @@
+//! What happened. One closed enum; written to the outbox in the transaction of the change, read by
+//! `server/src/reactions.rs` and by the live stream. No event carries personal data.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Permission, Timestamp};
+
+/// Scale of urgency, the same everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// For knowledge only.
+    Info,
+    /// Look when there is time.
+    Low,
+    /// Act this shift.
+    Medium,
+    /// Act now.
+    High,
+    /// Life or large loss at stake.
+    Critical,
+}
+
+/// Everything that can happen, in past tense, led by its noun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Entities came into being or changed. One event for a batch.
+    EntityChanged {
+        /// URNs, at most 1 000 an event.
+        entities: Vec<String>,
+    },
+    /// An entity was deleted.
+    EntityDeleted {
+        /// URN.
+        entity: String,
+    },
+    /// A batch of observations became durable.
+    ObservationsAccepted {
+        /// Id of the pending batch.
+        batch: Uuid,
+        /// Rows in it.
+        count: u32,
+    },
+    /// An alarm rose (or rose again).
+    AlarmRaised {
+        /// Alarm id.
+        alarm: Uuid,
+        /// Rule code.
+        rule: String,
+        /// Entity URN it is about.
+        entity: String,
+        /// Severity.
+        severity: Severity,
+        /// Commune code, when known.
+        area: Option<String>,
+    },
+    /// An operator took note.
+    AlarmAcknowledged {
+        /// Alarm id.
+        alarm: Uuid,
+    },
+    /// The condition went away.
+    AlarmCleared {
+        /// Alarm id.
+        alarm: Uuid,
+    },
+    /// Acknowledged and cleared: the alarm is over.
+    AlarmClosed {
+        /// Alarm id.
+        alarm: Uuid,
+    },
+    /// A case came in.
+    CaseOpened {
+        /// Case id.
+        case: Uuid,
+        /// Public code.
+        code: String,
+        /// Case type (`report`).
+        kind: String,
+        /// Category code.
+        category: String,
+        /// Commune code.
+        area: Option<String>,
+        /// Handling unit after routing.
+        unit: String,
+    },
+    /// A case moved from state to state.
+    CaseMoved {
+        /// Case id.
+        case: Uuid,
+        /// Public code.
+        code: String,
+        /// Move's name.
+        step: String,
+        /// State before.
+        from: String,
+        /// State after.
+        to: String,
+        /// Handling unit now.
+        unit: String,
+    },
+    /// A case's answer became public.
+    CaseAnswered {
+        /// Case id.
+        case: Uuid,
+        /// Public code.
+        code: String,
+    },
+    /// The reporter rated the answer.
+    CaseRated {
+        /// Case id.
+        case: Uuid,
+        /// Public code.
+        code: String,
+        /// 1 to 5.
+        stars: u8,
+    },
+    /// A deadline is near (50, 80) or over (100).
+    CaseDue {
+        /// Case id.
+        case: Uuid,
+        /// Public code.
+        code: String,
+        /// Share of the working time used, per cent.
+        percent: u16,
+        /// Handling unit.
+        unit: String,
+    },
+    /// A value was entered and waits for approval.
+    ValueReported {
+        /// Value id.
+        value: Uuid,
+        /// Indicator code.
+        indicator: String,
+    },
+    /// A value counts from now on: approved by a second person or computed.
+    ValueSettled {
+        /// Value id.
+        value: Uuid,
+        /// Indicator set.
+        set: String,
+        /// Indicator code.
+        indicator: String,
+    },
+    /// Organisations or areas changed.
+    UnitsChanged,
+    /// A pack was installed.
+    PackInstalled {
+        /// Pack name.
+        pack: String,
+    },
+}
+
+/// Who may see an event on the live stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody.
+    Public,
+    /// Holders of the permission (in the event's unit, where it names one).
+    Holders(Permission),
+    /// Nobody outside the process.
+    Internal,
+}
+
+impl Event {
+    /// Who may see it.
+    pub fn audience(&self) -> Audience {
+        match self {
+            Event::EntityChanged { .. } | Event::EntityDeleted { .. } => Audience::Holders(Permission::AlarmRead),
+            Event::ObservationsAccepted { .. } => Audience::Holders(Permission::AlarmRead),
+            Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => {
+                Audience::Holders(Permission::AlarmRead)
+            }
+            Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } => Audience::Holders(Permission::CaseRead),
+            Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
+            Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
+            Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
+        }
+    }
+
+    /// The unit whose matter it is, when it has one.
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } => Some(unit),
+            _ => None,
+        }
+    }
+
+    /// Its name on the wire (`case-opened`).
+    pub fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(map)) => map.get("event").and_then(|v| v.as_str()).unwrap_or("event").to_string(),
+            _ => "event".to_string(),
+        }
+    }
+}
+
+/// An event as the outbox keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Position; grows by one without gaps.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}

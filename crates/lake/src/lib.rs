@@ -1,0 +1,63 @@
+//! Observations for ever: pending batches and Parquet files as one table, with the DuckLake catalog as registry.
+//!
+//! The only crate with arrow, parquet and datafusion. Domains see it as [`dothi_kernel::History`].
+
+mod blob;
+mod compact;
+mod deadline;
+mod file;
+mod query;
+mod registry;
+mod schema;
+mod series;
+
+use async_trait::async_trait;
+use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Table};
+use dothi_kernel::{Observation, Result};
+use dothi_store::Store;
+
+pub use compact::{CompactReport, LakeStats, Prepared};
+pub use registry::MIGRATIONS;
+
+/// The lake of a store.
+pub struct Lake {
+    store: Store,
+    cache: tokio::sync::Mutex<registry::Cache>,
+    engine: query::Engine,
+    /// One piece of background work at a time.
+    background: tokio::sync::Mutex<()>,
+}
+
+impl Lake {
+    /// Opens the lake, filling a fresh registry and setting the timers of its jobs.
+    pub async fn open(store: Store) -> Result<Self> {
+        registry::bootstrap(&store).await?;
+        let engine = query::Engine::new(&store)?;
+        let lake = Self { store, cache: tokio::sync::Mutex::default(), engine, background: tokio::sync::Mutex::default() };
+        lake.ensure_scheduled().await?;
+        Ok(lake)
+    }
+}
+
+#[async_trait]
+impl History for Lake {
+    fn encode(&self, batch: &[Observation]) -> Result<Vec<u8>> {
+        blob::encode(batch)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Vec<Observation>> {
+        blob::decode(bytes)
+    }
+
+    async fn latest(&self, entity: &str, attribute: &str) -> Result<Option<Point>> {
+        series::latest(&self.view().await?, &self.engine.files, entity, attribute).await
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
+        series::series(&self.view().await?, &self.engine.files, query).await
+    }
+
+    async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table> {
+        self.engine.table(self.view().await?, sql, limits).await
+    }
+}

@@ -1,0 +1,338 @@
+//! Reading one series straight from the files, without a query plan: statistics choose files, row groups and pages.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringViewArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
+use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use dothi_kernel::history::{Point, SeriesQuery};
+use dothi_kernel::{Error, Result, Value};
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+
+use crate::file::day_range;
+use crate::registry::{FileEntry, View};
+use crate::schema::{ATTRIBUTE, ENTITY, QUALITY, T, TABLE, TEXT, V, day_of};
+
+/// A row of a series.
+#[derive(Debug, Clone)]
+struct Sample {
+    t: i64,
+    value: Value,
+    quality: u16,
+}
+
+/// Which rows.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    entity: &'a str,
+    attribute: &'a str,
+    from: i64,
+    to: i64,
+}
+
+/// Points of one answer at most.
+const POINTS: usize = 200_000;
+
+/// Columns a series needs, in the order of the table.
+const NEEDED: [usize; 6] = [ENTITY, ATTRIBUTE, T, V, TEXT, QUALITY];
+
+/// Opens files; remembers their footers.
+#[derive(Debug, Clone)]
+pub(crate) struct Files(pub Arc<CachedParquetFileReaderFactory>);
+
+/// The reader of one file; a name for what the factory makes.
+pub(crate) struct Reader(Box<dyn AsyncFileReader + Send>);
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, datafusion::parquet::errors::Result<Bytes>> {
+        self.0.get_bytes(range)
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, datafusion::parquet::errors::Result<Vec<Bytes>>> {
+        self.0.get_byte_ranges(ranges)
+    }
+
+    fn get_metadata<'a>(&'a mut self, options: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, datafusion::parquet::errors::Result<Arc<ParquetMetaData>>> {
+        self.0.get_metadata(options)
+    }
+}
+
+impl Files {
+    /// Opens a file; its footer and page index come from memory when they were read before.
+    pub async fn open(&self, file: &FileEntry) -> Result<ParquetRecordBatchStreamBuilder<Reader>> {
+        let reader = self
+            .0
+            .create_reader(0, crate::query::partitioned(file), None, &ExecutionPlanMetricsSet::new())
+            .map_err(|e| Error::internal("opening a file of the lake", e).with("path", &file.path))?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        ParquetRecordBatchStreamBuilder::new_with_options(Reader(reader), options)
+            .await
+            .map_err(|e| Error::internal("opening a file of the lake", e).with("path", &file.path))
+    }
+
+    /// Rows of a series in one file, in the file's order.
+    async fn samples(&self, file: &FileEntry, wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
+        let failed = |e| Error::internal("reading a file of the lake", e).with("path", &file.path);
+        let builder = self.open(file).await?;
+        let metadata = builder.metadata().clone();
+        let (groups, pages) = choose(&metadata, builder.schema(), wanted).map_err(failed)?;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), NEEDED);
+        let mut builder = builder.with_projection(mask).with_row_groups(groups);
+        if let Some(pages) = pages {
+            builder = builder.with_row_selection(pages);
+        }
+        let mut stream = builder.build().map_err(failed)?;
+        while let Some(batch) = stream.try_next().await.map_err(failed)? {
+            pick(batch.columns(), wanted, into)?;
+        }
+        Ok(())
+    }
+}
+
+type Choice = (Vec<usize>, Option<RowSelection>);
+
+/// Row groups and pages that may hold the wanted rows.
+fn choose(metadata: &ParquetMetaData, schema: &datafusion::arrow::datatypes::Schema, wanted: Wanted<'_>) -> datafusion::parquet::errors::Result<Choice> {
+    let descriptor = metadata.file_metadata().schema_descr();
+    let convert = |name| StatisticsConverter::try_new(name, schema, descriptor);
+    let (entity, attribute, t) = (convert("entity")?, convert("attribute")?, convert("t")?);
+    let all = metadata.row_groups();
+    let may = keep(&[
+        texts(&entity.row_group_mins(all)?, &entity.row_group_maxes(all)?, wanted.entity),
+        texts(&attribute.row_group_mins(all)?, &attribute.row_group_maxes(all)?, wanted.attribute),
+        times(&t.row_group_mins(all)?, &t.row_group_maxes(all)?, wanted),
+    ]);
+    let groups: Vec<usize> = (0..all.len()).filter(|i| may.get(*i).copied().unwrap_or(true)).collect();
+    let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else { return Ok((groups, None)) };
+    let mut selection: Option<RowSelection> = None;
+    for (converter, name) in [(&entity, Some(wanted.entity)), (&attribute, Some(wanted.attribute)), (&t, None)] {
+        let (mins, maxes) = (converter.data_page_mins(columns, offsets, &groups)?, converter.data_page_maxes(columns, offsets, &groups)?);
+        let Some(counts) = converter.data_page_row_counts(offsets, all, &groups)? else { continue };
+        let may = match name {
+            Some(name) => texts(&mins, &maxes, name),
+            None => times(&mins, &maxes, wanted),
+        };
+        let (mut at, mut ranges) = (0usize, Vec::new());
+        for (i, count) in counts.iter().enumerate() {
+            let to = at + count.unwrap_or(0) as usize;
+            if may.get(i).copied().unwrap_or(true) {
+                ranges.push(at..to);
+            }
+            at = to;
+        }
+        let these = RowSelection::from_consecutive_ranges(ranges.into_iter(), at);
+        selection = Some(selection.map_or_else(|| these.clone(), |s| s.intersection(&these)));
+    }
+    Ok((groups, selection))
+}
+
+fn keep(parts: &[Vec<bool>]) -> Vec<bool> {
+    let n = parts.iter().map(Vec::len).max().unwrap_or(0);
+    (0..n).map(|i| parts.iter().all(|p| p.get(i).copied().unwrap_or(true))).collect()
+}
+
+/// Whether min ≤ wanted ≤ max; unknown bounds may hold anything.
+fn texts(mins: &dyn Array, maxes: &dyn Array, wanted: &str) -> Vec<bool> {
+    let get = |array: &dyn Array, i: usize| -> Option<String> {
+        if array.is_null(i) {
+            return None;
+        }
+        if let Some(a) = array.as_any().downcast_ref::<StringViewArray>() {
+            return Some(a.value(i).to_string());
+        }
+        array.as_any().downcast_ref::<StringArray>().map(|a| a.value(i).to_string())
+    };
+    (0..mins.len()).map(|i| get(mins, i).is_none_or(|m| m.as_str() <= wanted) && get(maxes, i).is_none_or(|m| wanted <= m.as_str())).collect()
+}
+
+fn times(mins: &dyn Array, maxes: &dyn Array, wanted: Wanted<'_>) -> Vec<bool> {
+    let (Some(lo), Some(hi)) = (mins.as_primitive_opt::<TimestampMicrosecondType>(), maxes.as_primitive_opt::<TimestampMicrosecondType>()) else {
+        return vec![true; mins.len()];
+    };
+    (0..mins.len()).map(|i| (lo.is_null(i) || lo.value(i) < wanted.to) && (hi.is_null(i) || wanted.from <= hi.value(i))).collect()
+}
+
+/// Appends the wanted rows, given the needed columns in order. Files of other writers may hold other string types.
+fn pick(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
+    let wrong = || Error::internal("reading observations", "a column has another type");
+    let columns: Vec<ArrayRef> = columns
+        .iter()
+        .zip(NEEDED)
+        .map(|(column, i)| cast(column, TABLE.field(i).data_type()).map_err(|e| Error::internal("reading observations", e)))
+        .collect::<Result<_>>()?;
+    let [entity, attribute, t, v, text, quality] = columns.as_slice() else { return Err(wrong()) };
+    let entity = entity.as_string_view_opt().ok_or_else(wrong)?;
+    let attribute = attribute.as_string_view_opt().ok_or_else(wrong)?;
+    let t = t.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
+    let v = v.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
+    let text = text.as_string_view_opt().ok_or_else(wrong)?;
+    let quality = quality.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
+    for i in 0..t.len() {
+        let at = t.value(i);
+        if at < wanted.from || at >= wanted.to || entity.value(i) != wanted.entity || attribute.value(i) != wanted.attribute {
+            continue;
+        }
+        let number = v.is_valid(i).then(|| v.value(i));
+        let word = text.is_valid(i).then(|| Arc::from(text.value(i)));
+        into.push(Sample { t: at, value: crate::blob::value(number, word), quality: quality.value(i) as u16 });
+    }
+    Ok(())
+}
+
+/// Wanted rows among the pending ones, in order of arrival.
+fn pending(view: &View, wanted: Wanted<'_>) -> Result<Vec<Sample>> {
+    let mut found = Vec::new();
+    for p in view.pending.iter().filter(|p| p.t.0 < wanted.to && wanted.from <= p.t.1) {
+        let needed = NEEDED.map(|i| p.batch.column(i).clone());
+        pick(&needed, wanted, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Sorts by time; of rows with the same time the one that arrived last stays.
+fn settle(mut samples: Vec<Sample>) -> Vec<Sample> {
+    samples.sort_by_key(|s| s.t);
+    samples.reverse();
+    samples.dedup_by_key(|s| s.t);
+    samples.reverse();
+    samples
+}
+
+/// The newest point of a series.
+pub(crate) async fn latest(view: &View, files: &Files, entity: &str, attribute: &str) -> Result<Option<Point>> {
+    let mut wanted = Wanted { entity, attribute, from: i64::MIN, to: i64::MAX };
+    // The last of equals is what arrived last.
+    let mut best = pending(view, wanted)?.into_iter().max_by_key(|s| s.t);
+    let mut candidates: Vec<_> = view.files.iter().filter(|f| f.may_hold(entity, attribute, i64::MIN, i64::MAX)).collect();
+    candidates.sort_by_key(|f| (f.t.1, f.order));
+    let mut found: Option<(Sample, i64)> = None;
+    for file in candidates.into_iter().rev() {
+        let newest = best.as_ref().map(|s| s.t).max(found.as_ref().map(|(s, _)| s.t));
+        if newest.is_some_and(|t| file.t.1 < t) {
+            break;
+        }
+        wanted.from = newest.unwrap_or(i64::MIN);
+        let mut samples = Vec::new();
+        files.samples(file, wanted, &mut samples).await?;
+        if let Some(sample) = samples.into_iter().max_by_key(|s| s.t)
+            && found.as_ref().is_none_or(|(s, order)| (s.t, *order) < (sample.t, file.order))
+        {
+            found = Some((sample, file.order));
+        }
+    }
+    if let Some((sample, _)) = found
+        && best.as_ref().is_none_or(|b| b.t < sample.t)
+    {
+        best = Some(sample);
+    }
+    Ok(best.map(raw))
+}
+
+fn raw(sample: Sample) -> Point {
+    Point { t: sample.t, value: sample.value, min: None, max: None, count: None, quality: sample.quality }
+}
+
+/// A stretch of a series; days are read from the newest back, until the answer is full.
+pub(crate) async fn series(view: &View, files: &Files, query: &SeriesQuery) -> Result<Vec<Point>> {
+    if query.bucket_s == Some(0) {
+        return Err(Error::invalid("history.bucket", "A bucket must be at least one second wide."));
+    }
+    let limit = query.limit.min(POINTS);
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    if wanted.from >= wanted.to || limit == 0 {
+        return Ok(Vec::new());
+    }
+    let mut days: BTreeMap<i64, (Vec<&FileEntry>, Vec<Sample>)> = BTreeMap::new();
+    for file in view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)) {
+        days.entry(file.day).or_default().0.push(file);
+    }
+    for sample in pending(view, wanted)? {
+        days.entry(day_of(sample.t)).or_default().1.push(sample);
+    }
+    let mut answer = Answer::new(query, limit);
+    for (day, (of_day, arrived)) in days.into_iter().rev() {
+        let (from, to) = day_range(day);
+        let wanted = Wanted { from: wanted.from.max(from), to: wanted.to.min(to), ..wanted };
+        let mut samples = Vec::new();
+        for file in of_day {
+            files.samples(file, wanted, &mut samples).await?;
+        }
+        samples.extend(arrived);
+        for sample in settle(samples).into_iter().rev() {
+            if answer.full(&sample) {
+                return Ok(answer.points());
+            }
+            answer.add(sample);
+        }
+    }
+    Ok(answer.points())
+}
+
+/// Collects samples from the newest to the oldest.
+struct Answer {
+    limit: usize,
+    /// Width and offset of buckets in µs.
+    bucket: Option<(i64, i64)>,
+    /// Newest first.
+    points: Vec<Point>,
+    sum: f64,
+}
+
+impl Answer {
+    fn new(query: &SeriesQuery, limit: usize) -> Self {
+        let bucket = query.bucket_s.map(|s| (i64::from(s) * 1_000_000, i64::from(query.offset_s) * 1_000_000));
+        Self { limit, bucket, points: Vec::new(), sum: 0.0 }
+    }
+
+    fn start(&self, t: i64) -> i64 {
+        self.bucket.map_or(t, |(width, offset)| t.saturating_add(offset).div_euclid(width) * width - offset)
+    }
+
+    fn full(&self, sample: &Sample) -> bool {
+        self.points.len() >= self.limit && self.points.last().is_some_and(|p| p.t != self.start(sample.t))
+    }
+
+    fn add(&mut self, sample: Sample) {
+        if self.bucket.is_none() {
+            self.points.push(raw(sample));
+            return;
+        }
+        // Words have no mean.
+        let Some(x) = sample.value.number() else { return };
+        let start = self.start(sample.t);
+        match self.points.last_mut().filter(|p| p.t == start) {
+            Some(point) => {
+                self.sum += x;
+                let count = point.count.unwrap_or(0) + 1;
+                point.value = Value::Number(self.sum / count as f64);
+                point.min = Some(point.min.map_or(x, |y| y.min(x)));
+                point.max = Some(point.max.map_or(x, |y| y.max(x)));
+                point.count = Some(count);
+                point.quality |= sample.quality;
+            }
+            None => {
+                self.sum = x;
+                self.points.push(Point { t: start, value: Value::Number(x), min: Some(x), max: Some(x), count: Some(1), quality: sample.quality });
+            }
+        }
+    }
+
+    fn points(mut self) -> Vec<Point> {
+        self.points.reverse();
+        self.points
+    }
+}

@@ -1,0 +1,139 @@
+//! The HTTP API of the domain.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use dothi_kernel::{Caller, Error, Page, PageQuery, Result};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::Oversight;
+use crate::model::{ComputeReport, IndicatorDetail, IndicatorQuery, IndicatorValue, NewValue, Scorecard, ScorecardQuery, SetRow, ValueStatus};
+
+type This = State<Arc<Oversight>>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+type Wanted<T> = Result<Query<T>, QueryRejection>;
+type At<T> = Result<Path<T>, PathRejection>;
+
+fn body<T>(given: Body<T>) -> Result<T> {
+    given.map(|Json(t)| t).map_err(|e| match e.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
+        _ => malformed(e.body_text()),
+    })
+}
+
+fn wanted<T>(given: Wanted<T>) -> Result<T> {
+    given.map(|Query(t)| t).map_err(|e| malformed(e.body_text()))
+}
+
+fn malformed(why: String) -> Error {
+    Error::invalid("request.malformed", "The request is not in the expected form.").with("reason", why)
+}
+
+fn at<T>(given: At<T>) -> Result<T> {
+    given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
+}
+
+/// All routes under `/api/oversight`.
+pub fn router(this: Arc<Oversight>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(sets))
+        .routes(routes!(scorecard))
+        .routes(routes!(indicator))
+        .routes(routes!(values, report))
+        .routes(routes!(approve))
+        .routes(routes!(reject))
+        .routes(routes!(compute))
+        .with_state(this)
+}
+
+/// Indicator sets.
+#[utoipa::path(get, path = "/api/oversight/sets", tag = "oversight", operation_id = "oversight_sets", responses((status = 200, body = Vec<SetRow>)))]
+async fn sets(State(this): This, caller: Caller) -> Result<Json<Vec<SetRow>>> {
+    Ok(Json(this.sets(&caller).await?))
+}
+
+/// A scorecard: one set, one area, one period.
+#[utoipa::path(get, path = "/api/oversight/scorecard", tag = "oversight", operation_id = "oversight_scorecard", params(ScorecardQuery),
+    responses((status = 200, body = Scorecard), (status = 404, description = "No such set")))]
+async fn scorecard(State(this): This, caller: Caller, query: Wanted<ScorecardQuery>) -> Result<Json<Scorecard>> {
+    Ok(Json(this.scorecard(&caller, &wanted(query)?).await?))
+}
+
+/// One indicator with formula, history and evidence.
+#[utoipa::path(get, path = "/api/oversight/indicators/{set}/{code}", tag = "oversight", operation_id = "oversight_indicator",
+    params(("set" = String, Path), ("code" = String, Path), IndicatorQuery), responses((status = 200, body = IndicatorDetail)))]
+async fn indicator(State(this): This, caller: Caller, path: At<(String, String)>, query: Wanted<IndicatorQuery>) -> Result<Json<IndicatorDetail>> {
+    let (set, code) = at(path)?;
+    Ok(Json(this.indicator(&caller, &set, &code, &wanted(query)?).await?))
+}
+
+/// Which values.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ValuesQuery {
+    /// Status; `pending` when left out.
+    status: Option<ValueStatus>,
+    /// Rows wanted (default 50, at most 200).
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// Values of one status, oldest first.
+#[utoipa::path(get, path = "/api/oversight/values", tag = "oversight", operation_id = "oversight_values", params(ValuesQuery),
+    responses((status = 200, body = Page<IndicatorValue>)))]
+async fn values(State(this): This, caller: Caller, query: Wanted<ValuesQuery>) -> Result<Json<Page<IndicatorValue>>> {
+    let query = wanted(query)?;
+    let page = PageQuery { limit: query.limit, after: query.after };
+    Ok(Json(this.values(&caller, query.status, &page).await?))
+}
+
+/// Enters a value, to be approved by somebody else.
+#[utoipa::path(post, path = "/api/oversight/values", tag = "oversight", operation_id = "oversight_report", request_body = NewValue,
+    responses((status = 201, body = IndicatorValue), (status = 422, description = "The value does not fit")))]
+async fn report(State(this): This, caller: Caller, new: Body<NewValue>) -> Result<(StatusCode, Json<IndicatorValue>)> {
+    Ok((StatusCode::CREATED, Json(this.report(&caller, body(new)?).await?)))
+}
+
+/// Lets a waiting value count.
+#[utoipa::path(post, path = "/api/oversight/values/{id}/approve", tag = "oversight", operation_id = "oversight_approve", params(("id" = String, Path)),
+    responses((status = 200, body = IndicatorValue), (status = 403, description = "Entered by the same person")))]
+async fn approve(State(this): This, caller: Caller, id: At<Uuid>) -> Result<Json<IndicatorValue>> {
+    Ok(Json(this.approve(&caller, at(id)?).await?))
+}
+
+/// Why a value is refused.
+#[derive(Deserialize, ToSchema)]
+struct Refusal {
+    /// The reason, for the one who entered it.
+    reason: String,
+}
+
+/// Refuses a waiting value.
+#[utoipa::path(post, path = "/api/oversight/values/{id}/reject", tag = "oversight", operation_id = "oversight_reject", params(("id" = String, Path)),
+    request_body = Refusal, responses((status = 200, body = IndicatorValue)))]
+async fn reject(State(this): This, caller: Caller, id: At<Uuid>, refusal: Body<Refusal>) -> Result<Json<IndicatorValue>> {
+    Ok(Json(this.reject(&caller, at(id)?, &body(refusal)?.reason).await?))
+}
+
+/// Which set.
+#[derive(Deserialize, ToSchema)]
+struct ComputeBody {
+    /// Set code.
+    set: String,
+}
+
+/// Computes the measured indicators of a set now.
+#[utoipa::path(post, path = "/api/oversight/compute", tag = "oversight", operation_id = "oversight_compute", request_body = ComputeBody,
+    responses((status = 200, body = ComputeReport)))]
+async fn compute(State(this): This, caller: Caller, given: Body<ComputeBody>) -> Result<Json<ComputeReport>> {
+    Ok(Json(this.compute(&caller, &body(given)?.set).await?))
+}

@@ -1,0 +1,139 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dothi_access::{Access, AccessSettings};
+use dothi_cases::Cases;
+use dothi_context::Context;
+use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Table};
+use dothi_kernel::places::Things;
+use dothi_kernel::{Caller, Directory, Measures, Observation, PageQuery, Result, geo};
+use dothi_oversight::Oversight;
+use dothi_packs::{Domains, Library, Packs};
+use dothi_rules::Rules;
+use dothi_store::testing::{TestStore, both};
+
+use crate::{Shelf, repository};
+
+/// A history in which nothing ever happened.
+struct Nothing;
+
+#[async_trait::async_trait]
+impl History for Nothing {
+    fn encode(&self, _: &[Observation]) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+    fn decode(&self, _: &[u8]) -> Result<Vec<Observation>> {
+        Ok(Vec::new())
+    }
+    async fn latest(&self, _: &str, _: &str) -> Result<Option<Point>> {
+        Ok(None)
+    }
+    async fn series(&self, _: &SeriesQuery) -> Result<Vec<Point>> {
+        Ok(Vec::new())
+    }
+    async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
+        Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })
+    }
+}
+
+impl Things for Nothing {
+    fn brief(&self, _: &str) -> Option<(String, Option<geo::Point>)> {
+        None
+    }
+}
+
+const SCHEMA: &[&[dothi_store::Migration]] = &[
+    dothi_access::MIGRATIONS,
+    dothi_context::MIGRATIONS,
+    dothi_rules::MIGRATIONS,
+    dothi_cases::MIGRATIONS,
+    dothi_oversight::MIGRATIONS,
+    dothi_packs::MIGRATIONS,
+];
+
+async fn open(test: &TestStore) -> (Packs, Domains) {
+    let store = || test.store.clone();
+    let history: Arc<dyn History> = Arc::new(Nothing);
+    let access = Arc::new(Access::open(store(), AccessSettings { home_province: "33".into(), secure_cookies: false }).await.unwrap());
+    // The calendar is the base pack's; cases cannot open without one.
+    let base = Library::open(repository()).unwrap().load("base").unwrap();
+    access.install(&system(test), "base", base.access.unwrap()).await.unwrap();
+    let directory: Arc<dyn Directory> = access.clone();
+    let context = Arc::new(Context::open(store(), history.clone(), directory.clone(), dothi_context::ContextSettings::default()).await.unwrap());
+    let calendar = access.calendar().unwrap();
+    let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
+    let cases = Arc::new(Cases::open(store(), directory.clone(), calendar).await.unwrap());
+    let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
+    let domains = Domains { access, context, rules, cases, oversight };
+    (Packs::open(store(), domains.clone()), domains)
+}
+
+fn system(test: &TestStore) -> Caller {
+    Caller::system("test", test.clock.as_ref())
+}
+
+#[tokio::test]
+async fn the_repositorys_packs_install_once_and_again() {
+    both(SCHEMA, |test| async move {
+        let (packs, domains) = open(&test).await;
+        let library = Library::open(repository()).unwrap();
+        let all = library.ordered(&library.names().unwrap()).unwrap();
+        for pack in &all {
+            assert!(packs.install(&system(&test), pack).await.unwrap().changed);
+        }
+        for pack in &all {
+            assert!(!packs.install(&system(&test), pack).await.unwrap().changed, "the same again changes nothing");
+        }
+        assert_eq!(domains.oversight.sets(&system(&test)).await.unwrap().len(), 2);
+        assert!(!domains.cases.types(&system(&test)).is_empty());
+        let rows = packs.list(&system(&test), Some(&library)).await.unwrap();
+        assert!(rows.iter().all(|r| r.installed.is_some() && r.installed == r.available), "{rows:?}");
+        let seen: Vec<String> = test.audit_page(&PageQuery::default(), "pack.install").await.unwrap().items.into_iter().map(|r| r.object).collect();
+        assert_eq!(seen.len(), all.len());
+        // Opened anew, everything is there.
+        let (packs, domains) = open(&test).await;
+        assert!(!packs.install(&system(&test), &all[0]).await.unwrap().changed);
+        assert!(!domains.cases.types(&system(&test)).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refuses_what_is_older_or_stands_on_nothing() {
+    let test = dothi_store::testing::store(SCHEMA).await;
+    let (packs, _) = open(&test).await;
+    let shelf = Shelf::new();
+    shelf.pack("one", "", &[("README.md", "1"), ("LICENSE", "x")]).pack("two", "\"one >= 1.0.0\"", &[]);
+    let load = |name: &str| shelf.library().load(name).unwrap();
+    let code = async |name: &str| packs.install(&system(&test), &load(name)).await.map_or_else(|e| e.code(), |_| "installed");
+    assert_eq!(code("two").await, "packs.requires");
+    assert_eq!(code("one").await, "installed");
+    assert_eq!(code("two").await, "installed");
+    let later = load("one").manifest;
+    let text = |version: &str| {
+        format!("name = \"one\"\ntitle = \"{}\"\ntitle_en = \"{}\"\nversion = \"{version}\"\nrequires = []\nlicence = \"MIT\"\n", later.title, later.title_en)
+    };
+    shelf.pack("one", "", &[("pack.toml", &text("1.1.0")), ("README.md", "2"), ("tests/a.toml", "")]);
+    let diff = packs.diff(&system(&test), &load("one")).await.unwrap();
+    assert_eq!((diff.from.as_deref(), diff.to.as_str()), (Some("1.0.0"), "1.1.0"));
+    assert_eq!((diff.added, diff.changed, diff.removed), (vec!["tests/a.toml".to_string()], vec!["README.md".to_string(), "pack.toml".to_string()], vec![]));
+    assert_eq!(code("one").await, "installed");
+    shelf.pack("one", "", &[("pack.toml", &text("1.0.9"))]);
+    assert_eq!(code("one").await, "packs.older");
+    let nobody = Caller::anonymous(test.clock.as_ref(), None);
+    assert_eq!(packs.list(&nobody, None).await.unwrap_err().code(), "access.sign-in-needed");
+    assert_eq!(packs.install(&nobody, &load("two")).await.unwrap_err().code(), "access.sign-in-needed");
+}
+
+/// The list that `pack check` holds indicators against is what the domains offer.
+#[tokio::test]
+async fn known_measures_are_those_that_exist() {
+    let test = dothi_store::testing::store(SCHEMA).await;
+    let (_, domains) = open(&test).await;
+    let offered: BTreeSet<&str> = domains.cases.names().into_iter().collect();
+    let known = dothi_packs::known_measures();
+    let fits = |name: &str| known.iter().any(|k| *k == name || k.strip_suffix('*').is_some_and(|family| name.starts_with(family)));
+    assert!(offered.iter().all(|name| fits(name)), "{offered:?}");
+    let there = |k: &&&str| offered.iter().any(|name| name == *k || k.strip_suffix('*').is_some_and(|family| name.starts_with(family)));
+    assert!(known.iter().filter(|k| k.starts_with("cases.")).all(|k| there(&k)), "{known:?}");
+}

@@ -1,0 +1,437 @@
+//! Rules notice: limits passed, things fallen silent. Alarms follow ISA-18.2: active, acknowledged, cleared, closed.
+//!
+//! [`Rules::replay`] evaluates a durable batch of observations and writes what follows in one change. It may run twice:
+//! an alarm that stands is not raised again, a computed value has the same instant.
+
+mod engine;
+pub mod functions;
+pub mod http;
+mod jobs;
+pub mod model;
+pub mod pack;
+mod tables;
+mod testing;
+mod window;
+
+use std::sync::Arc;
+
+use dothi_kernel::history::SeriesQuery;
+use dothi_kernel::{Caller, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Value};
+use dothi_store::{Store, Tx};
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::engine::{Effect, Engine};
+use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AlarmState, AqiAnswer, AqiInput, BySeverity, Counts, RuleRow, Why};
+use crate::pack::{Rule, RulesPack};
+pub use tables::MIGRATIONS;
+
+
+/// Hours of history a function may read.
+const PAST: i64 = 26 * 3_600_000_000;
+const NOTE: usize = 1_000;
+/// Job kind of delays and silences; the key is `rule|entity`.
+pub(crate) const TIMER: &str = "rules.timer";
+
+/// A computed observation, to be taken into the city model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    /// Entity URN.
+    pub entity: Arc<str>,
+    /// Entity type.
+    pub kind: Arc<str>,
+    /// Attribute.
+    pub attribute: Arc<str>,
+    /// Value.
+    pub value: Value,
+    /// Phenomenon time, µs.
+    pub t: i64,
+    /// Commune.
+    pub area: Option<Arc<str>>,
+}
+
+/// What a batch led to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Computed observations.
+    pub derived: Vec<Derived>,
+}
+
+/// The domain.
+pub struct Rules {
+    store: Store,
+    history: Arc<dyn History>,
+    directory: Arc<dyn Directory>,
+    things: Arc<dyn Things>,
+    zone: TimeZone,
+    engine: Mutex<Engine>,
+}
+
+impl Rules {
+    /// Opens the domain over a store that has [`MIGRATIONS`], with the rules installed there.
+    /// `zone` is the local time that conditions and validity days mean.
+    pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, things: Arc<dyn Things>, zone: TimeZone) -> Result<Self> {
+        let engine = Mutex::new(Self::build(&store, &zone).await?);
+        Ok(Self { store, history, directory, things, zone, engine })
+    }
+
+    async fn build(store: &Store, zone: &TimeZone) -> Result<Engine> {
+        let (definitions, reference) = tables::definitions(store).await?;
+        let today = store.clock().now().to_zoned(zone.clone()).date();
+        let mut rules = Vec::new();
+        for (pack, def) in &definitions {
+            match Rule::compile(pack, def, &reference, today) {
+                Ok(rule) => rules.push(Arc::new(rule)),
+                // A limit may have run out since it was installed; the other rules go on.
+                Err(why) => tracing::error!(rule = def.code, why, "a rule cannot run"),
+            }
+        }
+        let table = pack::aqi_table(&reference).map_err(|why| Error::internal("reading the index table", why))?.map(Arc::new);
+        let mut engine = Engine::new(rules, table, zone.clone());
+        for (rule, entity, phase) in tables::phases(store).await? {
+            engine.restore(&rule, &entity, phase);
+        }
+        Ok(engine)
+    }
+
+    /// Installs what a pack declares, in place of what it declared before. 422 `rule.pack.invalid` with the first fault.
+    pub async fn install(&self, caller: &Caller, pack: &str, part: RulesPack) -> Result<()> {
+        caller.require(Permission::PackManage, Scope::ANY)?;
+        if let Some(fault) = part.check().first() {
+            return Err(Error::unprocessable("rule.pack.invalid", "The pack's rules are not usable.").with("fault", fault));
+        }
+        let mut tx = self.store.begin(caller).await?;
+        tables::put_pack(&mut tx, pack, &part.rules, &part.reference).await?;
+        tx.audit("rule.install", &format!("pack:{pack}"), &serde_json::json!({ "rules": part.rules.len() })).await?;
+        tx.commit().await?;
+        *self.engine.lock().await = Self::build(&self.store, &self.zone).await?;
+        Ok(())
+    }
+
+    /// Evaluates the batch an event tells of; other events lead to nothing.
+    pub async fn replay(&self, record: &EventRecord) -> Result<Outcome> {
+        let Event::ObservationsAccepted { batch, .. } = &record.event else { return Ok(Outcome::default()) };
+        let observations = match self.store.pending(*batch).await? {
+            Some(pending) => self.history.decode(&pending.bytes)?,
+            // The compactor waits for reactions; a batch that is gone was compacted by force and is history only.
+            None => return Ok(Outcome::default()),
+        };
+        let mut engine = self.engine.lock().await;
+        for (entity, attribute, before) in engine.unknown(&observations) {
+            let query = SeriesQuery { entity: entity.to_string(), attribute: attribute.clone(), from: before - PAST, to: before, bucket_s: Some(3600), offset_s: 0, limit: 48 };
+            let points = self.history.series(&query).await?;
+            let hours: Vec<(i64, f64, u64)> = points.iter().filter_map(|p| Some((p.t, p.value.number()?, p.count.unwrap_or(1)))).collect();
+            engine.warm(&entity, &attribute, &hours);
+        }
+        let system = Caller::system("rules", self.store.clock().as_ref());
+        let effects = engine.observe(&observations, system.now.as_microsecond());
+        let mut outcome = Outcome::default();
+        let mut standing = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Derive { entity, kind, attribute, value, t, area } => outcome.derived.push(Derived { entity, kind, attribute, value: Value::Number(value), t, area }),
+                other => standing.push(other),
+            }
+        }
+        if !standing.is_empty()
+            && let Err(e) = self.apply(&system, &engine, standing).await
+        {
+            // Memory ran ahead of the store: begin again from what is stored.
+            *engine = Self::build(&self.store, &self.zone).await?;
+            return Err(e);
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) async fn on_timer(&self, key: &str) -> Result<()> {
+        let Some((rule, entity)) = key.split_once('|') else { return Ok(()) };
+        let held = tables::held(&self.store, rule, entity).await?;
+        let (value, area) = held.unwrap_or((None, None));
+        let system = Caller::system("rules", self.store.clock().as_ref());
+        let mut engine = self.engine.lock().await;
+        let area = area.map(Arc::from).or_else(|| self.area_of(entity));
+        let Some(effect) = engine.due(rule, entity, system.now.as_microsecond(), value, area) else { return Ok(()) };
+        if let Err(e) = self.apply(&system, &engine, vec![effect]).await {
+            *engine = Self::build(&self.store, &self.zone).await?;
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    fn area_of(&self, entity: &str) -> Option<Arc<str>> {
+        let (_, place) = self.things.brief(entity)?;
+        self.directory.locate(place?).map(|p| p.commune.into())
+    }
+
+    async fn apply(&self, system: &Caller, engine: &Engine, effects: Vec<Effect>) -> Result<()> {
+        let mut tx = self.store.begin(system).await?;
+        for effect in effects {
+            match effect {
+                Effect::Raise { rule, entity, t, value, area } => {
+                    if let Some(rule) = engine.rule(&rule) {
+                        self.raise(&mut tx, rule, &entity, t, value, area.as_deref()).await?;
+                    }
+                }
+                Effect::Clear { rule, entity, t, .. } => self.clear(&mut tx, &rule, &entity, t).await?,
+                Effect::Hold { rule, entity, phase, due, value, area } => {
+                    tables::put_phase(&mut tx, &rule, &entity, phase, value, area.as_deref()).await?;
+                    match due {
+                        Some(due) => tx.schedule(TIMER, &format!("{rule}|{entity}"), dothi_kernel::time::micros(due)).await?,
+                        None => tx.unschedule(TIMER, &format!("{rule}|{entity}")).await?,
+                    }
+                }
+                Effect::Watch { rule, entity, due } => tx.schedule(TIMER, &format!("{rule}|{entity}"), dothi_kernel::time::micros(due)).await?,
+                Effect::Derive { .. } => {}
+            }
+        }
+        tx.commit().await
+    }
+
+    async fn raise(&self, tx: &mut Tx, rule: &Rule, entity: &str, t: i64, value: Option<f64>, area: Option<&str>) -> Result<()> {
+        let at = dothi_kernel::time::micros(t);
+        let def = &rule.def;
+        tables::put_phase(tx, &def.code, entity, engine::Phase::Raised, None, None).await?;
+        let area = area.map(str::to_string);
+        let id = match tables::open_alarm(tx, &def.code, entity).await? {
+            Some(a) if a.state != AlarmState::Cleared => return Ok(()),
+            Some(mut a) => {
+                let before = a.state;
+                a.state = AlarmState::Active;
+                (a.value, a.raised_at, a.cleared_at, a.count) = (value, at, None, a.count + 1);
+                tables::update(tx, before, &a).await?;
+                a.id
+            }
+            None => {
+                let place = area.as_deref().and_then(|a| self.directory.commune(a));
+                let unit = area.as_deref().and_then(|a| self.directory.organisation_for(a, &format!("report:{}", def.sector)));
+                let (entity_name, location) = self.things.brief(entity).unwrap_or_else(|| (entity.to_string(), None));
+                let alarm = Alarm {
+                    id: tx.id(),
+                    rule: def.code.clone(),
+                    title: def.title.clone(),
+                    title_en: def.title_en.clone(),
+                    severity: def.severity,
+                    state: AlarmState::Active,
+                    entity: entity.to_string(),
+                    entity_name,
+                    area: area.clone(),
+                    area_name: place.map(|p| p.commune_name),
+                    sector: def.sector.clone(),
+                    value,
+                    limit: rule.raise.map(|r| r.limit),
+                    raised_at: at,
+                    acknowledged_at: None,
+                    acknowledged_by: None,
+                    cleared_at: None,
+                    closed_at: None,
+                    count: 1,
+                    location,
+                    unit: unit.map(|u| u.id).unwrap_or_default(),
+                };
+                tables::insert(tx, &alarm).await?;
+                alarm.id
+            }
+        };
+        tables::log(tx, id, at, "raised", None, None).await?;
+        tx.emit(Event::AlarmRaised { alarm: id, rule: def.code.clone(), entity: entity.to_string(), severity: def.severity, area });
+        Ok(())
+    }
+
+    async fn clear(&self, tx: &mut Tx, rule: &str, entity: &str, t: i64) -> Result<()> {
+        tables::put_phase(tx, rule, entity, engine::Phase::Normal, None, None).await?;
+        let Some(mut a) = tables::open_alarm(tx, rule, entity).await?.filter(|a| a.cleared_at.is_none()) else { return Ok(()) };
+        let (before, at) = (a.state, dothi_kernel::time::micros(t));
+        a.cleared_at = Some(at);
+        a.state = if before == AlarmState::Acknowledged { AlarmState::Closed } else { AlarmState::Cleared };
+        a.closed_at = (a.state == AlarmState::Closed).then_some(at);
+        tables::update(tx, before, &a).await?;
+        tables::log(tx, a.id, at, "cleared", None, None).await?;
+        tx.emit(Event::AlarmCleared { alarm: a.id });
+        if a.state == AlarmState::Closed {
+            tables::log(tx, a.id, at, "closed", None, None).await?;
+            tx.emit(Event::AlarmClosed { alarm: a.id });
+        }
+        Ok(())
+    }
+
+    /// Takes note of an alarm. 404 `alarm.unknown`, 409 `alarm.not-waiting` when somebody has already.
+    pub async fn acknowledge(&self, caller: &Caller, id: Uuid, words: Acknowledgement) -> Result<Alarm> {
+        let unknown = || Error::not_found("alarm.unknown", "There is no such alarm.");
+        caller.require(Permission::AlarmHandle, Scope::ANY)?;
+        let note = words.note.map(|n| n.trim().to_string()).filter(|n| !n.is_empty());
+        if note.as_ref().is_some_and(|n| n.chars().count() > NOTE) {
+            return Err(Error::invalid("alarm.note-too-long", "The note is too long.").with("limit", NOTE));
+        }
+        let mut tx = self.store.begin(caller).await?;
+        let mut a = tables::alarm_in(&mut tx, id).await?.ok_or_else(unknown)?;
+        caller.require(Permission::AlarmHandle, scope(&a))?;
+        let before = a.state;
+        a.state = match before {
+            AlarmState::Active => AlarmState::Acknowledged,
+            AlarmState::Cleared => AlarmState::Closed,
+            AlarmState::Acknowledged | AlarmState::Closed => {
+                return Err(Error::conflict("alarm.not-waiting", "Somebody has taken note of this alarm already.").with("by", a.acknowledged_by.unwrap_or_default()));
+            }
+        };
+        a.acknowledged_at = Some(caller.now);
+        a.acknowledged_by = Some(caller.name.to_string());
+        a.closed_at = (a.state == AlarmState::Closed).then_some(caller.now);
+        if !tables::update(&mut tx, before, &a).await? {
+            return Err(Error::conflict("alarm.not-waiting", "The alarm changed meanwhile; look again."));
+        }
+        tables::log(&mut tx, id, caller.now, "acknowledged", Some(&caller.name), note.as_deref()).await?;
+        tx.audit("alarm.acknowledge", &format!("alarm:{id}"), &serde_json::json!({ "rule": a.rule })).await?;
+        tx.emit(Event::AlarmAcknowledged { alarm: id });
+        if a.state == AlarmState::Closed {
+            tables::log(&mut tx, id, caller.now, "closed", None, None).await?;
+            tx.emit(Event::AlarmClosed { alarm: id });
+        }
+        tx.commit().await?;
+        Ok(a)
+    }
+
+    /// Alarms the caller may see, newest first.
+    pub async fn alarms(&self, caller: &Caller, query: &AlarmQuery) -> Result<Page<Alarm>> {
+        caller.require(Permission::AlarmRead, Scope::ANY)?;
+        let mut filter = Self::visible(caller);
+        match query.state.as_deref() {
+            None | Some("all") => {}
+            Some("open") => filter.add("closed_at is null", vec![]),
+            Some(state @ ("active" | "acknowledged" | "cleared" | "closed")) => filter.add("state = ?", vec![state.into()]),
+            Some(_) => return Err(Error::invalid("alarm.state", "state is open, all, active, acknowledged, cleared or closed.")),
+        }
+        if let Some(severity) = query.severity {
+            let code = serde_json::to_value(severity).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default();
+            filter.add("severity = ?", vec![code.into()]);
+        }
+        if let Some(area) = &query.area {
+            filter.add("area = ?", vec![area.into()]);
+        }
+        if let Some(sector) = &query.sector {
+            filter.add("sector = ?", vec![sector.into()]);
+        }
+        if let Some(after) = &query.after {
+            let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
+            let (at, id) = after.split_once('.').ok_or_else(bad)?;
+            let at: i64 = at.parse().map_err(|_| bad())?;
+            filter.add("(raised_at < ? or (raised_at = ? and id < ?))", vec![at.into(), at.into(), id.into()]);
+        }
+        let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
+        let rows = tables::list(&self.store, filter, limit + 1).await?;
+        Ok(Page::of(rows, limit, |a| format!("{}.{}", a.raised_at.as_microsecond(), a.id)))
+    }
+
+    fn visible(caller: &Caller) -> tables::Filter {
+        let mut filter = tables::Filter::default();
+        if let Some(units) = caller.units_with(Permission::AlarmRead) {
+            // What belongs to no unit is seen by everybody who sees alarms.
+            filter.one_of("unit", units.into_iter().chain([String::new()]));
+        }
+        filter
+    }
+
+    /// One alarm with its reasons. 404 `alarm.unknown`; 403 for another unit's.
+    pub async fn alarm(&self, caller: &Caller, id: Uuid) -> Result<AlarmDetail> {
+        caller.require(Permission::AlarmRead, Scope::ANY)?;
+        let alarm = tables::get(&self.store, id).await?.ok_or_else(|| Error::not_found("alarm.unknown", "There is no such alarm."))?;
+        caller.require(Permission::AlarmRead, scope(&alarm))?;
+        let rule = self.engine.lock().await.rule(&alarm.rule).cloned();
+        let end = alarm.closed_at.or(alarm.cleared_at).unwrap_or(caller.now).as_microsecond() + 3_600_000_000;
+        let why = match rule {
+            None => Why {
+                condition: String::new(),
+                limit: alarm.limit,
+                source_act: None,
+                status: pack::Status::Unconfirmed,
+                advice: None,
+                advice_en: None,
+                owner: String::new(),
+                observed: Vec::new(),
+            },
+            Some(rule) => {
+                let attribute = rule.def.attribute.clone();
+                let from = alarm.raised_at.as_microsecond() - 2 * 86_400_000_000;
+                let query = SeriesQuery { entity: alarm.entity.clone(), attribute, from, to: end, bucket_s: None, offset_s: 0, limit: 500 };
+                Why {
+                    condition: rule.condition_text(),
+                    limit: alarm.limit,
+                    source_act: rule.def.source_act.clone(),
+                    status: rule.def.status,
+                    advice: rule.def.advice.clone(),
+                    advice_en: rule.def.advice_en.clone(),
+                    owner: rule.def.owner.clone(),
+                    observed: self.history.series(&query).await?,
+                }
+            }
+        };
+        Ok(AlarmDetail { history: tables::log_of(&self.store, id).await?, alarm, why })
+    }
+
+    /// Alarms that are not closed, by severity.
+    pub async fn counts(&self, caller: &Caller) -> Result<Counts> {
+        caller.require(Permission::AlarmRead, Scope::ANY)?;
+        let mut counts = Counts::default();
+        for (state, severity, n) in tables::counts(&self.store, Self::visible(caller)).await? {
+            let of: &mut BySeverity = if state == AlarmState::Acknowledged { &mut counts.acknowledged } else { &mut counts.active };
+            use dothi_kernel::event::Severity as S;
+            *match severity {
+                S::Critical => &mut of.critical,
+                S::High => &mut of.high,
+                S::Medium => &mut of.medium,
+                S::Low => &mut of.low,
+                S::Info => &mut of.info,
+            } += n;
+        }
+        Ok(counts)
+    }
+
+    /// The installed rules.
+    pub async fn rules(&self, caller: &Caller) -> Result<Page<RuleRow>> {
+        caller.require(Permission::AlarmRead, Scope::ANY)?;
+        let engine = self.engine.lock().await;
+        let row = |r: &Arc<Rule>| RuleRow {
+            code: r.def.code.clone(),
+            title: r.def.title.clone(),
+            title_en: r.def.title_en.clone(),
+            kind: r.def.kind,
+            sector: r.def.sector.clone(),
+            severity: r.def.severity,
+            entity_type: r.def.entity_type.clone(),
+            attribute: r.def.attribute.clone(),
+            condition_text: r.condition_text(),
+            source_act: r.def.source_act.clone(),
+            status: r.def.status,
+            owner: r.def.owner.clone(),
+            enabled: true,
+        };
+        let items: Vec<RuleRow> = engine.rules().iter().map(row).collect();
+        Ok(Page { total: Some(items.len() as u64), items, next: None })
+    }
+
+    /// The hourly VN_AQI of some hours; public. 422 `aqi.not-enough-data`, 404 `aqi.no-table`.
+    pub async fn vn_aqi(&self, input: &AqiInput) -> Result<AqiAnswer> {
+        if input.hours.is_empty() || input.hours.len() > functions::vn_aqi::NOWCAST_HOURS {
+            return Err(Error::invalid("aqi.hours", "Give 1 to 12 hours, latest first."));
+        }
+        let engine = self.engine.lock().await;
+        let table = engine.table().ok_or_else(|| Error::not_found("aqi.no-table", "No index table is installed."))?;
+        let index = functions::vn_aqi::hourly(table, &input.hours)
+            .ok_or_else(|| Error::unprocessable("aqi.not-enough-data", "The index needs PM2.5 or PM10 in two of the last three hours."))?;
+        let level = table.levels().iter().position(|l| index.value <= l.to).unwrap_or(table.levels().len() - 1);
+        let named = &table.levels()[level];
+        Ok(AqiAnswer {
+            aqi: index.value,
+            level: level + 1,
+            level_name: named.name.clone(),
+            level_name_en: named.name_en.clone(),
+            colour: named.colour.clone(),
+            main: index.main.name().to_string(),
+            parts: index.parts.iter().map(|(p, v)| (p.name().to_string(), (v * 10.0).round() / 10.0)).collect(),
+        })
+    }
+}
+
+fn scope(alarm: &Alarm) -> Scope<'_> {
+    if alarm.unit.is_empty() { Scope::ANY } else { Scope::unit(&alarm.unit) }
+}

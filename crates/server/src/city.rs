@@ -1,0 +1,216 @@
+//! One running city: the domains, wired.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use dothi_access::{Access, AccessSettings};
+use dothi_cases::Cases;
+use dothi_context::{Context, ContextSettings, mqtt};
+use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
+use dothi_lake::Lake;
+use dothi_oversight::Oversight;
+use dothi_packs::{Domains, Library, Packs};
+use dothi_rules::Rules;
+use dothi_store::{JobRunner, Store};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::Settings;
+use crate::live::LiveHub;
+
+/// Requests worked on at once; more are told to come back.
+const REQUESTS: usize = 1_024;
+const JOB_PAUSE: Duration = Duration::from_millis(500);
+
+/// A running city.
+pub struct City {
+    /// What it was told.
+    pub settings: Settings,
+    /// The store.
+    pub store: Store,
+    /// Observations.
+    pub lake: Arc<Lake>,
+    /// People, units, sign-in.
+    pub access: Arc<Access>,
+    /// Entities and devices.
+    pub context: Arc<Context>,
+    /// Rules and alarms.
+    pub rules: Arc<Rules>,
+    /// Reports and other cases.
+    pub cases: Arc<Cases>,
+    /// Indicators.
+    pub oversight: Arc<Oversight>,
+    /// Installed packs.
+    pub packs: Packs,
+    /// Live screens.
+    pub live: Arc<LiveHub>,
+    /// HTTP requests answered.
+    pub requests: AtomicU64,
+    pub(crate) mqtt_stats: Arc<mqtt::MqttStats>,
+    pub(crate) places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl City {
+    /// Opens the data and wires the domains; nothing runs and nobody is let in yet.
+    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        settings.check()?;
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let library = Library::open(&settings.packs)?;
+        let names = library.names()?;
+        let packs = library.ordered(&names).map_err(|report| Error::unprocessable("packs.faulty", "A pack has faults; `dothi pack check` lists them.").with("report", report))?;
+        let home = settings.home.clone().or_else(|| packs.iter().find_map(|p| p.access.as_ref()?.default_home())).ok_or_else(|| {
+            Error::invalid("settings.home-missing", "Say which province this is: set DOTHI_HOME to its two-digit code.")
+        })?;
+        let migrations = [
+            dothi_lake::MIGRATIONS,
+            dothi_access::MIGRATIONS,
+            dothi_context::MIGRATIONS,
+            dothi_rules::MIGRATIONS,
+            dothi_cases::MIGRATIONS,
+            dothi_oversight::MIGRATIONS,
+            dothi_packs::MIGRATIONS,
+        ];
+        let store_settings = dothi_store::Settings { data: settings.data.clone(), database_url: settings.database_url.clone() };
+        let store = Store::open(&store_settings, clock, &migrations).await?;
+        let lake = Arc::new(Lake::open(store.clone()).await?);
+        let history: Arc<dyn History> = lake.clone();
+        let access = Arc::new(Access::open(store.clone(), AccessSettings { home_province: home, secure_cookies: settings.secure_cookies }).await?);
+        let system = Caller::system("start", store.clock().as_ref());
+        // Units and calendars come first: the other domains ask for them when they open.
+        for pack in &packs {
+            if let Some(part) = &pack.access {
+                access.install(&system, &pack.manifest.name, part.clone()).await?;
+            }
+        }
+        let directory: Arc<dyn Directory> = access.clone();
+        let context_settings = ContextSettings { notify_private: settings.notify_private, trust_loopback: settings.trust_loopback };
+        let context = Arc::new(Context::open(store.clone(), history.clone(), directory.clone(), context_settings).await?);
+        let things = Arc::new(crate::measures::Names(context.clone()));
+        let zone = access.calendar()?.zone().clone();
+        let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
+        let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?);
+        let measures: Vec<Arc<dyn Measures>> =
+            vec![cases.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
+        let oversight = Arc::new(Oversight::open(store.clone(), measures, directory).await?);
+        let domains = Domains { access: access.clone(), context: context.clone(), rules: rules.clone(), cases: cases.clone(), oversight: oversight.clone() };
+        let installed = Packs::open(store.clone(), domains);
+        for pack in &packs {
+            installed.install(&system, pack).await?;
+        }
+        Ok(Arc::new(Self {
+            live: LiveHub::new(store.clone()),
+            requests: AtomicU64::new(0),
+            mqtt_stats: Arc::default(),
+            places: Arc::new(Semaphore::new(REQUESTS)),
+            shutdown: CancellationToken::new(),
+            tasks: Mutex::new(Vec::new()),
+            settings,
+            store,
+            lake,
+            access,
+            context,
+            rules,
+            cases,
+            oversight,
+            packs: installed,
+        }))
+    }
+
+    /// Starts reactions, jobs and the live stream.
+    pub async fn run(self: &Arc<Self>) {
+        self.spawn(crate::reactions::run(self.clone())).await;
+        self.spawn(self.live.clone().run()).await;
+        self.spawn(self.job_runner().run(JOB_PAUSE)).await;
+    }
+
+    /// All job handlers of all domains.
+    pub fn job_runner(&self) -> JobRunner {
+        let runner = JobRunner::new(self.store.clone());
+        let runner = self.lake.clone().jobs(runner);
+        let runner = self.access.clone().jobs(runner);
+        let runner = self.context.clone().jobs(runner);
+        let runner = self.rules.clone().jobs(runner);
+        let runner = self.cases.clone().jobs(runner);
+        self.oversight.clone().jobs(runner)
+    }
+
+    /// Lets people and programs in over HTTP; returns the address (port 0 asks for any).
+    pub async fn serve_http(self: &Arc<Self>) -> Result<SocketAddr> {
+        let (listener, address) = bind("listening for HTTP", self.settings.listen).await?;
+        let service = crate::http::router(self.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let stop = self.shutdown.clone();
+        self.spawn(async move {
+            let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+            if let Err(e) = served {
+                tracing::error!(error = %e, "the HTTP listener stopped");
+            }
+        })
+        .await;
+        Ok(address)
+    }
+
+    /// Lets devices in over MQTT; returns the address.
+    pub async fn serve_mqtt(self: &Arc<Self>) -> Result<SocketAddr> {
+        let (listener, address) = bind("listening for MQTT", self.settings.mqtt_listen).await?;
+        let options = mqtt::Options {
+            programs: Some(Arc::new(crate::measures::ProgramTokens(self.access.clone()))),
+            trust_loopback: self.settings.trust_loopback,
+            stats: self.mqtt_stats.clone(),
+            ..mqtt::Options::default()
+        };
+        let (context, stop) = (self.context.clone(), self.shutdown.clone());
+        self.spawn(async move {
+            if let Err(e) = mqtt::serve(context, listener, options, stop).await {
+                tracing::error!(error = %e, "the MQTT listener stopped");
+            }
+        })
+        .await;
+        Ok(address)
+    }
+
+    /// Takes computed observations (an air-quality index) back into the city model.
+    pub(crate) async fn ingest_derived(&self, outcome: dothi_rules::Outcome) -> Result<()> {
+        if outcome.derived.is_empty() {
+            return Ok(());
+        }
+        let system = Caller::system("rules", self.store.clock().as_ref());
+        let readings = outcome.derived.into_iter().map(crate::measures::reading).collect();
+        self.context.ingest(&system, readings).await.map(|_| ())
+    }
+
+    /// Stops letting people in, ends the tasks, and closes the store after the last commit.
+    pub async fn stop(&self) -> Result<()> {
+        self.shutdown.cancel();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().await);
+        for task in &mut tasks {
+            // Listeners end by themselves; loops are ended.
+            if tokio::time::timeout(Duration::from_millis(300), &mut *task).await.is_err() {
+                task.abort();
+            }
+        }
+        self.store.close().await
+    }
+
+    /// Ends when the city is asked to stop.
+    pub async fn stopped(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Runs a task that ends with the city.
+    pub async fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().await.push(tokio::spawn(task));
+    }
+}
+
+async fn bind(doing: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |e: std::io::Error| Error::unavailable("server.listen", "The address cannot be listened on.").with("doing", doing).with("address", address).because(e);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}

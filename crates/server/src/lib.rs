@@ -1,0 +1,17 @@
+//! The whole platform in one process: wiring, router, reactions, live stream and command line.
+
+pub mod assets;
+pub mod city;
+pub mod demo;
+pub mod doctor;
+pub mod health;
+pub mod history;
+pub mod http;
+pub mod live;
+pub mod measures;
+pub mod reactions;
+pub mod settings;
+pub mod views;
+
+pub use city::City;
+pub use settings::Settings;

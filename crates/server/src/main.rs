@@ -1,0 +1,257 @@
+//! The command line of Dothi.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A command line speaks to people.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use dothi_access::model::NewToken;
+use dothi_kernel::history::QueryLimits;
+use dothi_kernel::{Caller, Error, History, Permission, Result, SystemClock};
+use dothi_packs::Library;
+use dothi_server::{City, Settings, demo, doctor};
+
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Dothi, an open smart-city platform. Settings: dothi.toml, DOTHI_* variables, flags, in rising order.
+#[derive(Parser)]
+#[command(name = "dothi", version)]
+struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, default_value = "dothi.toml")]
+    config: PathBuf,
+    /// Data folder (DOTHI_DATA).
+    #[arg(long, global = true)]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the platform.
+    Serve {
+        /// Address for HTTP (DOTHI_LISTEN).
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
+        /// Address for MQTT (DOTHI_MQTT_LISTEN).
+        #[arg(long)]
+        mqtt_listen: Option<std::net::SocketAddr>,
+    },
+    /// Load the demo province with real measurements, then run; prints the sign-ins.
+    Demo {
+        /// Folder of the demo province.
+        #[arg(long, default_value = "demo/hung-yen")]
+        from: PathBuf,
+        /// Seconds between two hours of replayed measurements while catching up with the present.
+        #[arg(long, default_value_t = 6)]
+        pace: u64,
+    },
+    /// List, check, test and install packs.
+    Pack {
+        #[command(subcommand)]
+        action: PackAction,
+    },
+    /// Ask the lake: one read-only SQL statement over `observation`.
+    Query {
+        /// The statement.
+        sql: String,
+        /// Print CSV instead of a table.
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Add a person.
+    User {
+        /// Sign-in name.
+        login: String,
+        /// Name to show.
+        #[arg(long)]
+        name: String,
+        /// Role and unit, e.g. `admin@ubnd-33`; may be repeated.
+        #[arg(long)]
+        role: Vec<String>,
+    },
+    /// Make a bearer token for a program; it is shown once.
+    Token {
+        /// Program's name.
+        name: String,
+        /// Permission, e.g. `context-write`; may be repeated.
+        #[arg(long, required = true)]
+        permission: Vec<String>,
+    },
+    /// Check the audit chain.
+    Verify,
+    /// Say what is missing on this machine, if anything.
+    Doctor,
+}
+
+#[derive(Subcommand)]
+enum PackAction {
+    /// What there is, and what is installed.
+    List,
+    /// Check the form and all cross references.
+    Check,
+    /// Run the packs' own tests.
+    Test,
+    /// Install into the data folder (serve does so at its start, too).
+    Install,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("DOTHI_LOG").unwrap_or_else(|_| "info,sqlx=warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("{}: {}", e.code(), e.detail());
+            for (key, value) in e.context() {
+                eprintln!("  {key}: {value}");
+            }
+            tracing::debug!(error = %e, "the command failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let mut settings = Settings::read(&cli.config, |name| std::env::var(name).ok())?;
+    if let Some(data) = cli.data {
+        settings.data = data;
+    }
+    match cli.command {
+        Command::Serve { listen, mqtt_listen } => {
+            settings.listen = listen.unwrap_or(settings.listen);
+            settings.mqtt_listen = mqtt_listen.unwrap_or(settings.mqtt_listen);
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            serve(city).await
+        }
+        Command::Demo { from, pace } => {
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let guide = demo::load(&city, &from, pace).await?;
+            println!("{guide}");
+            serve(city).await
+        }
+        Command::Pack { action } => pack(settings, action).await,
+        Command::Query { sql, csv } => {
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let table = city.lake.table(&sql, QueryLimits { rows: 100_000, seconds: 300 }).await?;
+            print_table(&table, csv);
+            city.stop().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::User { login, name, role } => {
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let system = Caller::system("command line", city.store.clock().as_ref());
+            let password = demo::new_password();
+            demo::add_person(&city, &system, &login, &name, &password, &role).await?;
+            println!("{login}  {password}");
+            city.stop().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token { name, permission } => {
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let system = Caller::system("command line", city.store.clock().as_ref());
+            let unknown = |e: serde_json::Error| Error::invalid("token.permission", "There is no such permission.").because(e);
+            let permissions = permission.iter().map(|p| serde_json::from_value::<Permission>(p.as_str().into()).map_err(unknown)).collect::<Result<_>>()?;
+            let new = NewToken { name, permissions, expires_at: None };
+            println!("{}", city.access.create_token(&system, new).await?.secret);
+            city.stop().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify => {
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let chain = city.store.audit_verify().await?;
+            city.stop().await?;
+            match chain.broken_at {
+                None => println!("audit chain: {} rows, unbroken", chain.rows),
+                Some(seq) => println!("audit chain: BROKEN at row {seq} ({} rows fit before it)", chain.rows),
+            }
+            Ok(if chain.broken_at.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Doctor => {
+            let findings = doctor::examine(&settings).await;
+            let ill = findings.iter().any(|f| f.verdict == doctor::Verdict::Missing);
+            findings.iter().for_each(|f| println!("{f}"));
+            Ok(if ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+    }
+}
+
+async fn serve(city: Arc<City>) -> Result<ExitCode> {
+    city.run().await;
+    let http = city.serve_http().await?;
+    let mqtt = city.serve_mqtt().await?;
+    tracing::info!(%http, %mqtt, "Dothi is open");
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| Error::internal("waiting for signals", e))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("closing");
+    city.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn pack(settings: Settings, action: PackAction) -> Result<ExitCode> {
+    let library = Library::open(&settings.packs)?;
+    match action {
+        PackAction::List => {
+            for manifest in library.names()?.iter().filter_map(|name| library.manifest(name)) {
+                println!("{:<16} {:<10} {}", manifest.name, manifest.version, manifest.title);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        PackAction::Check => {
+            let reports = library.check(&[])?;
+            reports.iter().for_each(|r| println!("{r}"));
+            Ok(if reports.iter().all(|r| r.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        PackAction::Test => {
+            let packs = library.ordered(&library.names()?).map_err(|report| Error::unprocessable("packs.faulty", report.to_string()))?;
+            let reports: Vec<_> = packs.iter().map(|p| p.test()).collect();
+            reports.iter().for_each(|r| println!("{r}"));
+            Ok(if reports.iter().all(|r| r.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        PackAction::Install => {
+            // Opening a city installs what its folder of packs holds.
+            let city = City::open(settings, Arc::new(SystemClock)).await?;
+            let system = Caller::system("command line", city.store.clock().as_ref());
+            for row in city.packs.list(&system, None).await? {
+                println!("{:<16} {}", row.name, row.installed.unwrap_or_default());
+            }
+            city.stop().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn print_table(table: &dothi_kernel::history::Table, csv: bool) {
+    let show = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_string);
+    if csv {
+        let mut writer = csv::Writer::from_writer(std::io::stdout());
+        let rows = std::iter::once(table.columns.clone()).chain(table.rows.iter().map(|r| r.iter().map(show).collect()));
+        for row in rows {
+            if writer.write_record(&row).is_err() {
+                return;
+            }
+        }
+        return;
+    }
+    println!("{}", table.columns.join(" | "));
+    for row in &table.rows {
+        println!("{}", row.iter().map(show).collect::<Vec<_>>().join(" | "));
+    }
+    println!("({} rows{})", table.rows.len(), if table.truncated { ", cut at the limit" } else { "" });
+}

@@ -1,0 +1,95 @@
+//! What follows from what: the only place where one domain's event moves another domain.
+//!
+//! One reader with a durable cursor. Every reaction may run twice without harm, so a crash between a reaction and the
+//! cursor's move repeats it and loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dothi_kernel::{Caller, Event, EventRecord, Result};
+
+use crate::City;
+
+/// Name of the cursor.
+pub const CONSUMER: &str = "reactions";
+const READ: usize = 200;
+const TRIES: u32 = 6;
+
+/// Follows the outbox until the task is dropped.
+pub async fn run(city: Arc<City>) {
+    let mut newest = city.store.watch_events();
+    let (mut failing, mut tries) = (0i64, 0u32);
+    loop {
+        newest.mark_unchanged();
+        match step(&city, failing, tries >= TRIES).await {
+            Ok(0) => {
+                if newest.changed().await.is_err() {
+                    return;
+                }
+            }
+            Ok(_) => tries = 0,
+            Err((seq, e)) => {
+                tries = if seq == failing { tries + 1 } else { 1 };
+                failing = seq;
+                tracing::warn!(seq, tries, error = %e, "a reaction failed and will be tried again");
+                tokio::time::sleep(Duration::from_millis(100u64 << tries.min(6))).await;
+            }
+        }
+    }
+}
+
+/// Handles the next events; `skip` gives up on the one at `failing` so that it does not hold up all that follow.
+async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64, dothi_kernel::Error)> {
+    let cursor = city.store.cursor(CONSUMER).await.map_err(|e| (0, e))?;
+    let records = city.store.events_after(cursor, READ).await.map_err(|e| (0, e))?;
+    let mut done = cursor;
+    let mut outcome = Ok(records.len());
+    for record in &records {
+        match react(city, record).await {
+            Ok(()) => done = record.seq,
+            Err(e) if skip && record.seq == failing => {
+                tracing::error!(seq = record.seq, event = record.event.name(), error = %e, "a reaction was given up");
+                done = record.seq;
+            }
+            Err(e) => {
+                outcome = Err((record.seq, e));
+                break;
+            }
+        }
+    }
+    if done > cursor {
+        let system = Caller::system(CONSUMER, city.store.clock().as_ref());
+        let moved = async {
+            let mut tx = city.store.begin(&system).await?;
+            tx.move_cursor(CONSUMER, done).await?;
+            tx.commit().await
+        };
+        moved.await.map_err(|e: dothi_kernel::Error| (0, e))?;
+    }
+    outcome
+}
+
+async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
+    match &record.event {
+        // New observations may raise and clear alarms, and give computed attributes back to the city model.
+        Event::ObservationsAccepted { .. } => {
+            let outcome = city.rules.replay(record).await?;
+            city.ingest_derived(outcome).await
+        }
+        // What people did changes the indicators that are computed from it.
+        Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } | Event::EntityDeleted { .. } => {
+            city.oversight.on_event(record).await
+        }
+        Event::EntityChanged { .. } => city.oversight.on_event(record).await,
+        Event::AlarmRaised { .. }
+        | Event::AlarmAcknowledged { .. }
+        | Event::AlarmCleared { .. }
+        | Event::AlarmClosed { .. }
+        | Event::CaseDue { .. }
+        | Event::ValueReported { .. }
+        | Event::ValueSettled { .. }
+        | Event::UnitsChanged
+        | Event::PackInstalled { .. } => Ok(()),
+    }
+}
+

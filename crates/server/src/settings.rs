@@ -1,0 +1,136 @@
+//! Settings: `dothi.toml`, then `DOTHI_*` variables, then flags, in rising order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use dothi_kernel::{Error, Result};
+use serde::Deserialize;
+
+/// What one installation is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Folder of everything that is kept (`DOTHI_DATA`).
+    pub data: PathBuf,
+    /// Where people and programs connect (`DOTHI_LISTEN`).
+    pub listen: SocketAddr,
+    /// Where devices connect by MQTT (`DOTHI_MQTT_LISTEN`).
+    pub mqtt_listen: SocketAddr,
+    /// `postgres://…`, or none for the embedded database (`DOTHI_DATABASE_URL`).
+    pub database_url: Option<String>,
+    /// Folder of the packs (`DOTHI_PACKS`).
+    pub packs: PathBuf,
+    /// Code of the province served (`DOTHI_HOME`); none: what the base pack says.
+    pub home: Option<String>,
+    /// Callers on loopback are administrators of the machine APIs (`DOTHI_TRUST_LOOPBACK=1`). For trying out only.
+    pub trust_loopback: bool,
+    /// Cookies only over HTTPS (`DOTHI_SECURE_COOKIES=1`); set it behind a TLS proxy.
+    pub secure_cookies: bool,
+    /// Subscriptions may notify private addresses (`DOTHI_NOTIFY_PRIVATE=1`).
+    pub notify_private: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "./data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            database_url: None,
+            packs: "./packs".into(),
+            home: None,
+            trust_loopback: false,
+            secure_cookies: false,
+            notify_private: false,
+        }
+    }
+}
+
+fn bad(name: &str, why: impl std::fmt::Display) -> Error {
+    Error::invalid("settings.invalid", "A setting cannot be used.").with("setting", name).with("reason", why)
+}
+
+fn flag(name: &str, text: &str) -> Result<bool> {
+    match text {
+        "1" | "true" | "yes" => Ok(true),
+        "0" | "false" | "no" | "" => Ok(false),
+        _ => Err(bad(name, "must be 1 or 0")),
+    }
+}
+
+impl Settings {
+    /// Reads the file (if it is there) and the variables given by `var`. 400 `settings.invalid` names what is wrong.
+    pub fn read(file: &Path, var: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut settings = match std::fs::read_to_string(file) {
+            Ok(text) => toml::from_str(&text).map_err(|e| bad("dothi.toml", e.message()))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::default(),
+            Err(e) => return Err(bad("dothi.toml", e)),
+        };
+        let address = |name: &str, text: &str| text.parse::<SocketAddr>().map_err(|e| bad(name, e));
+        if let Some(v) = var("DOTHI_DATA") {
+            settings.data = v.into();
+        }
+        if let Some(v) = var("DOTHI_LISTEN") {
+            settings.listen = address("DOTHI_LISTEN", &v)?;
+        }
+        if let Some(v) = var("DOTHI_MQTT_LISTEN") {
+            settings.mqtt_listen = address("DOTHI_MQTT_LISTEN", &v)?;
+        }
+        if let Some(v) = var("DOTHI_DATABASE_URL") {
+            settings.database_url = (!v.is_empty()).then_some(v);
+        }
+        if let Some(v) = var("DOTHI_PACKS") {
+            settings.packs = v.into();
+        }
+        if let Some(v) = var("DOTHI_HOME") {
+            settings.home = Some(v);
+        }
+        if let Some(v) = var("DOTHI_TRUST_LOOPBACK") {
+            settings.trust_loopback = flag("DOTHI_TRUST_LOOPBACK", &v)?;
+        }
+        if let Some(v) = var("DOTHI_SECURE_COOKIES") {
+            settings.secure_cookies = flag("DOTHI_SECURE_COOKIES", &v)?;
+        }
+        if let Some(v) = var("DOTHI_NOTIFY_PRIVATE") {
+            settings.notify_private = flag("DOTHI_NOTIFY_PRIVATE", &v)?;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Refuses combinations that would open the platform to strangers.
+    pub fn check(&self) -> Result<()> {
+        if self.trust_loopback && !(self.listen.ip().is_loopback() && self.mqtt_listen.ip().is_loopback()) {
+            return Err(bad("DOTHI_TRUST_LOOPBACK", "needs every listener on loopback"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_win_over_the_file_and_bad_ones_are_named() {
+        let folder = std::env::temp_dir().join(format!("dothi-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("dothi.toml");
+        std::fs::write(&file, "data = \"/a\"\nhome = \"33\"\n").unwrap();
+        let got = Settings::read(&file, |n| (n == "DOTHI_DATA").then(|| "/b".to_string())).unwrap();
+        assert_eq!((got.data, got.home.as_deref()), (PathBuf::from("/b"), Some("33")));
+        let error = Settings::read(&file, |n| (n == "DOTHI_LISTEN").then(|| "nowhere".to_string())).unwrap_err();
+        assert!(error.context().iter().any(|(_, v)| v == "DOTHI_LISTEN"), "{error}");
+        std::fs::write(&file, "colour = 1").unwrap();
+        assert_eq!(Settings::read(&file, |_| None).unwrap_err().code(), "settings.invalid");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn loopback_trust_is_refused_on_open_listeners() {
+        let open = Settings { trust_loopback: true, listen: "0.0.0.0:8080".parse().unwrap(), ..Settings::default() };
+        assert_eq!(open.check().unwrap_err().code(), "settings.invalid");
+        let closed = Settings { trust_loopback: true, ..Settings::default() };
+        assert!(closed.check().is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! Route × caller → status, as a snapshot. Every route of the API description is in it; a new one shows up as a
+//! difference to be read before it is accepted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use dothi_kernel::Permission;
+use dothi_testkit::{TestCity, Visitor};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::walks;
+
+/// Routes for programs, which the native description does not list.
+const MACHINE: [(&str, &str); 12] = [
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+    ("get", "/api/openapi.json"),
+    ("get", "/api/docs"),
+    ("get", "/ngsi-ld/v1/entities?type=AirQualityObserved"),
+    ("post", "/ngsi-ld/v1/entities"),
+    ("post", "/ngsi-ld/v1/entityOperations/upsert"),
+    ("get", "/ngsi-ld/v1/types"),
+    ("get", "/ngsi-ld/v1/subscriptions"),
+    ("post", "/ngsi-ld/v1/subscriptions"),
+    ("delete", "/ngsi-ld/v1/entities/urn:ngsi-ld:None:1"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_do_what() {
+    let city = TestCity::start().await;
+    let callers: Vec<(&str, Visitor)> = vec![
+        ("anonymous", city.anonymous()),
+        ("citizen", city.person("congdan", &[]).await),
+        ("other officer", city.person("canbo2", &["officer@ubnd-11953"]).await),
+        ("own officer", city.person("canbo", &["officer@ubnd-13225"]).await),
+        ("supervisor", city.person("truongca", &["centre-lead@ioc-33"]).await),
+        ("admin", city.person("admin", &["admin@ubnd-33"]).await),
+        ("program", city.program(&[Permission::ContextRead]).await),
+    ];
+    let receipt: Value = walks::report(&city.anonymous(), &walks::category(&city).await, "Cây đổ chắn lối đi", "matrix").await.json().await.unwrap();
+    let document = city.anonymous().get("/api/openapi.json").await;
+    let mut routes: Vec<(String, String)> = MACHINE.iter().map(|(m, p)| ((*m).into(), (*p).into())).collect();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        // The stream never ends; live.rs looks at it.
+        routes.extend(methods.as_object().unwrap().keys().filter(|_| path != "/api/live").map(|m| (m.clone(), path.clone())));
+    }
+    routes.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+    // Signing out would end the callers' sessions: asked last.
+    routes.sort_by_key(|(_, path)| path.ends_with("/sign-out"));
+
+    let mut table = String::new();
+    let mut open: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (method, path) in &routes {
+        let concrete = path
+            .replace("/api/cases/{id}", &format!("/api/cases/{}", receipt["id"].as_str().unwrap()))
+            .replace("{code}", receipt["code"].as_str().unwrap())
+            .replace("{id}", "019a0000-0000-7000-8000-000000000000")
+            .replace(['{', '}'], "");
+        let _ok = write!(table, "{:<7} {path}\n   ", method.to_uppercase());
+        for (name, visitor) in &callers {
+            let mut request = visitor.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &concrete);
+            if method != "get" && method != "delete" {
+                request = request.json(&json!({}));
+            }
+            let status = request.send().await.unwrap().status().as_u16();
+            assert!(status < 500, "{method} {concrete} as {name}: {status}");
+            if status < 300 {
+                open.entry(name).or_default().push(format!("{method} {path}"));
+            }
+            let _ok = write!(table, " {name}={status}");
+        }
+        table.push('\n');
+    }
+    insta::assert_snapshot!("access_matrix", table);
+    // What must hold whatever the snapshot says.
+    for (who, allowed) in &open {
+        let only_staff = |r: &&String| ["/api/access/people", "/api/access/audit", "/api/system", "identity"].iter().any(|p| r.contains(p));
+        if matches!(*who, "anonymous" | "citizen" | "program") {
+            assert_eq!(allowed.iter().find(only_staff), None, "{who}");
+        }
+        if *who == "other officer" {
+            assert!(!allowed.contains(&"get /api/cases/{id}".to_string()), "another unit's officer sees no foreign case");
+        }
+    }
+    assert!(open["own officer"].contains(&"get /api/cases/{id}".to_string()));
+    city.finish().await;
+}

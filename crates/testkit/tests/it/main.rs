@@ -1,0 +1,7 @@
+//! Walks through whole cities.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access_matrix;
+mod faults;
+mod live;
+mod walks;

@@ -1,0 +1,65 @@
+/*
+ * Keeps the portal usable without a network: the page, its scripts, fonts and base map are kept; answers of the server are not,
+ * except the few lists that the report form needs. Written by hand; the list of files is put in by the build.
+ */
+const VERSION = '__VERSION__'
+const SHELL = __FILES__
+const LISTS = ['/api/cases/types', '/api/access/me', '/api/access/areas.geojson']
+const KEPT = `dothi-${VERSION}`
+const LISTS_KEPT = 'dothi-lists'
+
+self.addEventListener('install', event => {
+  event.waitUntil(caches.open(KEPT).then(cache => cache.addAll(SHELL)).then(() => self.skipWaiting()))
+})
+
+self.addEventListener('activate', event => {
+  event.waitUntil(
+    caches.keys().then(names => Promise.all(names.filter(name => name.startsWith('dothi-') && name !== KEPT && name !== LISTS_KEPT).map(name => caches.delete(name)))).then(() => self.clients.claim()),
+  )
+})
+
+/** The network first, for what changes; the copy when there is no network. Who is signed in is never kept. */
+async function fresh(request, path) {
+  try {
+    const answer = await fetch(request)
+    if (answer.ok) {
+      const cache = await caches.open(LISTS_KEPT)
+      if (path !== '/api/access/me') await cache.put(request, answer.clone())
+      else {
+        const { home } = await answer.clone().json()
+        await cache.put(request, new Response(JSON.stringify({ kind: 'anonymous', name: '', permissions: [], grants: [], home }), { headers: { 'Content-Type': 'application/json' } }))
+      }
+    }
+    return answer
+  } catch (cause) {
+    const copy = await caches.match(request)
+    if (copy) return copy
+    throw cause
+  }
+}
+
+/** Kept first: names of built files carry a hash of their content. */
+async function kept(request) {
+  const copy = await caches.match(request)
+  if (copy) return copy
+  const answer = await fetch(request)
+  if (answer.ok) (await caches.open(KEPT)).put(request, answer.clone())
+  return answer
+}
+
+async function page(request) {
+  try {
+    return await fetch(request)
+  } catch {
+    return (await caches.match('/')) ?? Response.error()
+  }
+}
+
+self.addEventListener('fetch', event => {
+  const { request } = event
+  const url = new URL(request.url)
+  if (request.method !== 'GET' || url.origin !== location.origin) return
+  if (LISTS.includes(url.pathname)) event.respondWith(fresh(request, url.pathname))
+  else if (url.pathname.startsWith('/assets/') || url.pathname.startsWith('/basemap/') || url.pathname.startsWith('/icons/')) event.respondWith(kept(request))
+  else if (request.mode === 'navigate' && !url.pathname.startsWith('/api/')) event.respondWith(page(request))
+})

@@ -1,0 +1,169 @@
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { ApiError, call, type Query } from './client'
+import type { Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
+
+/** With the reporter's key also photos that are not public. */
+export function photoAddress(sha: string, size: 'thumb' | 'full' = 'full', key?: string): string {
+  return `/api/cases/photos/${encodeURIComponent(sha)}?size=${size}${key ? `&key=${encodeURIComponent(key)}` : ''}`
+}
+
+export function useCaseTypes() {
+  return useQuery({ queryKey: ['case-types'], queryFn: ({ signal }) => call<CaseType[]>('/api/cases/types', { signal }), staleTime: 3_600_000 })
+}
+
+export interface PublicFilter {
+  category?: string
+  phase?: string
+  area?: string
+  q?: string
+  limit?: number
+}
+
+export function usePublicCases(filter: PublicFilter) {
+  return useInfiniteQuery({
+    queryKey: ['public-cases', filter],
+    queryFn: ({ pageParam, signal }) => call<Page<PublicCase>>('/api/cases/public', { query: { limit: 20, ...filter, after: pageParam } satisfies Query, signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: page => page.next,
+  })
+}
+
+/** The first few, for a start page. */
+export function usePublicTop(filter: PublicFilter) {
+  return useQuery({ queryKey: ['public-cases', 'top', filter], queryFn: ({ signal }) => call<Page<PublicCase>>('/api/cases/public', { query: { ...filter }, signal }) })
+}
+
+export function usePublicGeo(filter: { phase?: string }) {
+  return useQuery({
+    queryKey: ['public-geo', filter],
+    queryFn: ({ signal }) => call<GeoJSON.FeatureCollection>('/api/cases/public.geojson', { query: filter, signal }),
+  })
+}
+
+/**
+ * One report as everybody may see it. With the key (from the tracking link), or signed in as who reported, it carries `own`;
+ * where the own view is refused the public one is shown.
+ */
+export function usePublicCase(code: string, key: string | undefined, signedIn: boolean) {
+  return useQuery({
+    queryKey: ['public-case', code, key, signedIn],
+    queryFn: async ({ signal }) => {
+      if (key || signedIn) {
+        try {
+          return await call<PublicCase>(`/api/cases/track/${encodeURIComponent(code)}`, { query: { key }, signal })
+        } catch (error) {
+          if (!(error instanceof ApiError) || ![401, 403, 404].includes(error.status)) throw error
+        }
+      }
+      return call<PublicCase>(`/api/cases/public/${encodeURIComponent(code)}`, { signal })
+    },
+    refetchInterval: 60_000,
+  })
+}
+
+/** A move of the reporter, e.g. answering a question of the handling unit. */
+export function useReporterMove(code: string, key?: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ move, ...fields }: { move: string; version: number; note?: string; reason?: string }) =>
+      call<PublicCase>(`/api/cases/track/${encodeURIComponent(code)}/moves/${encodeURIComponent(move)}`, { json: { ...fields, key } }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['public-case', code] }),
+  })
+}
+
+export function useMyCases(enabled: boolean) {
+  return useQuery({ queryKey: ['my-cases'], queryFn: ({ signal }) => call<Page<PublicCase>>('/api/cases/mine', { signal }), enabled })
+}
+
+export function useNearby(at: { lon: number; lat: number } | undefined, category?: string) {
+  return useQuery({
+    queryKey: ['nearby', at?.lon, at?.lat, category],
+    queryFn: async ({ signal }) => {
+      return call<PublicCase[]>('/api/cases/nearby', { query: { lon: at?.lon, lat: at?.lat, category }, signal })
+    },
+    enabled: Boolean(at),
+    retry: false,
+  })
+}
+
+export function useFollow() {
+  return useMutation({ mutationFn: (code: string) => call<unknown>(`/api/cases/public/${encodeURIComponent(code)}/follow`, { json: {} }) })
+}
+
+export function useRate(code: string, key?: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (rating: { stars: number; comment?: string }) => call<unknown>(`/api/cases/public/${encodeURIComponent(code)}/rating`, { json: { ...rating, key } }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['public-case', code] }),
+  })
+}
+
+export function useStats(query: { from?: string; to?: string; group?: 'unit' | 'category' | 'area' }) {
+  return useQuery({ queryKey: ['case-stats', query], queryFn: ({ signal }) => call<CaseStats>('/api/cases/stats', { query, signal }), staleTime: 60_000 })
+}
+
+// The desk
+
+export interface DeskFilter {
+  view?: 'todo' | 'unit' | 'all'
+  state?: string
+  category?: string
+  due?: 'overdue' | 'soon'
+  q?: string
+  sort?: string
+}
+
+export function useDesk(filter: DeskFilter) {
+  return useInfiniteQuery({
+    queryKey: ['desk', filter],
+    queryFn: ({ pageParam, signal }) => call<Page<CaseRow>>('/api/cases', { query: { limit: 100, sort: 'due', ...filter, after: pageParam } satisfies Query, signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: page => page.next,
+  })
+}
+
+export function useCounts(enabled = true) {
+  return useQuery({ queryKey: ['case-counts'], queryFn: ({ signal }) => call<CaseCounts>('/api/cases/counts', { signal }), enabled })
+}
+
+export function useCase(id: string) {
+  return useQuery({ queryKey: ['case', id], queryFn: ({ signal }) => call<Case>(`/api/cases/${encodeURIComponent(id)}`, { signal }) })
+}
+
+export interface MoveForm {
+  note?: string
+  public_answer?: string
+  public_text?: string
+  reason?: string
+  unit?: string
+  category?: string
+  urgency?: string
+  merge_into?: string
+  planned_for?: string
+  photos: File[]
+}
+
+export function useMove(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ move, version, form }: { move: string; version: number; form: MoveForm }) => {
+      const { photos, ...fields } = form
+      const body = { ...Object.fromEntries(Object.entries(fields).filter(([, v]) => v)), version }
+      const path = `/api/cases/${encodeURIComponent(id)}/moves/${encodeURIComponent(move)}`
+      if (photos.length === 0) return call<Case>(path, { json: body })
+      const data = new FormData()
+      data.set('move', new Blob([JSON.stringify(body)], { type: 'application/json' }))
+      for (const photo of photos) data.append('photo', photo, photo.name)
+      return call<Case>(path, { form: data })
+    },
+    onSuccess: fresh => {
+      client.setQueryData(['case', id], fresh)
+      void client.invalidateQueries({ queryKey: ['desk'] })
+      void client.invalidateQueries({ queryKey: ['case-counts'] })
+    },
+  })
+}
+
+export function useIdentity(id: string) {
+  return useMutation({ mutationFn: () => call<Identity>(`/api/cases/${encodeURIComponent(id)}/identity`) })
+}

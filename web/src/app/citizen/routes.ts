@@ -1,0 +1,46 @@
+import type { ComponentType } from 'react'
+
+/** A page of the citizen portal; `params` are the named parts of its path. */
+export interface PageProps {
+  params: Record<string, string>
+}
+export interface CitizenRoute {
+  path: string
+  load: () => Promise<{ default: ComponentType<PageProps> }>
+}
+
+export const routes: readonly CitizenRoute[] = [
+  { path: '/', load: () => import('./Home') },
+  { path: '/report', load: () => import('@/features/cases/report/ReportPage') },
+  { path: '/t/:code', load: () => import('@/features/cases/public/CasePage') },
+  { path: '/r/:code', load: () => import('@/features/cases/public/CasePage') },
+  { path: '/map', load: () => import('./MapPage') },
+  { path: '/mine', load: () => import('@/features/cases/public/MinePage') },
+  { path: '/air', load: () => import('@/features/context/AirPage') },
+  { path: '/sign-in', load: () => import('@/features/access/SignInPage') },
+  { path: '/register', load: () => import('@/features/access/RegisterPage') },
+]
+
+export function match(pathname: string): { route: CitizenRoute; params: Record<string, string> } | undefined {
+  const parts = pathname.replace(/\/+$/, '').split('/')
+  for (const route of routes) {
+    const wanted = route.path.replace(/\/+$/, '').split('/')
+    if (wanted.length !== parts.length) continue
+    const params: Record<string, string> = {}
+    const same = wanted.every((want, i) => {
+      const part = parts[i] ?? ''
+      if (!want.startsWith(':')) return want === part
+      params[want.slice(1)] = decodeURIComponent(part)
+      return part !== ''
+    })
+    if (same) return { route, params }
+  }
+  return undefined
+}
+
+const STAFF = /^\/(work|ioc|lead|admin|devices)(\/|$)/
+
+/** Everything that is not a face of staff belongs to the portal, also its "not found". */
+export function isCitizenPath(pathname: string): boolean {
+  return !STAFF.test(pathname)
+}

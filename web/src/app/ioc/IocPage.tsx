@@ -1,0 +1,303 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { MousePointerClick, X } from 'lucide-react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { can, useAlarmPages, useCommunes, useDesk, useLive, useMe, useThings, useThingsGeo, type Alarm, type Severity, type Thing } from '@/api'
+import { IncomingList, IncomingPanel } from '@/features/cases/incoming/Incoming'
+import { aqiOf } from '@/features/context/AirNear'
+import { ThingPanel } from '@/features/context/ThingPanel'
+import { AlarmList } from '@/features/rules/alarms/AlarmList'
+import { AlarmPanel } from '@/features/rules/alarms/AlarmPanel'
+import { worstFirst } from '@/features/rules/alarms/order'
+import { useT } from '@/i18n'
+import { CityMap, type MapPoint, type Mark } from '@/map'
+import { aqiLevel, AqiBadge, Button, cx, Dialog, Empty, Failed, Fence, Loading, Segments, Select, useNow, useTitle } from '@/ui'
+import { useSearch } from '@/ui/rich'
+import { VitalsStrip } from './VitalsStrip'
+import './ioc.css'
+
+const SEVERITIES: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info']
+const KEYS = ['j', 'k', 'Enter', 'A', '1', '2', 'W', 'Esc', '?'] as const
+const NONE: readonly never[] = []
+
+/** Alarms that came in since the page was opened, for the motion that shows them. */
+function useFresh(): [ReadonlySet<string>, (id: string) => void] {
+  const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set())
+  const add = useCallback((id: string) => {
+    setFresh(before => new Set([...before, id]))
+    setTimeout(() => setFresh(before => new Set([...before].filter(x => x !== id))), 8_000)
+  }, [])
+  return [fresh, add]
+}
+
+/** At most one refresh a second, however fast events come. */
+function useCalmRefresh(): (...keys: string[]) => void {
+  const client = useQueryClient()
+  const waiting = useRef(new Set<string>())
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+  return useCallback(
+    (...keys: string[]) => {
+      for (const key of keys) waiting.current.add(key)
+      timer.current ??= setTimeout(() => {
+        timer.current = undefined
+        for (const key of waiting.current) void client.invalidateQueries({ queryKey: [key] })
+        waiting.current.clear()
+      }, 400)
+    },
+    [client],
+  )
+}
+
+function stationPoints(shapes: GeoJSON.FeatureCollection | undefined, stations: readonly Thing[], alarms: readonly Alarm[]): MapPoint[] {
+  const indexed = new Map(stations.map(thing => [thing.id, thing]))
+  const worst = new Map<string, Alarm>()
+  for (const alarm of alarms.toSorted(worstFirst)) if (alarm.state !== 'closed' && !worst.has(alarm.entity)) worst.set(alarm.entity, alarm)
+  const points: MapPoint[] = []
+  const drawn = new Set<string>()
+  for (const feature of shapes?.features ?? []) {
+    if (feature.geometry.type !== 'Point') continue
+    const id = String(feature.properties?.['id'] ?? '')
+    const [lon = 0, lat = 0] = feature.geometry.coordinates
+    const thing = indexed.get(id)
+    const aqi = thing ? aqiOf(thing) : undefined
+    const level = aqi === undefined ? undefined : aqiLevel(aqi)
+    const state = feature.properties?.['state'] as Mark
+    const alarm = worst.get(id)
+    drawn.add(id)
+    points.push({ id, lon, lat, mark: level ? `aqi-${level}` : state === 'ok' ? 'ok' : 'silent', ...(aqi === undefined ? {} : { label: String(Math.round(aqi)) }), darkLabel: (level ?? 0) >= 5, ...(alarm ? { badge: alarm.severity } : {}) })
+  }
+  for (const [entity, alarm] of worst) if (!drawn.has(entity) && alarm.location) points.push({ id: entity, ...alarm.location, mark: alarm.severity })
+  return points
+}
+
+function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const t = useT()
+  return (
+    <Dialog open={open} onClose={onClose} title={t('ioc:keys.title')}>
+      <dl className="keys">
+        {KEYS.map(key => (
+          <div key={key}>
+            <dt><kbd>{key}</kbd></dt>
+            <dd>{t(`ioc:keys.${key === '?' ? 'help' : key.toLowerCase()}`)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  )
+}
+
+/** Larger type and no rail for the wall; the class is on the root so that rem grows with it. */
+function useWall(on: boolean): void {
+  useEffect(() => {
+    document.documentElement.classList.toggle('wall', on)
+    return () => document.documentElement.classList.remove('wall')
+  }, [on])
+}
+
+export default function IocPage() {
+  const t = useT()
+  useTitle(t('ioc:title'))
+  const me = useMe()
+  const now = useNow()
+  const [search, setSearch] = useSearch()
+  const wall = search['wall'] === '1'
+  useWall(wall)
+  const seesReports = can(me.data, 'case-read')
+  const tab = search['tab'] === 'reports' && seesReports ? 'reports' : 'alarms'
+  const severity = SEVERITIES.find(s => s === search['severity'])
+  const state = search['state'] === 'active' || search['state'] === 'acknowledged' || search['state'] === 'cleared' || search['state'] === 'closed' ? search['state'] : 'open'
+
+  const home = me.data?.home.code
+  const communes = useCommunes(home)
+  const alarms = useAlarmPages({ state, ...(severity ? { severity } : {}) })
+  const reports = useDesk({ view: 'all', sort: 'opened' })
+  const geo = useThingsGeo()
+  const stations = useThings({ type: 'AirQualityObserved', limit: 200 })
+  const alarmItems = useMemo(() => alarms.data?.pages.flatMap(page => page.items) ?? NONE, [alarms.data])
+  const reportItems = useMemo(() => reports.data?.pages.flatMap(page => page.items) ?? NONE, [reports.data])
+  const stationItems = stations.data?.items ?? NONE
+
+  const refresh = useCalmRefresh()
+  const [fresh, addFresh] = useFresh()
+  useLive(['alarm-raised', 'alarm-acknowledged', 'alarm-cleared', 'alarm-closed'], event => {
+    if (event.event === 'alarm-raised') addFresh(String(event['alarm']))
+    refresh('alarms', 'vitals')
+    if (event['alarm'] === search['alarm']) refresh('alarm')
+  })
+  useLive(['case-opened', 'case-moved', 'case-due', 'case-answered'], event => {
+    if (event.event === 'case-opened') addFresh(String(event['case']))
+    refresh('desk', 'vitals')
+    if (event['case'] === search['report']) refresh('case')
+  })
+  useLive(['entity-changed', 'observations-accepted'], () => refresh('things', 'things-geo', 'thing'))
+  useLive(['hello', 'reset'], () => refresh('alarms', 'alarm', 'desk', 'case', 'vitals', 'things', 'things-geo', 'thing'))
+
+  // What is open on the right, and where the keyboard is
+  const [cursor, setCursor] = useState<string>()
+  const [order, setOrder] = useState<readonly string[]>(NONE)
+  const [toggle, setToggle] = useState<{ key: string }>()
+  const [focusNote, setFocusNote] = useState<object>()
+  const [flyTo, setFlyTo] = useState<{ lon: number; lat: number; zoom?: number }>()
+  const [help, setHelp] = useState(false)
+  const openAlarm = search['alarm']
+  const openReport = search['report']
+  const openThing = search['thing']
+  const showAlarm = useCallback(
+    (alarm: Alarm) => {
+      setSearch({ alarm: alarm.id, report: undefined, thing: undefined, tab: undefined })
+      if (alarm.location) setFlyTo({ ...alarm.location, zoom: 11.5 })
+    },
+    [setSearch],
+  )
+  const close = useCallback(() => setSearch({ alarm: undefined, report: undefined, thing: undefined }), [setSearch])
+  const showReport = useCallback(
+    (id: string) => {
+      setSearch({ report: id, alarm: undefined, thing: undefined, tab: 'reports' })
+      const at = reportItems.find(row => row.id === id)?.location
+      if (at) setFlyTo({ ...at, zoom: 13 })
+    },
+    [setSearch, reportItems],
+  )
+  const onPoint = (id: string) => {
+    if (tab === 'reports' && reportItems.some(row => row.id === id)) return showReport(id)
+    const alarm = alarmItems.filter(a => a.entity === id && a.state !== 'closed').toSorted(worstFirst)[0]
+    if (alarm) {
+      setCursor(alarm.id)
+      return showAlarm(alarm)
+    }
+    setSearch({ thing: id, alarm: undefined, report: undefined })
+  }
+
+  const keys = tab === 'alarms' ? order : reportItems.map(row => row.id)
+  const onKey = useRef<(event: KeyboardEvent) => void>(undefined)
+  useEffect(() => {
+    onKey.current = event => {
+      const inField = (event.target as HTMLElement | null)?.closest('input, textarea, select, [contenteditable], dialog[open]')
+      if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
+        if (inField) (event.target as HTMLElement).blur()
+        else close()
+        return
+      }
+      if (inField || event.ctrlKey || event.metaKey || event.altKey) return
+      const move = (by: number) => {
+        const at = cursor === undefined ? -1 : keys.indexOf(cursor)
+        const next = keys[Math.min(keys.length - 1, Math.max(0, at < 0 ? 0 : at + by))]
+        if (next) setCursor(next)
+      }
+      const open = (then?: () => void) => {
+        const alarm = alarmItems.find(a => a.id === cursor)
+        if (tab === 'reports' && cursor) showReport(cursor)
+        else if (alarm) {
+          showAlarm(alarm)
+          then?.()
+        } else if (cursor) setToggle({ key: cursor })
+      }
+      const onButton = (event.target as HTMLElement | null)?.closest('button, a')
+      if (event.key === 'j' || event.key === 'ArrowDown') move(1)
+      else if (event.key === 'k' || event.key === 'ArrowUp') move(-1)
+      else if (event.key === 'Enter' && !onButton) open()
+      else if (event.key.toLowerCase() === 'a' && tab === 'alarms') {
+        if (openAlarm && (!cursor || cursor === openAlarm)) setFocusNote({})
+        else open(() => setFocusNote({}))
+      } else if (event.key === '1') setSearch({ tab: undefined })
+      else if (event.key === '2' && seesReports) setSearch({ tab: 'reports' })
+      else if (event.key.toLowerCase() === 'w') setSearch({ wall: wall ? undefined : '1' })
+      else if (event.key === '?') setHelp(true)
+      else return
+      event.preventDefault()
+    }
+  })
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => onKey.current?.(event)
+    addEventListener('keydown', listen)
+    return () => removeEventListener('keydown', listen)
+  }, [])
+
+  const points = useMemo<MapPoint[]>(() => {
+    const base = stationPoints(geo.data, stationItems, alarmItems)
+    if (tab !== 'reports') return base
+    return reportItems.flatMap(row => (row.location ? [{ id: row.id, ...row.location, mark: row.phase }] : []))
+  }, [tab, geo.data, stationItems, alarmItems, reportItems])
+  const worst = stationItems.reduce<Thing | undefined>((a, b) => (b.state === 'ok' && (aqiOf(b) ?? -1) > (a ? (aqiOf(a) ?? -1) : -1) ? b : a), undefined)
+  const worstAqi = worst ? aqiOf(worst) : undefined
+  const chosenPoint = openReport ?? openThing ?? alarmItems.find(a => a.id === openAlarm)?.entity
+
+  const alarmsEnd = useCallback(() => {
+    if (alarms.hasNextPage && !alarms.isFetchingNextPage) void alarms.fetchNextPage()
+  }, [alarms.hasNextPage, alarms.isFetchingNextPage, alarms.fetchNextPage])
+  const reportsEnd = useCallback(() => {
+    if (reports.hasNextPage && !reports.isFetchingNextPage) void reports.fetchNextPage()
+  }, [reports.hasNextPage, reports.isFetchingNextPage, reports.fetchNextPage])
+
+  return (
+    <div className={cx('ioc', (openAlarm || openReport || openThing) && 'ioc-open')}>
+      <VitalsStrip
+        worst={worst && worstAqi !== undefined ? { aqi: <AqiBadge aqi={worstAqi} />, name: worst.name, open: () => onPoint(worst.id) } : undefined}
+        onSeverity={s => setSearch({ severity: s, state: undefined, tab: undefined })}
+        onWaiting={() => setSearch({ severity: undefined, state: 'active', tab: undefined })}
+        wall={wall}
+        onWall={() => setSearch({ wall: wall ? undefined : '1' })}
+        onHelp={() => setHelp(true)}
+      />
+      <aside className="ioc-left" aria-label={t('ioc:left')}>
+        {seesReports ? (
+          <div className="ioc-tabs">
+            <Segments label={t('ioc:left')} value={tab} onChange={value => setSearch({ tab: value === 'reports' ? 'reports' : undefined })} options={[{ value: 'alarms', label: t('ioc:tabs.alarms') }, { value: 'reports', label: t('ioc:tabs.reports') }]} />
+          </div>
+        ) : null}
+        {tab === 'alarms' ? (
+          <Fence key="alarms">
+            <div className="ioc-filters">
+              <Select aria-label={t('ioc:filter.state')} value={state} onChange={e => setSearch({ state: e.target.value === 'open' ? undefined : e.target.value })}>
+                {['open', 'active', 'acknowledged', 'cleared', 'closed'].map(s => <option key={s} value={s}>{s === 'open' ? t('ioc:filter.open') : t(`alarm.${s}`)}</option>)}
+              </Select>
+              <Select aria-label={t('ioc:filter.severity')} value={severity ?? ''} onChange={e => setSearch({ severity: e.target.value || undefined })}>
+                <option value="">{t('ioc:filter.any_severity')}</option>
+                {SEVERITIES.map(s => <option key={s} value={s}>{t(`severity.${s}`)}</option>)}
+              </Select>
+            </div>
+            {alarms.data ? (
+              <AlarmList alarms={alarmItems} cursor={cursor} onCursor={setCursor} chosen={openAlarm} onOpen={showAlarm} fresh={fresh} now={now} filtered={state !== 'open' || Boolean(severity)} onEnd={alarmsEnd} onLines={setOrder} toggle={toggle} />
+            ) : alarms.error ? (
+              <Failed error={alarms.error} onRetry={() => void alarms.refetch()} />
+            ) : (
+              <Loading rows={6} />
+            )}
+          </Fence>
+        ) : (
+          <Fence key="reports">
+            {reports.data ? (
+              <IncomingList rows={reportItems} cursor={cursor} chosen={openReport} fresh={fresh} now={now} onOpen={row => { setCursor(row.id); showReport(row.id) }} onEnd={reportsEnd} />
+            ) : reports.error ? (
+              <Failed error={reports.error} onRetry={() => void reports.refetch()} />
+            ) : (
+              <Loading rows={6} />
+            )}
+          </Fence>
+        )}
+      </aside>
+      <div className="ioc-map">
+        <CityMap label={t('ioc:map')} home={home} communes={communes.data} points={points} chosen={chosenPoint} cluster={tab === 'reports' || points.length > 200} flyTo={flyTo} onPoint={onPoint}>
+          {tab === 'alarms' ? (
+            <ul className="ioc-legend" aria-label={t('ioc:legend')}>
+              {[1, 2, 3, 4, 5, 6].map(level => <li key={level}><i style={{ background: `var(--aqi-${level})` }} aria-hidden />{t(`aqi.level.${level}`)}</li>)}
+            </ul>
+          ) : null}
+        </CityMap>
+      </div>
+      <aside className="ioc-right-panel" aria-label={t('ioc:detail')}>
+        {openAlarm || openReport || openThing ? (
+          <>
+            <Button className="ioc-close" look="quiet" size="small" iconOnly icon={<X size={20} aria-hidden />} onClick={close}>{t('ui.close')}</Button>
+            <Fence key={openAlarm ?? openReport ?? openThing}>
+              {openAlarm ? <AlarmPanel id={openAlarm} focusNote={focusNote} onPlace={alarm => alarm.location && setFlyTo({ ...alarm.location, zoom: 14 })} /> : openReport ? <IncomingPanel id={openReport} /> : openThing ? <ThingPanel id={openThing} /> : null}
+            </Fence>
+          </>
+        ) : (
+          <Empty icon={<MousePointerClick size={30} aria-hidden />} title={t('ioc:nothing')}>{t('ioc:nothing_body')}</Empty>
+        )}
+      </aside>
+      <Help open={help} onClose={() => setHelp(false)} />
+    </div>
+  )
+}

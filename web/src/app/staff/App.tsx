@@ -1,0 +1,140 @@
+import { QueryClientProvider } from '@tanstack/react-query'
+import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, useParams, useRouterState } from '@tanstack/react-router'
+import { Globe, LogOut } from 'lucide-react'
+import { lazy, Suspense, useEffect, type ComponentType, type ReactNode } from 'react'
+import { can, useLiveState, useMe, useSignOut } from '@/api'
+import { loadTexts, startTexts, useT } from '@/i18n'
+import { Button, Empty, Failed, Fence, go, LanguageSwitch, LinkButton, Loading, moveBy, startTheme, ThemeSwitch, Toaster, toastError } from '@/ui'
+import { isCitizenPath } from '../citizen/routes'
+import { Mark } from '../Mark'
+import { client } from '../query'
+import { screens, type Screen, type ScreenProps } from './screens'
+import './staff.css'
+
+await startTexts()
+
+function allowed(screen: Screen, has: (permission: string) => boolean): boolean {
+  return screen.needs.length === 0 || screen.needs.some(has)
+}
+
+function Rail({ path }: { path: string }) {
+  const t = useT()
+  const me = useMe()
+  const live = useLiveState()
+  const out = useSignOut()
+  const shown = screens.filter(screen => screen.rail && allowed(screen, p => can(me.data, p)))
+  return (
+    <nav className="rail" aria-label={t('nav.main')}>
+      <a className="rail-brand" href="/" aria-label={t('nav.portal')}>
+        <Mark size={34} />
+      </a>
+      <div className="rail-links">
+        {shown.map(({ path: href, rail }) => {
+          if (!rail) return null
+          const Icon = rail.icon
+          const inside = path === href || path.startsWith(`${href}/`)
+          // The longest matching entry is the one we are in (`/admin/people` before `/admin`).
+          const here = inside && !shown.some(other => other.path.length > href.length && (path === other.path || path.startsWith(`${other.path}/`)))
+          return (
+            <a key={href} href={href} aria-current={here ? 'page' : undefined}>
+              <Icon size={22} aria-hidden />
+              <span>{t(rail.label)}</span>
+            </a>
+          )
+        })}
+      </div>
+      <div className="rail-foot">
+        {live === 'off' ? null : (
+          <span className={`live live-${live}`} title={t(`live.${live}`)}>
+            <i aria-hidden />
+            <span>{t(`live.${live}`)}</span>
+          </span>
+        )}
+        <a href="/">
+          <Globe size={20} aria-hidden />
+          <span>{t('nav.portal')}</span>
+        </a>
+        <div className="rail-switches">
+          <LanguageSwitch />
+          <ThemeSwitch />
+          <Button look="quiet" iconOnly className="switch" icon={<LogOut size={19} aria-hidden />} busy={out.isPending} onClick={() => out.mutate(undefined, { onSuccess: () => go('/'), onError: toastError })}>
+            {t('nav.sign_out')}
+          </Button>
+        </div>
+        <span className="rail-who clip" title={me.data?.grants.map(g => `${g.role_name} · ${g.unit.name}`).join('\n')}>{me.data?.name}</span>
+      </div>
+    </nav>
+  )
+}
+
+function Shell() {
+  const t = useT()
+  const path = useRouterState({ select: state => state.location.pathname })
+  const me = useMe()
+  const anonymous = me.data?.kind === 'anonymous'
+  useEffect(() => {
+    if (anonymous) go(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, true)
+  }, [anonymous])
+  if (me.error && !me.data) return <Failed error={me.error} onRetry={() => void me.refetch()} />
+  if (!me.data || anonymous) return <Loading />
+  return (
+    <div className="staff">
+      <a className="skip" href="#main">{t('ui.skip')}</a>
+      <Rail path={path} />
+      <main id="main" tabIndex={-1}>
+        <Fence key={path}>
+          <Outlet />
+        </Fence>
+      </main>
+      <Toaster />
+    </div>
+  )
+}
+
+function Missing() {
+  const t = useT()
+  return <Empty title={t('ui.missing')} action={<LinkButton href="/">{t('nav.portal')}</LinkButton>} />
+}
+
+/** One screen: its texts and code arrive together, then permission is looked at, then it is drawn. */
+function screenOf(screen: Screen): () => ReactNode {
+  const Body = lazy<ComponentType<ScreenProps>>(async () => {
+    const [module] = await Promise.all([screen.load(), loadTexts(...screen.texts)])
+    return module
+  })
+  return function ScreenFrame() {
+    const t = useT()
+    const me = useMe()
+    const params = useParams({ strict: false }) as Record<string, string>
+    useEffect(() => startTheme(screen.theme ?? 'light'), [])
+    if (me.data && !allowed(screen, p => can(me.data, p))) return <Empty title={t('ui.not_allowed')}>{t('ui.not_allowed_body')}</Empty>
+    return (
+      <div className={screen.full ? 'screen-full' : 'screen'}>
+        <Suspense fallback={<Loading />}>
+          <Body params={params} />
+        </Suspense>
+      </div>
+    )
+  }
+}
+
+startTheme(screens.find(screen => location.pathname.startsWith(screen.path))?.theme ?? 'light')
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Missing })
+const tree = root.addChildren(screens.map(screen => createRoute({ getParentRoute: () => root, path: screen.path, component: screenOf(screen) })))
+const router = createRouter({ routeTree: tree, defaultPreload: false, scrollRestoration: true })
+
+moveBy((href, replace) => {
+  const to = new URL(href, location.href)
+  if (to.origin !== location.origin || isCitizenPath(to.pathname)) return false
+  router.history[replace ? 'replace' : 'push'](to.pathname + to.search + to.hash)
+  return true
+})
+
+export default function StaffApp() {
+  return (
+    <QueryClientProvider client={client}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  )
+}

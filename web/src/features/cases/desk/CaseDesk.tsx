@@ -1,0 +1,205 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { ArrowLeft, Eye, ExternalLink, MapPin, Pause } from 'lucide-react'
+import { useState } from 'react'
+import { can, photoAddress, useCase, useCommunes, useIdentity, useLive, useMe, type Case, type CaseLog, type CaseMove } from '@/api'
+import { named, useLanguage, useT } from '@/i18n'
+import { CityMap } from '@/map'
+import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkButton, Loading, Meter, Note, PhaseBadge, Photos, Stars, useTitle } from '@/ui'
+import { Tabs } from '@/ui/rich'
+import '../cases.css'
+import { MoveDialog } from './MoveDialog'
+
+function initials(name: string | undefined): string {
+  return (name ?? '?').split(/\s+/).map(word => word[0] ?? '').slice(-2).join('').toUpperCase()
+}
+
+function Log({ log }: { log: readonly CaseLog[] }) {
+  const t = useT()
+  const lng = useLanguage()
+  const maker = (by: string) => (by === 'system' ? t('work:case.system') : by === 'reporter' ? t('work:case.by_reporter') : by)
+  if (log.length === 0) return <Empty title={t('work:case.no_log')} />
+  return (
+    <ol className="log">
+      {log.map((entry, i) => (
+        <li key={`${entry.at}${i}`} className={cx('log-item', entry.public_text && 'public')}>
+          <span className="log-dot" aria-hidden>{initials(maker(entry.by))}</span>
+          <div>
+            <div className="spread">
+              <strong>{named(lng, entry.step_name, entry.step_name_en)}</strong>
+              <span className="small quiet tnum">{format.dateTime(entry.at)}</span>
+            </div>
+            <span className="small quiet">{[maker(entry.by), entry.unit.name].filter(Boolean).join(' · ')}</span>
+            {entry.public_text ? (
+              <div className="log-says">
+                <Badge tone="good" icon={<Eye size={14} aria-hidden />}>{t('work:case.public')}</Badge>
+                <p>{entry.public_text}</p>
+              </div>
+            ) : null}
+            {entry.reason ? <div className="log-says">{entry.reason}</div> : null}
+            {entry.note ? <div className="log-says">{entry.note}</div> : null}
+            {entry.late_minutes > 0 ? <Badge tone="critical">{t('time.late', { span: format.span(entry.late_minutes) })}</Badge> : null}
+            <Photos size={96} photos={entry.photos.map((sha, n) => ({ thumb: photoAddress(sha, 'thumb'), full: photoAddress(sha), alt: t('ui.photo_n', { n: n + 1 }) }))} />
+          </div>
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Clock({ item }: { item: Case }) {
+  const t = useT()
+  const clock = item.clock
+  const ended = item.phase === 'solved' || item.phase === 'unsolved'
+  return (
+    <Card tight>
+      <div className="clock">
+        <div className="spread">
+          <h3>{t('work:case.clock')}</h3>
+          {ended ? <Due at={item.due_at} closed={item.closed_at ?? item.log.at(-1)?.at} /> : <span className={cx('due', item.overdue ? 'due-late' : item.minutes_left < 240 && 'due-soon')}>{t(item.overdue ? 'time.late' : 'time.left', { span: format.span(Math.abs(item.minutes_left)) })}</span>}
+        </div>
+        {clock.total_minutes > 0 ? (
+          <>
+            <Meter share={clock.used_minutes / clock.total_minutes} tone={clock.used_minutes >= clock.total_minutes ? 'critical' : clock.used_minutes >= 0.8 * clock.total_minutes ? 'high' : 'brand'} label={t('work:case.clock')} />
+            <div className="spread small quiet tnum">
+              <span>{t('work:case.used', { used: format.span(clock.used_minutes), total: format.span(clock.total_minutes) })}</span>
+              <span>{t('work:case.due_at', { at: format.dateTime(item.due_at) })}</span>
+            </div>
+            {clock.paused ? <Badge tone="waiting" icon={<Pause size={14} aria-hidden />}>{t('work:case.paused')}</Badge> : null}
+          </>
+        ) : null}
+      </div>
+    </Card>
+  )
+}
+
+function Reporter({ item }: { item: Case }) {
+  const t = useT()
+  const me = useMe()
+  const identity = useIdentity(item.id)
+  if (!can(me.data, 'case-identity')) return null
+  const known = identity.data?.contact
+  return (
+    <Card tight>
+      <div className="stack-s">
+        <h3>{t('work:case.reporter')}</h3>
+        {known ? (
+          <dl className="facts">
+            {(['name', 'phone', 'email'] as const).map(key => (known[key] ? <div key={key}><dt>{t(`access.${key}`)}</dt><dd>{known[key]}</dd></div> : null))}
+            {known.name || known.phone || known.email ? null : <p className="quiet">{t('work:case.no_identity')}</p>}
+          </dl>
+        ) : (
+          <>
+            <p className="small quiet">{t('work:case.identity_hint')}</p>
+            <Button look="secondary" size="small" icon={<Eye size={16} aria-hidden />} busy={identity.isPending} onClick={() => identity.mutate()}>{t('work:case.show_identity')}</Button>
+          </>
+        )}
+        <FailedNote error={identity.error} />
+      </div>
+    </Card>
+  )
+}
+
+function Desk({ item }: { item: Case }) {
+  const t = useT()
+  const lng = useLanguage()
+  const me = useMe()
+  const home = me.data?.home.code
+  const communes = useCommunes(home)
+  const [move, setMove] = useState<CaseMove>()
+  const photos = item.photos.map((photo, i) => ({ thumb: photoAddress(photo.sha, 'thumb'), full: photoAddress(photo.sha), alt: t('ui.photo_n', { n: i + 1 }), tag: t(photo.stage === 'after' ? 'citizen:case.after' : 'citizen:case.before') }))
+  return (
+    <>
+      <header className="page-header">
+        <div className="grow stack-s">
+          <a className="small" href="/work"><ArrowLeft size={15} aria-hidden style={{ display: 'inline', verticalAlign: '-2px' }} /> {t('work:title')}</a>
+          <h1>{named(lng, item.category_name, item.category_name_en)}</h1>
+          <div className="row">
+            <PhaseBadge phase={item.phase}>{named(lng, item.state_name, item.state_name_en)}</PhaseBadge>
+            {item.urgency_name ? <Badge>{item.urgency_name}</Badge> : null}
+            <span className="quiet tnum">{item.code}</span>
+            <span className="quiet">{item.unit.name}</span>
+            {item.rating ? <Stars value={item.rating} /> : null}
+          </div>
+        </div>
+        <LinkButton look="quiet" href={`/r/${item.code}`} icon={<ExternalLink size={17} aria-hidden />}>{t('work:case.public_page')}</LinkButton>
+      </header>
+      <div className="desk">
+        <div className="stack">
+          {item.routing.warning ? <Note tone="high">{item.routing.warning}</Note> : null}
+          <Card>
+            <div className="stack">
+              <p className="said">{item.text}</p>
+              {item.published ? null : <Badge tone="waiting">{t('work:case.not_public')}</Badge>}
+              <Photos photos={photos} size={168} />
+              <div className="case-meta">
+                <span className="bit"><MapPin size={15} aria-hidden /> {[item.address, item.area_name].filter(Boolean).join(', ')}</span>
+                <span>{format.dateTime(item.opened_at)}</span>
+              </div>
+            </div>
+          </Card>
+          <Card>
+            <Tabs
+              label={t('work:case.about')}
+              items={[
+                { id: 'log', label: t('work:case.log', { n: item.log.length }), body: () => <Log log={item.log} /> },
+                ...(item.answer_text || item.answer
+                  ? [{ id: 'answer', label: t('work:case.answer'), body: () => (
+                      <div className="stack-s">
+                        {item.answer ? <Badge tone="good">{t('work:case.public')}</Badge> : <Badge tone="working">{t('work:case.draft')}</Badge>}
+                        <p className="said">{item.answer?.text ?? item.answer_text}</p>
+                        {item.rating_comment ? <p className="log-says">{item.rating_comment}</p> : null}
+                      </div>
+                    ) }]
+                  : []),
+                {
+                  id: 'routing', label: t('work:case.routing'),
+                  body: () => (
+                    <dl className="facts">
+                      <div><dt>{t('citizen:case.unit')}</dt><dd>{item.unit.name}</dd></div>
+                      <div><dt>{t('work:case.rule')}</dt><dd>{item.routing.rule || '–'}</dd></div>
+                      <div><dt>{t('work:case.why')}</dt><dd>{item.routing.why || '–'}</dd></div>
+                    </dl>
+                  ),
+                },
+              ]}
+            />
+          </Card>
+        </div>
+        <div className="desk-side stack">
+          <Card tight>
+            <h3 style={{ marginBottom: 'var(--s3)' }}>{t('work:case.moves')}</h3>
+            {item.moves.length > 0 ? (
+              <div className="moves">
+                {item.moves.map((m, i) => <Button key={m.code} wide look={i === 0 ? 'primary' : 'secondary'} onClick={() => setMove(m)}>{named(lng, m.name, m.name_en)}</Button>)}
+              </div>
+            ) : (
+              <p className="small quiet">{t('work:case.no_moves')}</p>
+            )}
+          </Card>
+          <Clock item={item} />
+          {item.location ? (
+            <Card tight>
+              <div className="case-map"><CityMap label={t('citizen:case.map')} home={home} communes={communes.data} bare cluster={false} view={{ ...item.location, zoom: 13 }} points={[{ id: item.id, ...item.location, mark: item.phase }]} /></div>
+            </Card>
+          ) : null}
+          <Reporter item={item} />
+        </div>
+      </div>
+      {move ? <MoveDialog key={move.code} item={item} move={move} onClose={() => setMove(undefined)} /> : null}
+    </>
+  )
+}
+
+export default function CaseDesk({ params }: { params: Record<string, string> }) {
+  const t = useT()
+  const id = params['id'] ?? ''
+  const item = useCase(id)
+  const client = useQueryClient()
+  useTitle(item.data ? `${item.data.code} ${item.data.category_name}` : t('work:title'))
+  useLive(['case-moved', 'case-rated', 'case-due'], event => {
+    if (event['case'] === id) void client.invalidateQueries({ queryKey: ['case', id] })
+  })
+  if (item.data) return <Desk item={item.data} />
+  if (item.error) return <Failed error={item.error} onRetry={() => void item.refetch()} />
+  return <div style={{ paddingTop: 'var(--s5)' }}><Loading height="8rem" /></div>
+}

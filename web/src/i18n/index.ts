@@ -1,0 +1,83 @@
+/** Texts. Vietnamese is the first language; a namespace is a file `<language>/<namespace>.json` and is loaded with the face that needs it. */
+import i18next, { type TOptions } from 'i18next'
+import { useSyncExternalStore } from 'react'
+
+export type Language = 'vi' | 'en'
+export const LANGUAGES: readonly Language[] = ['vi', 'en']
+
+type Tree = { [key: string]: string | Tree }
+const files = import.meta.glob<{ default: Tree }>('./{vi,en}/*.json')
+const wanted = new Set<string>()
+const KEPT = 'dothi.language'
+
+export function language(): Language {
+  return i18next.language === 'en' ? 'en' : 'vi'
+}
+
+async function bring(lng: Language, namespaces: Iterable<string>): Promise<void> {
+  await Promise.all(
+    [...namespaces].map(async ns => {
+      if (i18next.hasResourceBundle(lng, ns)) return
+      const load = files[`./${lng}/${ns}.json`]
+      if (load) i18next.addResourceBundle(lng, ns, (await load()).default)
+    }),
+  )
+}
+
+/** Makes the namespaces ready in the language of the moment. */
+export async function loadTexts(...namespaces: string[]): Promise<void> {
+  for (const ns of namespaces) wanted.add(ns)
+  await bring(language(), namespaces)
+}
+
+export async function setLanguage(lng: Language): Promise<void> {
+  await bring(lng, wanted)
+  await i18next.changeLanguage(lng)
+  document.documentElement.lang = lng
+  try {
+    localStorage.setItem(KEPT, lng)
+  } catch {
+    // Private windows may refuse storage: the choice then lasts as long as the page.
+  }
+}
+
+export async function startTexts(...namespaces: string[]): Promise<void> {
+  let lng: Language = 'vi'
+  try {
+    lng = (new URLSearchParams(location.search).get('lang') ?? localStorage.getItem(KEPT)) === 'en' ? 'en' : 'vi'
+  } catch {
+    // As above.
+  }
+  await i18next.init({ lng, fallbackLng: false, defaultNS: 'common', ns: [], resources: {}, interpolation: { escapeValue: false }, returnNull: false })
+  document.documentElement.lang = lng
+  await loadTexts('common', ...namespaces)
+}
+
+export type Translate = (key: string, options?: TOptions) => string
+
+/** Text outside components (formatting, errors). */
+export const text: Translate = (key, options) => i18next.t(key, options ?? {}) as string
+
+export function hasText(key: string): boolean {
+  return i18next.exists(key)
+}
+
+function watch(change: () => void): () => void {
+  i18next.on('languageChanged', change)
+  return () => i18next.off('languageChanged', change)
+}
+
+export function useLanguage(): Language {
+  return useSyncExternalStore(watch, language)
+}
+
+/** `const t = useT()`; keys are `namespace:path.to.key`, the namespace `common` may be left out. */
+export function useT(): Translate {
+  useLanguage()
+  return text
+}
+
+/** Picks the name in the language of the moment from data that carries both. */
+export function named(lng: Language, vi: string | undefined, en: string | undefined): string {
+  return (lng === 'en' ? en || vi : vi || en) ?? ''
+}

@@ -1,0 +1,12 @@
+/** The design system: light components for every face. Heavier ones (tables, tabs, menus) are in `ui/rich`. */
+export * from './controls'
+export * from './display'
+export * from './icons'
+export * from './photos'
+export * from './states'
+export * from './switches'
+export * from './theme'
+export * from './go'
+export * as format from './format'
+export { fold } from './format'
+export * from './title'
