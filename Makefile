@@ -1,5 +1,5 @@
 # Two commands: `make demo` shows a living province, `make test` proves everything.
-.PHONY: demo test web web-test rust-test browser-test lint doctor clean
+.PHONY: demo test web web-test built rust-test browser-test lint doctor clean
 
 CARGO ?= cargo
 DEMO_BIN = target/demo/dothi
@@ -23,17 +23,22 @@ web/dist/index.html: web/node_modules/.ready $(shell find web/src web/public web
 web-test: web/node_modules/.ready web/dist/index.html
 	cd web && npx tsc --noEmit && npm test
 
-lint:
+# One build of the whole workspace serves all checks: building single crates would compile DataFusion again with
+# other features.
+built: web/dist/index.html
+	$(CARGO) build --locked --workspace --all-targets
+
+lint: built
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) xtask tidy
+	target/debug/xtask tidy
 
 # Starts one private PostgreSQL for all store tests. Elsewhere than Debian: put initdb and postgres 15 or newer into
 # /usr/lib/postgresql/<version>/bin. The DuckDB check uses the packages of tests/requirements.txt in target/venv.
-rust-test: target/venv/.ready
-	CI_DUCKDB=1 DOTHI_DUCKDB_PYTHON=$(CURDIR)/target/venv/bin/python $(CARGO) xtask test --locked
-	$(CARGO) run --locked --quiet --bin dothi -- pack check
-	$(CARGO) run --locked --quiet --bin dothi -- pack test
+rust-test: built target/venv/.ready
+	CI_DUCKDB=1 DOTHI_DUCKDB_PYTHON=$(CURDIR)/target/venv/bin/python target/debug/xtask test --locked
+	target/debug/dothi pack check
+	target/debug/dothi pack test
 
 target/venv/.ready: tests/requirements.txt
 	python3 -m venv target/venv
@@ -41,8 +46,7 @@ target/venv/.ready: tests/requirements.txt
 	touch $@
 
 # Walks of a citizen, an officer and an operator in headless Chromium against a fresh city.
-browser-test: web/dist/index.html
-	$(CARGO) build --locked --bin dothi
+browser-test: built
 	cd web && npm run test:browser
 
 doctor:

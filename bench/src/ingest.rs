@@ -156,11 +156,21 @@ pub async fn measure(messages: u64, observations: u64, rounds: usize) {
         }
         by_batch.push(batches(&http, observations).await);
         let last = |v: &[f64]| v.last().copied().unwrap_or(f64::NAN);
-        println!("round {round}: MQTT {:.0} msg/s, mosquitto {:.0} msg/s, NGSI-LD batch {:.0} obs/s, memory {:.0} MB", last(&ours), last(&theirs), last(&by_batch), server.memory_mb());
+        println!(
+            "round {round}: MQTT {:.0} msg/s, mosquitto {:.0} msg/s, NGSI-LD batch {:.0} obs/s, memory {:.0} MB",
+            last(&ours),
+            last(&theirs),
+            last(&by_batch),
+            server.memory_mb()
+        );
     }
     let mqtt = median(ours);
     println!("\nfsync: every acknowledged message and batch (SQLite WAL, synchronous=FULL, group commit); mosquitto keeps nothing");
-    println!("MQTT QoS 1, {PUBLISHERS} publishers, 200 bytes, 8 values a message, decoded into the model: {mqtt:.0} msg/s = {:.0} obs/s, {:.0} µs of processor a message", mqtt * 8.0, median(cpu));
+    println!(
+        "MQTT QoS 1, {PUBLISHERS} publishers, 200 bytes, 8 values a message, decoded into the model: {mqtt:.0} msg/s = {:.0} obs/s, {:.0} µs of processor a message",
+        mqtt * 8.0,
+        median(cpu)
+    );
     if !theirs.is_empty() {
         let other = median(theirs);
         println!("mosquitto, QoS 1, no persistence, no subscriber: {other:.0} msg/s; ratio {:.2}", mqtt / other);

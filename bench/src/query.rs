@@ -77,21 +77,54 @@ pub async fn measure(observations: u64) {
             lake.compact().await.expect("compacted");
         }
     }
-    while store.pending_ids(1).await.expect("ids").first().is_some() {
+    while !store.pending_ids(1).await.expect("ids").is_empty() {
         lake.compact().await.expect("compacted");
     }
     let seconds = start.elapsed().as_secs_f64();
     let bytes: u64 = files(&folder.path().join("objects/lake"));
-    println!("{count} observations of {SERIES} series over {} days loaded in {seconds:.1} s ({:.0}/s with compaction); {:.2} bytes an observation in Parquet", minutes / 1440, count as f64 / seconds, bytes as f64 / count as f64);
+    println!(
+        "{count} observations of {SERIES} series over {} days loaded in {seconds:.1} s ({:.0}/s with compaction); {:.2} bytes an observation in Parquet",
+        minutes / 1440,
+        count as f64 / seconds,
+        bytes as f64 / count as f64
+    );
 
     let entity = names[SERIES as usize / 2].0.to_string();
-    let series = |from: i64, bucket_s: Option<u32>| SeriesQuery { entity: entity.clone(), attribute: "pm25".into(), from, to: midnight, bucket_s, offset_s: 25_200, limit: 100_000 };
+    let series = |from: i64, bucket_s: Option<u32>| SeriesQuery {
+        entity: entity.clone(),
+        attribute: "pm25".into(),
+        from,
+        to: midnight,
+        bucket_s,
+        offset_s: 25_200,
+        limit: 100_000,
+    };
     let limits = QueryLimits { rows: 10_000, seconds: 60 };
     timed("last value of a series", || async { lake.latest(&entity, "pm25").await.expect("a value") }, |p| format!("{p:?}").chars().take(40).collect()).await;
-    timed("last day of a series, raw", || async { lake.series(&series(midnight - 1440 * MINUTE, None)).await.expect("points") }, |p| format!("{} points", p.len())).await;
-    timed("hourly means of a series, whole span", || async { lake.series(&series(begin, Some(3600))).await.expect("points") }, |p| format!("{} points", p.len())).await;
-    timed("daily means of a series, whole span", || async { lake.series(&series(begin, Some(86_400))).await.expect("points") }, |p| format!("{} points", p.len())).await;
-    timed("count of everything (SQL)", || async { lake.table("select count(*) from observation", limits).await.expect("a table") }, |t| format!("{:?}", t.rows)).await;
+    timed(
+        "last day of a series, raw",
+        || async { lake.series(&series(midnight - 1440 * MINUTE, None)).await.expect("points") },
+        |p| format!("{} points", p.len()),
+    )
+    .await;
+    timed(
+        "hourly means of a series, whole span",
+        || async { lake.series(&series(begin, Some(3600))).await.expect("points") },
+        |p| format!("{} points", p.len()),
+    )
+    .await;
+    timed(
+        "daily means of a series, whole span",
+        || async { lake.series(&series(begin, Some(86_400))).await.expect("points") },
+        |p| format!("{} points", p.len()),
+    )
+    .await;
+    timed(
+        "count of everything (SQL)",
+        || async { lake.table("select count(*) from observation", limits).await.expect("a table") },
+        |t| format!("{:?}", t.rows),
+    )
+    .await;
     let day = format!(
         "select area, date_bin(interval '1 hour', t) as h, avg(v) from observation where t >= to_timestamp_micros({}) group by area, h",
         midnight - 1440 * MINUTE

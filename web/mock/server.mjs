@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { extname, join } from 'node:path'
 import { deflateSync } from 'node:zlib'
+import { staff } from './staff.mjs'
 
 const PORT = Number(process.env.PORT ?? 8080)
 const MODE = process.env.MOCK_MODE ?? ''
@@ -98,7 +99,12 @@ const stations = Array.from({ length: MODE === 'empty' ? 0 : 12 }, (_, i) => {
 })
 
 let who = null
-const people = { canbo: ['staff', 'Trần Thị Hoa', ['case-read', 'case-handle', 'alarm-read', 'context-read', 'scorecard-read', 'case-identity']], congdan: ['citizen', 'Lê Minh', []], admin: ['staff', 'Quản trị viên', ['people-manage', 'units-manage', 'pack-manage', 'audit-read', 'system-read', 'case-read', 'alarm-read', 'scorecard-read', 'device-manage']] }
+const reads = ['context-read', 'alarm-read', 'scorecard-read']
+const people = {
+  canbo: ['staff', 'Trần Thị Hoa', [...reads, 'case-read', 'case-handle', 'case-identity']], congdan: ['citizen', 'Lê Minh', []], dieuhanh: ['staff', 'Phạm Văn Đức', [...reads, 'case-read', 'case-triage', 'alarm-handle']],
+  chutich: ['staff', 'Vũ Thị Mai', [...reads, 'case-read', 'history-query']], thongke: ['staff', 'Đỗ Thu Hà', [...reads, 'indicator-report']], duyet: ['staff', 'Bùi Quang Huy', [...reads, 'indicator-approve']],
+  admin: ['staff', 'Quản trị viên', [...reads, 'people-manage', 'units-manage', 'pack-manage', 'audit-read', 'system-read', 'case-read', 'device-manage', 'history-query', 'context-write']],
+}
 const me = () => ({ ...(who ? { kind: people[who][0], id: who, name: people[who][1], login: who, csrf: 'token', permissions: people[who][2], grants: [{ role: 'officer', role_name: 'Cán bộ xử lý', unit: { id: 'ubnd-11953', name: 'UBND phường Phố Hiến' } }] } : { kind: 'anonymous', name: '', permissions: [], grants: [] }), home: { code: '33', name: 'Tỉnh Hưng Yên' } })
 const page = (list, q) => { const from = Number(q.get('after') ?? 0), n = Number(q.get('limit') ?? 50); return { items: list.slice(from, from + n), ...(from + n < list.length ? { next: String(from + n) } : {}), total: list.length } }
 const fold = s => (s ?? '').normalize('NFD').replace(/[\u0300-\u036f]/g, '').replace(/đ/gi, 'd').toLowerCase()
@@ -130,6 +136,8 @@ const routes = [
   ['GET', /^\/api\/context\/things$/, (_, q) => page(stations, q)],
   ['GET', /^\/api\/context\/types$/, () => [{ type: 'AirQualityObserved', name: 'Trạm không khí', name_en: 'Air station', icon: 'air', main_attribute: 'vnAqi', attributes: [{ name: 'vnAqi', title: 'VN_AQI', title_en: 'VN_AQI' }, { name: 'pm25', title: 'Bụi PM2.5', title_en: 'PM2.5', unit: 'GQ', unit_text: 'µg/m³' }, { name: 'pm10', title: 'Bụi PM10', title_en: 'PM10', unit: 'GQ', unit_text: 'µg/m³' }, { name: 'temperature', title: 'Nhiệt độ', title_en: 'Temperature', unit: 'CEL', unit_text: '°C' }], count: stations.length }]],
 ]
+const more = staff({ MODE, areas, stations, cases, iso, page, fold, who: () => (who ? people[who][1] : '') })
+routes.unshift(...more.routes)
 
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.svg': 'image/svg+xml', '.png': 'image/png', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json', '.pbf': 'application/x-protobuf' }
 createServer((request, response) => {
@@ -139,7 +147,8 @@ createServer((request, response) => {
   function answer() {
     if (url.pathname === '/api/live') {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-      response.write(': here\n\n')
+      response.write(': here\n\nevent: hello\ndata: {}\n\n')
+      more.listen(response)
       return
     }
     const photo = /^\/api\/cases\/photos\/([ab])(\d+)$/.exec(url.pathname)

@@ -4,13 +4,26 @@
  */
 const VERSION = '__VERSION__'
 const SHELL = __FILES__
+const MAP = __MAP__
 const LISTS = ['/api/cases/types', '/api/access/me', '/api/access/areas.geojson']
 const KEPT = `dothi-${VERSION}`
 const LISTS_KEPT = 'dothi-lists'
 
 self.addEventListener('install', event => {
-  event.waitUntil(caches.open(KEPT).then(cache => cache.addAll(SHELL)).then(() => self.skipWaiting()))
+  event.waitUntil(caches.open(KEPT).then(cache => cache.addAll(SHELL)).then(more).then(() => self.skipWaiting()))
 })
+
+/** The map and the lists of the report form, unless the person saves data. The portal works without them, so a failure here is no failure. */
+async function more() {
+  if (navigator.connection?.saveData) return
+  try {
+    await (await caches.open(KEPT)).addAll(MAP)
+    const me = await (await fresh(new Request('/api/access/me'), '/api/access/me')).json()
+    for (const list of ['/api/cases/types', `/api/access/areas.geojson?parent=${encodeURIComponent(me.home.code)}`]) await fresh(new Request(list), list)
+  } catch {
+    // Next time.
+  }
+}
 
 self.addEventListener('activate', event => {
   event.waitUntil(

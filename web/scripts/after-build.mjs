@@ -1,6 +1,6 @@
 /** After the build: the service worker gets its list of files, and the portal's first page is held to its size limit. */
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
 const LIMIT_KB = 120
@@ -33,7 +33,7 @@ function styles(keys) {
   return [...seen]
 }
 
-const always = ['index.html', 'src/app/citizen/App.tsx', 'src/i18n/vi/common.json', 'src/i18n/vi/citizen.json']
+const always = ['index.html', 'src/app/citizen/App.tsx']
 const page = (name, ...more) => ({ name, keys: [...always, ...more] })
 const pages = [page('/', 'src/app/citizen/Home.tsx'), page('/report', 'src/features/cases/report/ReportPage.tsx'), page('/r/…', 'src/features/cases/public/CasePage.tsx'), page('/map', 'src/app/citizen/MapPage.tsx')]
 let over = false
@@ -46,16 +46,24 @@ for (const { name, keys } of pages) {
   over ||= kb > LIMIT_KB
 }
 
-// Offline: the portal's pages in both languages, fonts, icons, and the map engine, so that a place can be picked without a network.
-const offline = [...always, 'src/i18n/en/common.json', 'src/i18n/en/citizen.json', 'src/app/citizen/Home.tsx', 'src/features/cases/report/ReportPage.tsx', 'src/features/cases/report/PlaceStep.tsx', 'src/features/cases/public/MinePage.tsx', 'src/features/cases/public/CasePage.tsx', 'src/map/CityMap.tsx']
+// Offline: the portal's pages in both languages, fonts, icons; and apart, for who does not save data, the map, so that a place can be picked.
+const texts = ['vi', 'en'].flatMap(lng => ['common', 'citizen'].map(ns => `src/i18n/${lng}/${ns}.json`))
+const offline = [...always, 'src/app/citizen/Home.tsx', 'src/features/cases/report/ReportPage.tsx', 'src/features/cases/report/PlaceStep.tsx', 'src/features/cases/public/MinePage.tsx', 'src/features/cases/public/CasePage.tsx']
+const engine = ['src/map/CityMap.tsx']
 const assets = readdirSync(`${dist}assets`)
-const files = new Set(['/', '/manifest.webmanifest', '/icons/dothi.svg', ...['land', 'provinces', 'places', 'islands'].map(name => `/basemap/${name}.json`)])
+const files = new Set(['/', '/manifest.webmanifest', '/icons/dothi.svg', '/icons/pack.svg'])
 for (const file of [...scripts(offline), ...styles(offline)]) files.add(`/${file}`)
-for (const name of assets) if (name.endsWith('.woff2') || name.includes('maplibre-gl-worker')) files.add(`/assets/${name}`)
+for (const key of texts) files.add(`/${manifest[key].file}`)
+for (const name of assets) if (name.endsWith('.woff2')) files.add(`/assets/${name}`)
+const map = new Set(['land', 'provinces', 'places', 'islands'].map(name => `/basemap/${name}.json`))
+for (const file of [...scripts(engine), ...styles(engine)]) if (!files.has(`/${file}`)) map.add(`/${file}`)
+for (const name of assets) if (name.includes('maplibre-gl-worker')) map.add(`/assets/${name}`)
 const list = [...files].sort()
-const version = createHash('sha256').update(list.join('\n')).update(readFileSync(`${dist}index.html`)).digest('hex').slice(0, 12)
+const version = createHash('sha256').update([...list, ...map].join('\n')).update(readFileSync(`${dist}index.html`)).digest('hex').slice(0, 12)
 const worker = `${dist}sw.js`
-if (existsSync(worker)) writeFileSync(worker, readFileSync(worker, 'utf8').replace('__VERSION__', version).replace('__FILES__', JSON.stringify(list)))
+if (existsSync(worker)) writeFileSync(worker, readFileSync(worker, 'utf8').replace('__VERSION__', version).replace('__FILES__', JSON.stringify(list)).replace('__MAP__', JSON.stringify([...map].sort())))
+// Only this script needs the manifest; it is not served.
+rmSync(`${dist}.vite`, { recursive: true })
 if (over) {
   console.error(`A page of the portal needs more than ${LIMIT_KB} kB of script before the map.`)
   process.exit(1)

@@ -37,7 +37,7 @@ async function shot(name, path, { size = 'desktop', theme = 'light', lang = 'vi'
 
 const first = await (await fetch(`${base}/api/cases/public?limit=20&phase=solved`)).json().catch(() => ({ items: [] }))
 const code = first.items?.find(item => item.answer)?.code ?? first.items?.[0]?.code ?? 'HY-7K2M9P'
-const openCase = async page => { await page.locator('.board-row', { hasText: /Đang xử lý|In progress/ }).first().click(); await page.waitForTimeout(2500) }
+const openCase = async page => { await page.locator('.board-row', { hasText: new RegExp(process.env.DOTHI_STATE ?? 'Đang xử lý|In progress') }).first().click(); await page.waitForTimeout(2500) }
 const toWords = async page => { await page.getByRole('button', { name: /không có ảnh|without a photo/ }).click(); await page.waitForTimeout(2500) }
 
 await shot('home-phone', '/', { size: 'phone', full: true })

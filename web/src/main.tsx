@@ -19,7 +19,18 @@ async function start(): Promise<void> {
   catchLinks()
 }
 
-void start()
+start().catch((cause: unknown) => {
+  console.error(cause)
+  document.getElementById('not-started')?.removeAttribute('hidden')
+})
+
+// After an update the parts of the old version are gone: load the new version, once.
+window.addEventListener('vite:preloadError', event => {
+  if (sessionStorage.getItem('dothi.reloaded')) return
+  sessionStorage.setItem('dothi.reloaded', '1')
+  event.preventDefault()
+  location.reload()
+})
 
 if ('serviceWorker' in navigator && import.meta.env.PROD) {
   window.addEventListener('load', () => void navigator.serviceWorker.register('/sw.js').catch(() => undefined))

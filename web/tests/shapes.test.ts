@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { boundsOf, centreOf } from '../src/map/shapes'
+import { boundsOf, centreOf, featureAt } from '../src/map/shapes'
 import { match, isCitizenPath } from '../src/app/citizen/routes'
 import { safeNext } from '../src/features/access/SignInPage'
 import { aqiLevel } from '../src/ui/display'
@@ -13,6 +13,13 @@ describe('shapes', () => {
   it('have bounds and a centre', () => {
     expect(boundsOf(square)).toEqual([[0, 0], [2, 2]])
     expect(centreOf(square)).toEqual([1, 1])
+  })
+  it('hold points, but not in their holes', () => {
+    const holed: GeoJSON.Feature = { ...square, geometry: { type: 'Polygon', coordinates: [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]], [[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 1], [0.5, 0.5]]] } }
+    const all: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [holed] }
+    expect(featureAt(all, { lon: 1.5, lat: 1.5 })).toBe(holed)
+    expect(featureAt(all, { lon: 0.7, lat: 0.7 })).toBeUndefined()
+    expect(featureAt(all, { lon: 3, lat: 1 })).toBeUndefined()
   })
 })
 

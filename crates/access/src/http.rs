@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-pub use crate::gate::session_cookie;
-use crate::gate::{rejected, session_of};
+pub use crate::http_gate::session_cookie;
+use crate::http_gate::{rejected, session_of};
 use crate::model::{
     Found, GrantView, Me, NewGrant, NewPerson, NewToken, Person, PersonKind, RoleView, SignedIn, SpecialDay, Token, TokenWithSecret, Unit, UnitHistory,
     UnitKind,

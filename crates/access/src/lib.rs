@@ -3,9 +3,9 @@
 //! [`Access`] is the domain; it also is the platform's [`Directory`]. Units are bitemporal in the store and held in
 //! memory as they stand today; see the README.
 
-pub mod gate;
 mod guard;
 pub mod http;
+pub mod http_gate;
 mod jobs;
 pub mod model;
 pub mod pack;

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::Cases;
 use crate::model::{
-    Case, CaseRow, Counts, FollowInput, Followers, Identity, ListQuery, MoveForm, MoveInput, NewReport, PublicCase, PublicQuery, RatingInput, Receipt,
-    ReportForm, Stats, StatsQuery, TypeView,
+    Case, CaseRow, Counts, FollowInput, Followers, Identity, ListQuery, MoveForm, MoveInput, NewReport, NoteInput, PublicCase, PublicQuery, RatingInput,
+    Receipt, ReportForm, Stats, StatsQuery, TypeView,
 };
 
 /// Most bytes of a request with photos.
@@ -50,6 +50,7 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(photo))
         .routes(routes!(get_case))
         .routes(routes!(identity))
+        .routes(routes!(note))
         .routes(routes!(make_move).layer(with_photos()))
         .with_state(this)
 }
@@ -65,7 +66,7 @@ struct Form<T> {
 }
 
 /// Reads a request that is JSON, or multipart with a JSON part of the given name and photos.
-async fn form<T: DeserializeOwned + Default>(cases: &Cases, request: Request, part: &str) -> Result<Form<T>> {
+async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) -> Result<Form<T>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     if !kind.starts_with("multipart/form-data") {
         let bytes = Bytes::from_request(request, &()).await.map_err(|e| body_error(e.status(), &e.body_text()))?;
@@ -271,6 +272,16 @@ async fn get_case(State(this): This, caller: Caller, Path(id): Path<String>) -> 
 async fn identity(State(this): This, caller: Caller, Path(id): Path<String>) -> Result<Response> {
     let identity = this.identity(&caller, case_id(&id)?).await?;
     Ok(([(header::CACHE_CONTROL, "private, no-store")], Json(identity)).into_response())
+}
+
+/// Adds an internal note.
+#[utoipa::path(post, path = "/api/cases/{id}/notes", tag = "cases", operation_id = "cases_note", params(("id" = String, Path)), request_body = NoteInput,
+    responses((status = 200, body = Case), (status = 400), (status = 401), (status = 403), (status = 404)))]
+async fn note(State(this): This, caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<Case>> {
+    let id = case_id(&id)?;
+    this.may_read(&caller, id).await?;
+    let form: Form<NoteInput> = form(&this, request, "note").await?;
+    Ok(Json(this.note(&caller, id, &form.body.note).await?))
 }
 
 /// Makes a move.

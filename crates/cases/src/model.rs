@@ -551,6 +551,14 @@ pub struct RatingInput {
     pub key: Option<String>,
 }
 
+/// An internal note.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoteInput {
+    /// The words; never public.
+    pub note: String,
+}
+
 /// "Me too".
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -580,6 +588,7 @@ pub struct Identity {
 
 /// What the officer's start page counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CaseCounts)]
 pub struct Counts {
     /// Not ended.
     pub open: i64,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use dothi_kernel::flow::{Actor, ClockRun, Phase};
 use dothi_kernel::time::micros;
-use dothi_kernel::{Caller, CallerKind, Error, Event, Result};
+use dothi_kernel::{Caller, CallerKind, Error, Event, Permission, Result, Scope};
 use dothi_store::Tx;
 use uuid::Uuid;
 
@@ -46,6 +46,37 @@ impl Cases {
         self.advance(caller, case, step, input, photos, true).await?;
         let case = tables::case(&self.store, id).await?.ok_or_else(tables::unknown)?;
         self.own_view(caller, case).await
+    }
+
+    /// Writes an internal note into a case's log; for those who handle it or steer it.
+    pub async fn note(&self, caller: &Caller, id: Uuid, note: &str) -> Result<Case> {
+        self.may_read(caller, id).await?;
+        let mut tx = self.store.begin(caller).await?;
+        let case = tables::case_in(&mut tx, id).await?.ok_or_else(tables::unknown)?;
+        if !caller.may(Permission::CaseTriage, Scope::unit(&case.unit)) {
+            caller.require(Permission::CaseHandle, Scope::unit(&case.unit))?;
+        }
+        let note = text::clean(note, "note", 4_000)?;
+        if note.is_empty() {
+            return Err(Error::invalid("case.text.missing", "The note is empty."));
+        }
+        let log = LogRecord {
+            at: caller.now,
+            by_id: caller.id,
+            by_name: self.actor(caller).to_string(),
+            step: "note".into(),
+            from: case.state.clone(),
+            to: case.state.clone(),
+            unit: case.unit.clone(),
+            note: Some(note),
+            reason: None,
+            public_text: None,
+            photos: Vec::new(),
+            late_minutes: 0,
+        };
+        tables::insert_log(&mut tx, id, &log).await?;
+        tx.commit().await?;
+        self.get_unchecked(caller, id).await
     }
 
     async fn advance(&self, caller: &Caller, case: CaseRecord, step: &str, mut input: MoveInput, photos: Vec<Bytes>, own: bool) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::clock::CaseClock;
 use crate::model::{Contact, RoutingTrace};
 use crate::pack::CaseType;
 use crate::photos::Photo;
+use crate::text;
 
 /// The domain's schema.
 pub const MIGRATIONS: &[Migration] = &[Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") }];
@@ -292,14 +293,16 @@ pub(crate) fn unknown() -> Error {
     Error::not_found("case.unknown", "There is no such case.")
 }
 
-/// A case inside a change.
+/// A case inside a change that will write to it or its log. Writing the row first holds it (PostgreSQL), so that whoever comes
+/// second waits and then sees what the first one did.
 pub(crate) async fn case_in(tx: &mut Tx, id: Uuid) -> Result<Option<CaseRecord>> {
+    tx.exec("update case_main set version = version where id = ?", params![id]).await?;
     tx.row("select * from case_main where id = ?", params![id]).await?.map(|r| CaseRecord::read(&r)).transpose()
 }
 
 /// A case by public code, inside a change.
 pub(crate) async fn case_by_code_in(tx: &mut Tx, code: &str) -> Result<Option<CaseRecord>> {
-    tx.row("select * from case_main where code = ?", params![code]).await?.map(|r| CaseRecord::read(&r)).transpose()
+    tx.row("select * from case_main where code = ?", params![text::normal_code(code)]).await?.map(|r| CaseRecord::read(&r)).transpose()
 }
 
 /// A case by id.
@@ -309,7 +312,7 @@ pub(crate) async fn case(store: &Store, id: Uuid) -> Result<Option<CaseRecord>> 
 
 /// A case by public code.
 pub(crate) async fn case_by_code(store: &Store, code: &str) -> Result<Option<CaseRecord>> {
-    store.row("select * from case_main where code = ?", params![code]).await?.map(|r| CaseRecord::read(&r)).transpose()
+    store.row("select * from case_main where code = ?", params![text::normal_code(code)]).await?.map(|r| CaseRecord::read(&r)).transpose()
 }
 
 /// Whether a public code is taken.

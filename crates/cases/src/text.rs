@@ -17,6 +17,15 @@ pub(crate) fn random_code(length: usize) -> String {
     letters(&bytes)
 }
 
+/// A public code as people type it: any case, blanks around, O for 0, I and L for 1 (after the prefix).
+pub(crate) fn normal_code(code: &str) -> String {
+    let upper = code.trim().to_ascii_uppercase();
+    match upper.split_once('-') {
+        Some((prefix, rest)) => format!("{prefix}-{}", rest.replace('O', "0").replace(['I', 'L'], "1")),
+        None => upper,
+    }
+}
+
 /// A secret made of others: the same inputs give the same 20 letters (100 bits).
 pub(crate) fn derived_code(parts: &[&str]) -> String {
     letters(&digest(parts)[..20])
@@ -137,6 +146,7 @@ mod tests {
     fn cleans_and_bounds() {
         assert_eq!(clean(" a\u{0}b\nc ", "text", 10).unwrap(), "ab\nc");
         assert_eq!(clean("ăăăă", "text", 3).unwrap_err().code(), "case.text.too-long");
+        assert_eq!(normal_code(" hy-7okl2a "), "HY-70K12A");
         assert_eq!(short("một  hai\nba", 5), "một h…");
         assert_eq!(derived_code(&["a", "b"]), derived_code(&["a", "b"]));
         assert_ne!(derived_code(&["a", "b"]), derived_code(&["ab", ""]));

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use dothi_kernel::geo::Point;
 use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
-use dothi_store::{Row, Store, params};
+use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::decode::{self, Decoder, DeviceProfile, Fault};
 use crate::model::Reading;
+use crate::tables_devices;
 use recent::{Known, Recent, Running};
 
 /// The schema of devices and of what the broker keeps.
@@ -111,7 +112,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Transport::Mqtt => "mqtt",
             Transport::Http => "http",
@@ -225,13 +226,13 @@ pub(crate) struct Entry {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Live {
-    last_seen: Option<Timestamp>,
-    battery: Option<f64>,
-    messages: u64,
-    errors: u64,
-    last_error: Option<String>,
-    last_error_at: Option<Timestamp>,
+pub(crate) struct Live {
+    pub(crate) last_seen: Option<Timestamp>,
+    pub(crate) battery: Option<f64>,
+    pub(crate) messages: u64,
+    pub(crate) errors: u64,
+    pub(crate) last_error: Option<String>,
+    pub(crate) last_error_at: Option<Timestamp>,
     connections: u32,
 }
 
@@ -351,7 +352,7 @@ impl Devices {
         let mut entries = BTreeMap::new();
         let mut after = String::new();
         loop {
-            let rows = store.rows("select * from context_device where id > ? order by id limit 1000", params![&after]).await?;
+            let rows = tables_devices::after(&store, &after).await?;
             let Some(last) = rows.last() else { break };
             after = last.text("id")?;
             for row in &rows {
@@ -400,15 +401,8 @@ impl Devices {
         let secret = new_secret();
         let hash = hash_of(&secret);
         let mut tx = self.store.begin(caller).await?;
-        let (lon, lat) = (new.location.map(|p| p.lon), new.location.map(|p| p.lat));
-        let made = tx
-            .exec(
-                "insert into context_device (id, name, profile, entity, secret_hash, transport, lon, lat, area, created) \
-                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing",
-                params![&new.id, new.name.trim(), &new.profile, &entity, hash, new.transport.code(), lon, lat, new.area.clone(), caller.now],
-            )
-            .await?;
-        if made == 0 {
+        let made = tables_devices::insert(&mut tx, &new, &entity, &hash).await?;
+        if !made {
             return Err(exists(&new.id));
         }
         tx.audit("device.register", &format!("device:{}", new.id), &json!({ "profile": new.profile, "entity": entity })).await?;
@@ -453,7 +447,7 @@ impl Devices {
         caller.require(Permission::DeviceManage, Scope::ANY)?;
         let secret = new_secret();
         let mut tx = self.store.begin(caller).await?;
-        if tx.exec("update context_device set secret_hash = ? where id = ?", params![hash_of(&secret), id]).await? == 0 {
+        if !tables_devices::set_secret(&mut tx, id, &hash_of(&secret)).await? {
             return Err(unknown());
         }
         tx.audit("device.secret.renew", &format!("device:{id}"), &json!({})).await?;
@@ -466,7 +460,7 @@ impl Devices {
     pub async fn remove(&self, caller: &Caller, id: &str) -> Result<()> {
         caller.require(Permission::DeviceManage, Scope::ANY)?;
         let mut tx = self.store.begin(caller).await?;
-        if tx.exec("delete from context_device where id = ?", params![id]).await? == 0 {
+        if !tables_devices::delete(&mut tx, id).await? {
             return Err(unknown());
         }
         tx.audit("device.remove", &format!("device:{id}"), &json!({})).await?;
@@ -532,7 +526,7 @@ impl Devices {
     }
 
     async fn reload(&self, id: &str) -> Result<Arc<Entry>> {
-        let row = self.store.row("select * from context_device where id = ?", params![id]).await?.ok_or_else(unknown)?;
+        let row = tables_devices::one(&self.store, id).await?.ok_or_else(unknown)?;
         let entry = Arc::new(Entry::read(&row)?);
         let mut entries = write(&self.entries);
         if let Some(old) = entries.insert(entry.id.clone(), entry.clone()) {
@@ -679,11 +673,7 @@ impl Devices {
         for id in ids {
             let Some(entry) = self.entry(id) else { continue };
             let live = lock(&entry.live).clone();
-            tx.exec(
-                "update context_device set last_seen = ?, battery = ?, messages = ?, errors = ?, last_error = ?, last_error_at = ? where id = ?",
-                params![live.last_seen, live.battery, live.messages, live.errors, live.last_error, live.last_error_at, &**id],
-            )
-            .await?;
+            tables_devices::note(&mut tx, id, &live).await?;
         }
         tx.commit().await
     }

@@ -1,52 +1,29 @@
-//! Timers: entities that have expired are deleted a little later (they are hidden at once).
+//! Timers: an entity that expires is hidden at once and deleted by its timer.
 
 use std::sync::Arc;
 
-use dothi_kernel::{Caller, Result, time};
+use dothi_kernel::{Caller, Result};
 use dothi_store::JobRunner;
 
 use crate::Context;
-use crate::live::Candidates;
 use crate::writer::{Change, Order};
 
-const KIND: &str = "context.expire";
-const KEY: &str = "entities";
-/// Pause between two looks, in microseconds.
-const PAUSE_US: i64 = 300_000_000;
-/// Entities deleted at one look.
-const BATCH: usize = 1_000;
+/// Timer of an entity that expires; its key is the entity's id.
+pub(crate) const EXPIRE: &str = "context.expire";
 
 impl Context {
     /// Registers what this domain does in the background.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        runner.on(KIND, move |_| {
+        runner.on(EXPIRE, move |job| {
             let this = self.clone();
-            async move { this.expire().await }
+            async move { this.expire(&job.key).await }
         })
     }
 
-    /// Sets the timer, once, at start.
-    pub(crate) async fn schedule_expiry(&self) -> Result<()> {
+    /// Deletes an entity if its time is over; one that was given more time or is gone stays as it is.
+    async fn expire(&self, id: &str) -> Result<()> {
         let system = Caller::system("context", self.store.clock().as_ref());
-        let mut tx = self.store.begin(&system).await?;
-        tx.schedule(KIND, KEY, time::micros(system.now.as_microsecond() + PAUSE_US)).await?;
-        tx.commit().await
-    }
-
-    /// Deletes what has expired.
-    async fn expire(&self) -> Result<()> {
-        let system = Caller::system("context", self.store.clock().as_ref());
-        let now = system.now.as_microsecond();
-        let (mut orders, mut after) = (Vec::new(), None::<crate::model::Iri>);
-        while orders.len() < BATCH {
-            let chunk = self.live.chunk(&Candidates::All, after.as_deref(), crate::live::Order::Up, 512);
-            let Some(last) = chunk.last() else { break };
-            after = Some(last.id.clone());
-            orders.extend(chunk.iter().filter(|e| !e.alive(now)).map(|e| Order { id: e.id.clone(), only: None, change: Change::Expire }));
-        }
-        if !orders.is_empty() {
-            self.writer.orders(&system, orders).await?;
-        }
-        self.schedule_expiry().await
+        let order = Order { id: id.into(), only: None, change: Change::Expire };
+        self.writer.orders(&system, vec![order]).await.map(|_| ())
     }
 }

@@ -28,6 +28,7 @@ pub mod select;
 pub mod subs;
 mod subscribing;
 pub mod tables;
+mod tables_devices;
 pub mod things;
 mod uplink;
 pub mod writer;
@@ -125,7 +126,6 @@ impl Context {
         }
         context.load_subscriptions(now).await?;
         context.subscriptions.wake();
-        context.schedule_expiry().await?;
         Ok(context)
     }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Directory, Error, Event, History, Kind, Observation, Result, Value};
+use dothi_kernel::{Caller, Directory, Error, Event, History, Kind, Observation, Result, Value, time};
 use dothi_store::Store;
 use futures::FutureExt;
 use serde_json::json;
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::change::{self, Updated, Which};
 use crate::fault::{exists, missing};
+use crate::jobs::EXPIRE;
 use crate::live::{Live, Staged};
 use crate::model::{Attr, AttrKind, Entity, Iri, LOCATION, Names, Reading, find, find_mut};
 use crate::parse::{Draft, Input};
@@ -197,7 +198,7 @@ async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>) {
                 tracing::warn!(error = %e, jobs = jobs.len(), "a batch failed; trying its parts");
                 for job in jobs {
                     let reply = desk
-                        .attempt(std::slice::from_ref(&job))
+                        .safely(std::slice::from_ref(&job))
                         .await
                         .and_then(|mut r| r.pop().ok_or_else(|| Error::internal("changing entities", "no answer")));
                     answer(vec![job], std::iter::once(reply));
@@ -294,11 +295,13 @@ impl Desk {
     async fn journal(&self, staged: &Staged, observations: &[Observation], messages: &[&str], notices: &[Notice]) -> Result<()> {
         // All that costs time happens before the transaction begins.
         let mut rows = Vec::with_capacity(staged.len());
+        let mut timers = Vec::new();
         let (mut changed, mut deleted) = (Vec::new(), Vec::new());
         for (id, next) in staged {
             match next {
                 Some(entity) => {
                     rows.push(EntityRow::of(entity)?);
+                    timers.extend(entity.expires.map(|x| (id, x)));
                     changed.push(id.to_string());
                 }
                 None => deleted.push(&**id),
@@ -319,6 +322,9 @@ impl Desk {
         tables::remember_messages(&mut tx, messages).await?;
         for notice in notices {
             tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
+        }
+        for (id, at) in timers {
+            tx.schedule(EXPIRE, id, time::micros(at)).await?;
         }
         for (count, low, high, bytes) in batches {
             tx.put_pending(count, low, high, bytes).await?;

@@ -69,9 +69,16 @@ pub struct Move {
     /// Fields that must be filled (`public_answer`, `reason`, `unit`, `photo_after`).
     #[serde(default)]
     pub requires: BTreeSet<String>,
+    /// Place among the moves offered: lower comes first; the way a matter usually goes has the lowest.
+    #[serde(default = "last")]
+    pub order: u32,
     /// The person of one of these earlier moves must not make this one (second pair of eyes).
     #[serde(default)]
     pub not_by_maker_of: BTreeSet<String>,
+}
+
+fn last() -> u32 {
+    100
 }
 
 /// Who makes a move.

@@ -8,6 +8,7 @@ use crate::{Observation, Result, Value};
 
 /// One point of a series. For buckets `t` is the bucket's start and `value` its mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SeriesPoint)]
 pub struct Point {
     /// Microseconds since 1970 UTC.
     pub t: i64,

@@ -30,7 +30,11 @@ impl Pack {
             }
         }
         if report.is_ok() {
-            let runs = [dothi_rules::pack::run_tests(&self.rules, &files), dothi_oversight::pack::run_tests(&self.oversight, &files)];
+            let runs = [
+                dothi_rules::pack::run_tests(&self.rules, &files),
+                dothi_cases::pack::run_tests(&self.cases, &files),
+                dothi_oversight::pack::run_tests(&self.oversight, &files),
+            ];
             for (ran, failed) in runs {
                 report.ran += ran;
                 report.failed.extend(failed);
@@ -41,7 +45,7 @@ impl Pack {
 }
 
 /// Tables that test files may have, each run by the domain of that name.
-const TABLES: &[&str] = &["oversight", "rules"];
+const TABLES: &[&str] = &["cases", "oversight", "rules"];
 
 impl TestReport {
     /// Whether everything passed.

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::Rules;
-use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AqiAnswer, AqiInput, Counts, RuleRow};
+use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AqiAnswer, AqiInput, Counts, DryRun, RuleRow, WouldBe};
 
 /// The domain's routes.
 pub fn router(this: Arc<Rules>) -> OpenApiRouter {
@@ -21,6 +21,7 @@ pub fn router(this: Arc<Rules>) -> OpenApiRouter {
         .routes(routes!(counts))
         .routes(routes!(rules))
         .routes(routes!(vn_aqi))
+        .routes(routes!(dry_run))
         .with_state(this)
 }
 
@@ -58,4 +59,10 @@ async fn rules(State(this): State<Arc<Rules>>, caller: Caller) -> Result<Json<Pa
 #[utoipa::path(post, path = "/api/rules/vn-aqi", tag = "rules", request_body = AqiInput, responses((status = 200, body = AqiAnswer)))]
 async fn vn_aqi(State(this): State<Arc<Rules>>, _: Caller, Json(input): Json<AqiInput>) -> Result<Json<AqiAnswer>> {
     Ok(Json(this.vn_aqi(&input).await?))
+}
+
+/// Alarms that a rule would have raised over stored history; nothing is written.
+#[utoipa::path(post, path = "/api/rules/dry-run", tag = "rules", request_body = DryRun, responses((status = 200, body = Vec<WouldBe>)))]
+async fn dry_run(State(this): State<Arc<Rules>>, caller: Caller, Json(wanted): Json<DryRun>) -> Result<Json<Vec<WouldBe>>> {
+    Ok(Json(this.dry_run(&caller, &wanted).await?))
 }

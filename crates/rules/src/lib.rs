@@ -3,6 +3,8 @@
 //! [`Rules::replay`] evaluates a durable batch of observations and writes what follows in one change. It may run twice:
 //! an alarm that stands is not raised again, a computed value has the same instant.
 
+mod condition;
+mod dry_run;
 mod engine;
 pub mod functions;
 pub mod http;
@@ -15,9 +17,10 @@ mod window;
 
 use std::sync::Arc;
 
-use dothi_kernel::history::SeriesQuery;
-use dothi_kernel::{Caller, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Value};
+use dothi_kernel::history::{QueryLimits, SeriesQuery};
+use dothi_kernel::{Caller, CallerKind, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Value};
 use dothi_store::{Store, Tx};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -27,9 +30,10 @@ use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AlarmState, 
 use crate::pack::{Rule, RulesPack};
 pub use tables::MIGRATIONS;
 
-
-/// Hours of history a function may read.
+/// Past that functions may read, µs.
 const PAST: i64 = 26 * 3_600_000_000;
+/// Hourly means read at the start, at most (series × hours).
+const PAST_ROWS: usize = 100_000;
 const NOTE: usize = 1_000;
 /// Job kind of delays and silences; the key is `rule|entity`.
 pub(crate) const TIMER: &str = "rules.timer";
@@ -65,82 +69,141 @@ pub struct Rules {
     directory: Arc<dyn Directory>,
     things: Arc<dyn Things>,
     zone: TimeZone,
-    engine: Mutex<Engine>,
+    live: Mutex<Live>,
+}
+
+/// The evaluator and the day for which its limits were resolved.
+struct Live {
+    engine: Engine,
+    day: Date,
+    /// Newest event whose readings the evaluator remembers,
+    seen: i64,
+    /// from this instant on (µs).
+    known: i64,
 }
 
 impl Rules {
     /// Opens the domain over a store that has [`MIGRATIONS`], with the rules installed there.
     /// `zone` is the local time that conditions and validity days mean.
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, things: Arc<dyn Things>, zone: TimeZone) -> Result<Self> {
-        let engine = Mutex::new(Self::build(&store, &zone).await?);
-        Ok(Self { store, history, directory, things, zone, engine })
+        let live = Mutex::new(Self::build(&store, history.as_ref(), &zone).await?);
+        Ok(Self { store, history, directory, things, zone, live })
     }
 
-    async fn build(store: &Store, zone: &TimeZone) -> Result<Engine> {
+    async fn compile(store: &Store, day: Date) -> Result<(Vec<Arc<Rule>>, Vec<pack::Reference>)> {
         let (definitions, reference) = tables::definitions(store).await?;
-        let today = store.clock().now().to_zoned(zone.clone()).date();
         let mut rules = Vec::new();
         for (pack, def) in &definitions {
-            match Rule::compile(pack, def, &reference, today) {
+            match Rule::compile(pack, def, &reference, day) {
                 Ok(rule) => rules.push(Arc::new(rule)),
                 // A limit may have run out since it was installed; the other rules go on.
                 Err(why) => tracing::error!(rule = def.code, why, "a rule cannot run"),
             }
         }
-        let table = pack::aqi_table(&reference).map_err(|why| Error::internal("reading the index table", why))?.map(Arc::new);
-        let mut engine = Engine::new(rules, table, zone.clone());
-        for (rule, entity, phase) in tables::phases(store).await? {
-            engine.restore(&rule, &entity, phase);
-        }
-        Ok(engine)
+        Ok((rules, reference))
     }
 
-    /// Installs what a pack declares, in place of what it declared before. 422 `rule.pack.invalid` with the first fault.
+    /// The evaluator as the store and history say: where each rule stands, and the last day of what functions read.
+    async fn build(store: &Store, history: &dyn History, zone: &TimeZone) -> Result<Live> {
+        let now = store.clock().now();
+        let day = now.to_zoned(zone.clone()).date();
+        // History holds what these events tell of, so their batches are not counted beside it.
+        let (seen, known) = (*store.watch_events().borrow(), now.as_microsecond() - PAST);
+        let (rules, reference) = Self::compile(store, day).await?;
+        let table = pack::aqi_table(&reference).map_err(|why| Error::internal("reading the index table", why))?.map(Arc::new);
+        let mut engine = Engine::new(rules, table, zone.clone());
+        for (rule, entity, phase, last) in tables::phases(store).await? {
+            engine.restore(&rule, &entity, phase, last);
+        }
+        for (kind, inputs) in engine.windowed() {
+            if let Err(e) = warm(&mut engine, history, &kind, &inputs, known).await {
+                tracing::warn!(kind = &*kind, error = %e, "rules begin without their past; functions need up to a day to recover");
+            }
+        }
+        Ok(Live { engine, day, seen, known })
+    }
+
+    /// Begins again from what is stored, when memory ran ahead of it.
+    async fn rebuild(&self, live: &mut Live) -> Result<()> {
+        *live = Self::build(&self.store, self.history.as_ref(), &self.zone).await?;
+        Ok(())
+    }
+
+    /// Resolves limits anew when the local day has changed: a limit may hold from today on.
+    async fn renew(&self, live: &mut Live) -> Result<()> {
+        let today = self.store.clock().now().to_zoned(self.zone.clone()).date();
+        if today != live.day {
+            let (rules, _) = Self::compile(&self.store, today).await?;
+            if !live.engine.renew(rules) {
+                self.rebuild(live).await?;
+            }
+            live.day = today;
+        }
+        Ok(())
+    }
+
+    /// Installs what a pack declares, in place of what it declared before; alarms of rules that are gone clear.
+    /// 422 `rule.pack.invalid` with the first fault, 409 `rule.code-taken`.
     pub async fn install(&self, caller: &Caller, pack: &str, part: RulesPack) -> Result<()> {
         caller.require(Permission::PackManage, Scope::ANY)?;
         if let Some(fault) = part.check().first() {
             return Err(Error::unprocessable("rule.pack.invalid", "The pack's rules are not usable.").with("fault", fault));
         }
+        let mut live = self.live.lock().await;
         let mut tx = self.store.begin(caller).await?;
-        tables::put_pack(&mut tx, pack, &part.rules, &part.reference).await?;
+        if let Some(code) = tables::put_pack(&mut tx, pack, &part.rules, &part.reference).await? {
+            return Err(Error::conflict("rule.code-taken", "Another pack has a rule of this code.").with("rule", code));
+        }
+        for (rule, entity) in tables::orphans(&mut tx).await? {
+            self.clear(&mut tx, &rule, &entity, caller.now.as_microsecond()).await?;
+            tx.unschedule(TIMER, &format!("{rule}|{entity}")).await?;
+        }
         tx.audit("rule.install", &format!("pack:{pack}"), &serde_json::json!({ "rules": part.rules.len() })).await?;
         tx.commit().await?;
-        *self.engine.lock().await = Self::build(&self.store, &self.zone).await?;
-        Ok(())
+        self.rebuild(&mut live).await
     }
 
-    /// Evaluates the batch an event tells of; other events lead to nothing.
+    /// Evaluates the batch an event tells of, and forgets things that were deleted; other events lead to nothing.
     pub async fn replay(&self, record: &EventRecord) -> Result<Outcome> {
-        let Event::ObservationsAccepted { batch, .. } = &record.event else { return Ok(Outcome::default()) };
-        let observations = match self.store.pending(*batch).await? {
-            Some(pending) => self.history.decode(&pending.bytes)?,
-            // The compactor waits for reactions; a batch that is gone was compacted by force and is history only.
-            None => return Ok(Outcome::default()),
+        let observations = match &record.event {
+            Event::ObservationsAccepted { batch, count } => match self.store.pending(*batch).await? {
+                Some(pending) => self.history.decode(&pending.bytes)?,
+                // The compactor was faster. What came and went within the batch is missed; what lasts shows with the next reading.
+                None => {
+                    tracing::warn!(%batch, count, seq = record.seq, "a batch was compacted before rules saw it");
+                    let mut live = self.live.lock().await;
+                    if record.seq > live.seen {
+                        self.rebuild(&mut live).await?;
+                    }
+                    return Ok(Outcome::default());
+                }
+            },
+            Event::EntityDeleted { .. } => Vec::new(),
+            _ => return Ok(Outcome::default()),
         };
-        let mut engine = self.engine.lock().await;
-        for (entity, attribute, before) in engine.unknown(&observations) {
-            let query = SeriesQuery { entity: entity.to_string(), attribute: attribute.clone(), from: before - PAST, to: before, bucket_s: Some(3600), offset_s: 0, limit: 48 };
-            let points = self.history.series(&query).await?;
-            let hours: Vec<(i64, f64, u64)> = points.iter().filter_map(|p| Some((p.t, p.value.number()?, p.count.unwrap_or(1)))).collect();
-            engine.warm(&entity, &attribute, &hours);
-        }
+        let mut live = self.live.lock().await;
+        self.renew(&mut live).await?;
         let system = Caller::system("rules", self.store.clock().as_ref());
-        let effects = engine.observe(&observations, system.now.as_microsecond());
+        let now = system.now.as_microsecond();
+        let effects = match &record.event {
+            Event::EntityDeleted { entity } => live.engine.forget(entity, now),
+            _ => {
+                let known = if record.seq <= live.seen { live.known } else { i64::MAX };
+                live.seen = live.seen.max(record.seq);
+                live.engine.observe_known(&observations, now, known)
+            }
+        };
         let mut outcome = Outcome::default();
         let mut standing = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Derive { entity, kind, attribute, value, t, area } => outcome.derived.push(Derived { entity, kind, attribute, value: Value::Number(value), t, area }),
+                Effect::Derive { entity, kind, attribute, value, t, area } => {
+                    outcome.derived.push(Derived { entity, kind, attribute, value: Value::Number(value), t, area })
+                }
                 other => standing.push(other),
             }
         }
-        if !standing.is_empty()
-            && let Err(e) = self.apply(&system, &engine, standing).await
-        {
-            // Memory ran ahead of the store: begin again from what is stored.
-            *engine = Self::build(&self.store, &self.zone).await?;
-            return Err(e);
-        }
+        self.settle(&system, &mut live, standing).await?;
         Ok(outcome)
     }
 
@@ -149,11 +212,34 @@ impl Rules {
         let held = tables::held(&self.store, rule, entity).await?;
         let (value, area) = held.unwrap_or((None, None));
         let system = Caller::system("rules", self.store.clock().as_ref());
-        let mut engine = self.engine.lock().await;
+        let now = system.now.as_microsecond();
+        let mut live = self.live.lock().await;
+        self.renew(&mut live).await?;
+        let Some(found) = live.engine.rule(rule).cloned() else { return Ok(()) };
+        let mut heard = None;
+        if found.def.kind == pack::RuleKind::Absence {
+            if self.things.brief(entity).is_none() {
+                // A thing that is no longer registered may be silent.
+                let effects = live.engine.forget(entity, now);
+                return self.settle(&system, &mut live, effects).await;
+            }
+            if live.engine.heard(rule, entity).is_none() {
+                // Nothing came in since the start: history knows when it last spoke.
+                heard = self.history.latest(entity, &found.def.attribute).await?.map(|p| p.t);
+            }
+        }
         let area = area.map(Arc::from).or_else(|| self.area_of(entity));
-        let Some(effect) = engine.due(rule, entity, system.now.as_microsecond(), value, area) else { return Ok(()) };
-        if let Err(e) = self.apply(&system, &engine, vec![effect]).await {
-            *engine = Self::build(&self.store, &self.zone).await?;
+        let effect = live.engine.due(rule, entity, now, value, area, heard);
+        self.settle(&system, &mut live, effect.into_iter().collect()).await
+    }
+
+    async fn settle(&self, system: &Caller, live: &mut Live, effects: Vec<Effect>) -> Result<()> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        if let Err(e) = self.apply(system, &live.engine, effects).await {
+            // Memory ran ahead of the store: begin again from what is stored.
+            self.rebuild(live).await?;
             return Err(e);
         }
         Ok(())
@@ -195,14 +281,9 @@ impl Rules {
         let area = area.map(str::to_string);
         let id = match tables::open_alarm(tx, &def.code, entity).await? {
             Some(a) if a.state != AlarmState::Cleared => return Ok(()),
-            Some(mut a) => {
-                let before = a.state;
-                a.state = AlarmState::Active;
-                (a.value, a.raised_at, a.cleared_at, a.count) = (value, at, None, a.count + 1);
-                tables::update(tx, before, &a).await?;
-                a.id
-            }
-            None => {
+            Some(a) if tables::rise_again(tx, a.id, at, value).await? => a.id,
+            // None is open, or somebody closed it this instant.
+            _ => {
                 let place = area.as_deref().and_then(|a| self.directory.commune(a));
                 let unit = area.as_deref().and_then(|a| self.directory.organisation_for(a, &format!("report:{}", def.sector)));
                 let (entity_name, location) = self.things.brief(entity).unwrap_or_else(|| (entity.to_string(), None));
@@ -240,15 +321,12 @@ impl Rules {
 
     async fn clear(&self, tx: &mut Tx, rule: &str, entity: &str, t: i64) -> Result<()> {
         tables::put_phase(tx, rule, entity, engine::Phase::Normal, None, None).await?;
-        let Some(mut a) = tables::open_alarm(tx, rule, entity).await?.filter(|a| a.cleared_at.is_none()) else { return Ok(()) };
-        let (before, at) = (a.state, dothi_kernel::time::micros(t));
-        a.cleared_at = Some(at);
-        a.state = if before == AlarmState::Acknowledged { AlarmState::Closed } else { AlarmState::Cleared };
-        a.closed_at = (a.state == AlarmState::Closed).then_some(at);
-        tables::update(tx, before, &a).await?;
+        let Some(a) = tables::open_alarm(tx, rule, entity).await? else { return Ok(()) };
+        let at = dothi_kernel::time::micros(t).max(a.raised_at);
+        let Some(state) = tables::return_to_normal(tx, a.id, at).await? else { return Ok(()) };
         tables::log(tx, a.id, at, "cleared", None, None).await?;
         tx.emit(Event::AlarmCleared { alarm: a.id });
-        if a.state == AlarmState::Closed {
+        if state == AlarmState::Closed {
             tables::log(tx, a.id, at, "closed", None, None).await?;
             tx.emit(Event::AlarmClosed { alarm: a.id });
         }
@@ -271,7 +349,9 @@ impl Rules {
             AlarmState::Active => AlarmState::Acknowledged,
             AlarmState::Cleared => AlarmState::Closed,
             AlarmState::Acknowledged | AlarmState::Closed => {
-                return Err(Error::conflict("alarm.not-waiting", "Somebody has taken note of this alarm already.").with("by", a.acknowledged_by.unwrap_or_default()));
+                return Err(
+                    Error::conflict("alarm.not-waiting", "Somebody has taken note of this alarm already.").with("by", a.acknowledged_by.unwrap_or_default())
+                );
             }
         };
         a.acknowledged_at = Some(caller.now);
@@ -324,9 +404,11 @@ impl Rules {
 
     fn visible(caller: &Caller) -> tables::Filter {
         let mut filter = tables::Filter::default();
-        if let Some(units) = caller.units_with(Permission::AlarmRead) {
-            // What belongs to no unit is seen by everybody who sees alarms.
-            filter.one_of("unit", units.into_iter().chain([String::new()]));
+        if caller.kind != CallerKind::System {
+            let grants = caller.grants.iter().filter(|g| g.permissions.contains(&Permission::AlarmRead));
+            // What belongs to no unit is seen by everybody who sees alarms of its sector.
+            let units = |us: &std::collections::BTreeSet<String>| us.iter().cloned().chain([String::new()]).collect();
+            filter.any_of(grants.map(|g| [("unit", g.units.as_deref().map(units)), ("sector", g.sectors.as_ref().map(|s| s.iter().cloned().collect()))]));
         }
         filter
     }
@@ -336,7 +418,7 @@ impl Rules {
         caller.require(Permission::AlarmRead, Scope::ANY)?;
         let alarm = tables::get(&self.store, id).await?.ok_or_else(|| Error::not_found("alarm.unknown", "There is no such alarm."))?;
         caller.require(Permission::AlarmRead, scope(&alarm))?;
-        let rule = self.engine.lock().await.rule(&alarm.rule).cloned();
+        let rule = self.live.lock().await.engine.rule(&alarm.rule).cloned();
         let end = alarm.closed_at.or(alarm.cleared_at).unwrap_or(caller.now).as_microsecond() + 3_600_000_000;
         let why = match rule {
             None => Why {
@@ -389,7 +471,7 @@ impl Rules {
     /// The installed rules.
     pub async fn rules(&self, caller: &Caller) -> Result<Page<RuleRow>> {
         caller.require(Permission::AlarmRead, Scope::ANY)?;
-        let engine = self.engine.lock().await;
+        let live = self.live.lock().await;
         let row = |r: &Arc<Rule>| RuleRow {
             code: r.def.code.clone(),
             title: r.def.title.clone(),
@@ -405,7 +487,7 @@ impl Rules {
             owner: r.def.owner.clone(),
             enabled: true,
         };
-        let items: Vec<RuleRow> = engine.rules().iter().map(row).collect();
+        let items: Vec<RuleRow> = live.engine.rules().iter().map(row).collect();
         Ok(Page { total: Some(items.len() as u64), items, next: None })
     }
 
@@ -414,8 +496,8 @@ impl Rules {
         if input.hours.is_empty() || input.hours.len() > functions::vn_aqi::NOWCAST_HOURS {
             return Err(Error::invalid("aqi.hours", "Give 1 to 12 hours, latest first."));
         }
-        let engine = self.engine.lock().await;
-        let table = engine.table().ok_or_else(|| Error::not_found("aqi.no-table", "No index table is installed."))?;
+        let live = self.live.lock().await;
+        let table = live.engine.table().ok_or_else(|| Error::not_found("aqi.no-table", "No index table is installed."))?;
         let index = functions::vn_aqi::hourly(table, &input.hours)
             .ok_or_else(|| Error::unprocessable("aqi.not-enough-data", "The index needs PM2.5 or PM10 in two of the last three hours."))?;
         let level = table.levels().iter().position(|l| index.value <= l.to).unwrap_or(table.levels().len() - 1);
@@ -433,5 +515,28 @@ impl Rules {
 }
 
 fn scope(alarm: &Alarm) -> Scope<'_> {
-    if alarm.unit.is_empty() { Scope::ANY } else { Scope::unit(&alarm.unit) }
+    let scope = if alarm.unit.is_empty() { Scope::ANY } else { Scope::unit(&alarm.unit) };
+    scope.sector(&alarm.sector)
+}
+
+/// Gives the evaluator the hourly means of the last day: one query a type.
+async fn warm(engine: &mut Engine, history: &dyn History, kind: &str, inputs: &[Arc<str>], from: i64) -> Result<()> {
+    // Names were checked to be plain words when the rules were installed.
+    let names: Vec<String> = inputs.iter().map(|a| format!("'{a}'")).collect();
+    let sql = format!(
+        "select entity, attribute, date_part('epoch', date_trunc('hour', t)) as hour, avg(v) as mean, count(v) as n from observation \
+         where type = '{kind}' and attribute in ({}) and t >= '{}' and v is not null and quality % 8 = 0 group by entity, attribute, date_trunc('hour', t)",
+        names.join(", "),
+        dothi_kernel::time::micros(from)
+    );
+    let table = history.table(&sql, QueryLimits { rows: PAST_ROWS, seconds: 30 }).await?;
+    if table.truncated {
+        tracing::warn!(kind, rows = PAST_ROWS, "more series than rules read back at the start");
+    }
+    for row in &table.rows {
+        let [entity, attribute, hour, mean, n] = row.as_slice() else { continue };
+        let (Some(entity), Some(attribute), Some(hour), Some(mean)) = (entity.as_str(), attribute.as_str(), hour.as_f64(), mean.as_f64()) else { continue };
+        engine.warm(kind, &entity.into(), attribute, (hour * 1e6) as i64, mean, n.as_u64().unwrap_or(1));
+    }
+    Ok(())
 }

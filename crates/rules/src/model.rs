@@ -194,6 +194,7 @@ pub struct BySeverity {
 
 /// Alarms that are not closed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AlarmCounts)]
 pub struct Counts {
     /// Nobody took note.
     pub active: BySeverity,
@@ -260,4 +261,37 @@ pub struct AqiAnswer {
     pub main: String,
     /// Sub-indices by pollutant, rounded.
     pub parts: std::collections::BTreeMap<String, f64>,
+}
+
+/// A rule to try on history.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DryRun {
+    /// Code of an installed rule.
+    pub rule: String,
+    /// Things to try it on, 1 to 20 URNs.
+    pub entities: Vec<String>,
+    /// From, inclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// To, exclusive; at most 31 days later.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Timestamp,
+}
+
+/// An alarm that would have been.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct WouldBe {
+    /// Entity URN.
+    pub entity: String,
+    /// When it would have risen.
+    #[schema(value_type = String, format = DateTime)]
+    pub raised_at: Timestamp,
+    /// The value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// When it would have cleared; none = still standing at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub cleared_at: Option<Timestamp>,
 }

@@ -7,6 +7,7 @@ use dothi_kernel::event::Severity;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::functions::{AQI_REFERENCE, Call, vn_aqi};
 
 /// How sure we are of a figure of reference data.
@@ -64,7 +65,7 @@ pub struct RuleDef {
     /// Condition that clears: `< 140`. None: the opposite of `raise`.
     #[serde(default)]
     pub clear: Option<String>,
-    /// CEL over `value`, `entity`, `area`, `hour` (local); must also hold to raise.
+    /// CEL over `value`, `entity`, `area`, `hour` (local) and the thing's other attributes; must also hold to raise.
     #[serde(default)]
     pub when: Option<String>,
     /// Seconds the condition must hold before it raises.
@@ -307,7 +308,7 @@ impl RulesPack {
                     Ok(_) => {}
                 }
             }
-            if let Some(Err(why)) = rule.when.as_deref().map(crate::engine::condition) {
+            if let Some(Err(why)) = rule.when.as_deref().map(Condition::compile) {
                 fault(why);
             }
             match rule.kind {
@@ -348,7 +349,7 @@ pub struct Rule {
     /// The value's function.
     pub call: Option<Arc<Call>>,
     /// The `when` condition, compiled.
-    pub when: Option<Arc<cel::Program>>,
+    pub when: Option<Arc<Condition>>,
 }
 
 impl Rule {
@@ -360,7 +361,7 @@ impl Rule {
             None => raise.map(Comparison::opposite),
         };
         let call = def.value.as_deref().map(Call::parse).transpose()?.map(Arc::new);
-        let when = def.when.as_deref().map(crate::engine::condition).transpose()?.map(Arc::new);
+        let when = def.when.as_deref().map(Condition::compile).transpose()?.map(Arc::new);
         Ok(Self { def: def.clone(), pack: pack.to_string(), raise, clear, call, when })
     }
 

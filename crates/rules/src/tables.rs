@@ -44,26 +44,61 @@ fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T> {
     serde_json::from_value(text.into()).map_err(|e| Error::internal("reading a word", e))
 }
 
-pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], reference: &[Reference]) -> Result<()> {
+/// Puts a pack's declarations in place of its old ones; the code of a rule that another pack has, if any (give up then).
+pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], reference: &[Reference]) -> Result<Option<String>> {
     tx.exec("delete from rules_def where pack = ?", params![pack]).await?;
     tx.exec("delete from rules_reference where pack = ?", params![pack]).await?;
     for rule in rules {
-        let sql = "insert into rules_def (code, pack, def) values (?, ?, ?)";
-        tx.exec(sql, params![&rule.code, pack, Param::json(rule)?]).await?;
+        let sql = "insert into rules_def (code, pack, def) values (?, ?, ?) on conflict (code) do nothing";
+        if tx.exec(sql, params![&rule.code, pack, Param::json(rule)?]).await? == 0 {
+            return Ok(Some(rule.code.clone()));
+        }
     }
     for set in reference {
         tx.exec("insert into rules_reference (code, pack, def) values (?, ?, ?)", params![&set.code, pack, Param::json(set)?]).await?;
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Rules and entities that still stand somewhere though the rule is gone.
+pub(crate) async fn orphans(tx: &mut Tx) -> Result<Vec<(String, String)>> {
+    let rows = tx
+        .rows(
+            "select rule, entity from rules_alarm where closed_at is null and cleared_at is null and rule not in (select code from rules_def) \
+             union select rule, entity from rules_phase where rule not in (select code from rules_def)",
+            params![],
+        )
+        .await?;
+    rows.iter().map(|r| Ok((r.text("rule")?, r.text("entity")?))).collect()
+}
+
+/// A cleared alarm rises again; false when it is no longer cleared.
+pub(crate) async fn rise_again(tx: &mut Tx, id: Uuid, at: Timestamp, value: Option<f64>) -> Result<bool> {
+    let done = tx
+        .exec(
+            "update rules_alarm set state = 'active', value = ?, raised_at = ?, cleared_at = null, times = times + 1 where id = ? and state = 'cleared'",
+            params![value, at, id],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// The condition of a standing alarm went away; its state now, none when it was not standing.
+pub(crate) async fn return_to_normal(tx: &mut Tx, id: Uuid, at: Timestamp) -> Result<Option<AlarmState>> {
+    let row = tx
+        .row(
+            "update rules_alarm set cleared_at = ?, closed_at = case when state = 'acknowledged' then ? else null end, \
+             state = case when state = 'acknowledged' then 'closed' else 'cleared' end where id = ? and cleared_at is null and closed_at is null returning state",
+            params![at, at, id],
+        )
+        .await?;
+    row.map(|r| word(r.text("state")?)).transpose()
 }
 
 pub(crate) async fn definitions(store: &Store) -> Result<(Vec<(String, RuleDef)>, Vec<Reference>)> {
     let rules = store.rows("select pack, def from rules_def order by code", params![]).await?;
     let reference = store.rows("select def from rules_reference order by code", params![]).await?;
-    Ok((
-        rules.iter().map(|r| Ok((r.text("pack")?, r.json("def")?))).collect::<Result<_>>()?,
-        reference.iter().map(|r| r.json("def")).collect::<Result<_>>()?,
-    ))
+    Ok((rules.iter().map(|r| Ok((r.text("pack")?, r.json("def")?))).collect::<Result<_>>()?, reference.iter().map(|r| r.json("def")).collect::<Result<_>>()?))
 }
 
 fn alarm(row: &Row) -> Result<Alarm> {
@@ -170,6 +205,21 @@ impl Filter {
             }
         }
     }
+    /// One of several groups; a group holds when each of its columns has one of its values (none = any).
+    pub(crate) fn any_of<const N: usize>(&mut self, groups: impl Iterator<Item = [(&'static str, Option<Vec<String>>); N]>) {
+        let mut texts = Vec::new();
+        for group in groups {
+            let mut one = Filter::default();
+            for (column, values) in group {
+                if let Some(values) = values {
+                    one.one_of(column, values);
+                }
+            }
+            texts.push(format!("({})", one.sql()));
+            self.params.extend(one.params);
+        }
+        self.text.push(if texts.is_empty() { "1 = 0".into() } else { format!("({})", texts.join(" or ")) });
+    }
     fn sql(&self) -> String {
         if self.text.is_empty() { "1 = 1".into() } else { self.text.join(" and ") }
     }
@@ -183,7 +233,8 @@ pub(crate) async fn list(store: &Store, filter: Filter, limit: usize) -> Result<
 }
 
 pub(crate) async fn counts(store: &Store, filter: Filter) -> Result<Vec<(AlarmState, Severity, i64)>> {
-    let sql = format!("select state, severity, cast(count(*) as bigint) as n from rules_alarm where closed_at is null and {} group by state, severity", filter.sql());
+    let sql =
+        format!("select state, severity, cast(count(*) as bigint) as n from rules_alarm where closed_at is null and {} group by state, severity", filter.sql());
     let rows = store.rows(&sql, filter.params).await?;
     rows.iter().map(|r| Ok((word(r.text("state")?)?, word(r.text("severity")?)?, r.int("n")?))).collect()
 }
@@ -212,16 +263,19 @@ pub(crate) async fn held(store: &Store, rule: &str, entity: &str) -> Result<Opti
     row.map(|r| Ok((r.opt_real("value")?, r.opt_text("area")?))).transpose()
 }
 
-/// Where rules stand that are not quiet.
-pub(crate) async fn phases(store: &Store) -> Result<Vec<(String, String, Phase)>> {
+/// Where rules stand, and the newest instant (µs) that is known to have been looked at.
+pub(crate) async fn phases(store: &Store) -> Result<Vec<(String, String, Phase, i64)>> {
     let mut found = Vec::new();
-    for r in store.rows("select rule, entity from rules_alarm where closed_at is null and cleared_at is null", params![]).await? {
-        found.push((r.text("rule")?, r.text("entity")?, Phase::Raised));
+    let sql = "select rule, entity, cast(max(case when cleared_at is null and closed_at is null then 1 else 0 end) as bigint) as standing, \
+               max(coalesce(cleared_at, raised_at)) as last from rules_alarm group by rule, entity";
+    for r in store.rows(sql, params![]).await? {
+        let phase = if r.flag("standing")? { Phase::Raised } else { Phase::Normal };
+        found.push((r.text("rule")?, r.text("entity")?, phase, r.int("last")?));
     }
     for r in store.rows("select rule, entity, phase, since from rules_phase", params![]).await? {
         let since = r.int("since")?;
         let phase = if r.text("phase")? == "arming" { Phase::Arming(since) } else { Phase::Clearing(since) };
-        found.push((r.text("rule")?, r.text("entity")?, phase));
+        found.push((r.text("rule")?, r.text("entity")?, phase, since));
     }
     Ok(found)
 }

@@ -6,7 +6,7 @@ use dothi_kernel::{Observation, Timestamp, Value};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::engine::{Effect, Engine};
+use crate::engine::{Effect, Engine, Timers};
 use crate::pack::{Rule, RulesPack, aqi_table};
 
 #[derive(Debug, Deserialize)]
@@ -26,6 +26,9 @@ struct Test {
     every_minutes: i64,
     /// Values by attribute, one an interval; `null`-like gaps are NaN.
     given: std::collections::BTreeMap<String, Vec<f64>>,
+    /// Intervals to run, when silence follows the last value.
+    #[serde(default)]
+    intervals: Option<usize>,
     expect: Vec<Expected>,
 }
 
@@ -75,9 +78,15 @@ fn run(pack: &RulesPack, test: &Test) -> Result<Vec<Expected>, String> {
     let (kind, entity): (Arc<str>, Arc<str>) = (test.kind.as_str().into(), "urn:test".into());
     let most = test.given.values().map(Vec::len).max().unwrap_or(0);
     let mut got = Vec::new();
-    for n in 0..most {
+    let mut timers = Timers::default();
+    for n in 0..most.max(test.intervals.unwrap_or(0)) {
         let at = i64::try_from(n).map_err(|e| e.to_string())?;
         let t = test.from.as_microsecond() + at * step;
+        let mut effects = Vec::new();
+        while let Some(effect) = timers.next(&mut engine, t) {
+            timers.note(&effect);
+            effects.push(effect);
+        }
         let readings = test.given.iter().filter_map(|(attribute, values)| values.get(n).filter(|v| v.is_finite()).map(|v| (attribute, *v)));
         let batch: Vec<Observation> = readings
             .map(|(attribute, value)| Observation {
@@ -91,7 +100,10 @@ fn run(pack: &RulesPack, test: &Test) -> Result<Vec<Expected>, String> {
                 area: None,
             })
             .collect();
-        for effect in engine.observe(&batch, t) {
+        let observed = engine.observe(&batch, t);
+        observed.iter().for_each(|effect| timers.note(effect));
+        effects.extend(observed);
+        for effect in effects {
             let named = |what: &str, of: &str, value: Option<f64>| {
                 let wants = test.expect.iter().any(|e| e.what == what && e.of == of && e.value.is_some());
                 Expected { what: what.into(), of: of.into(), at, value: value.filter(|_| wants) }

@@ -27,11 +27,7 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let wants_page = path.is_empty() || !path.rsplit('/').next().unwrap_or(path).contains('.');
     let name = if wants_page { "index.html" } else { path };
     let Some(file) = Web::get(name) else {
-        let text = if wants_page {
-            "The web interface is not built into this binary. Run `make web` and build again.\n"
-        } else {
-            "Not found\n"
-        };
+        let text = if wants_page { "The web interface is not built into this binary. Run `make web` and build again.\n" } else { "Not found\n" };
         return (StatusCode::NOT_FOUND, text).into_response();
     };
     let etag = format!("\"{}\"", file.metadata.sha256_hash().iter().take(12).map(|b| format!("{b:02x}")).collect::<String>());

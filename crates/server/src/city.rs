@@ -63,10 +63,14 @@ impl City {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let library = Library::open(&settings.packs)?;
         let names = library.names()?;
-        let packs = library.ordered(&names).map_err(|report| Error::unprocessable("packs.faulty", "A pack has faults; `dothi pack check` lists them.").with("report", report))?;
-        let home = settings.home.clone().or_else(|| packs.iter().find_map(|p| p.access.as_ref()?.default_home())).ok_or_else(|| {
-            Error::invalid("settings.home-missing", "Say which province this is: set DOTHI_HOME to its two-digit code.")
-        })?;
+        let packs = library
+            .ordered(&names)
+            .map_err(|report| Error::unprocessable("packs.faulty", "A pack has faults; `dothi pack check` lists them.").with("report", report))?;
+        let home = settings
+            .home
+            .clone()
+            .or_else(|| packs.iter().find_map(|p| p.access.as_ref()?.default_home()))
+            .ok_or_else(|| Error::invalid("settings.home-missing", "Say which province this is: set DOTHI_HOME to its two-digit code."))?;
         let migrations = [
             dothi_lake::MIGRATIONS,
             dothi_access::MIGRATIONS,
@@ -209,7 +213,8 @@ impl City {
 }
 
 async fn bind(doing: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let failed = |e: std::io::Error| Error::unavailable("server.listen", "The address cannot be listened on.").with("doing", doing).with("address", address).because(e);
+    let failed =
+        |e: std::io::Error| Error::unavailable("server.listen", "The address cannot be listened on.").with("doing", doing).with("address", address).because(e);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

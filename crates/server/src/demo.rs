@@ -265,7 +265,7 @@ async fn replay(city: Arc<City>, feeds: Vec<Feed>, catch_up_hours: i64, pace: u6
     loop {
         let now = city.store.clock().now().as_microsecond();
         let next = sent + HOUR;
-        if next > now + HOUR {
+        if next > now {
             tokio::time::sleep(Duration::from_secs(20)).await;
             continue;
         }

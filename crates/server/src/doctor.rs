@@ -74,7 +74,11 @@ fn packs(settings: &Settings) -> Finding {
             None => finding("packs", Verdict::Fine, format!("{} packs in {}", reports.len(), settings.packs.display())),
             Some(report) => finding("packs", Verdict::Missing, report.to_string()),
         },
-        Err(e) => finding("packs", Verdict::Missing, format!("no packs in {} ({}); set DOTHI_PACKS or start in the project's folder", settings.packs.display(), e.code())),
+        Err(e) => finding(
+            "packs",
+            Verdict::Missing,
+            format!("no packs in {} ({}); set DOTHI_PACKS or start in the project's folder", settings.packs.display(), e.code()),
+        ),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use dothi_access::gate::{Gate, identify};
+use dothi_access::http_gate::{Gate, identify};
 use dothi_kernel::{Error, Kind};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;

@@ -78,7 +78,11 @@ fn message(record: &EventRecord) -> SseEvent {
 /// and should load its lists again. 429 when too many screens listen.
 #[utoipa::path(get, path = "/api/live", tag = "live", responses((status = 200, description = "Server-sent events", content_type = "text/event-stream")))]
 pub async fn stream(State(hub): State<Arc<LiveHub>>, caller: Caller, headers: HeaderMap) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>> {
-    let place = hub.places.clone().try_acquire_owned().map_err(|_| Error::too_many("live.full", "Too many screens are listening.").retry_after(Duration::from_secs(10)))?;
+    let place = hub
+        .places
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Error::too_many("live.full", "Too many screens are listening.").retry_after(Duration::from_secs(10)))?;
     let asked = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
     let receiver = hub.sender.subscribe();
     let newest = *hub.store.watch_events().borrow();

@@ -76,11 +76,15 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
             let outcome = city.rules.replay(record).await?;
             city.ingest_derived(outcome).await
         }
-        // What people did changes the indicators that are computed from it.
-        Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } | Event::EntityDeleted { .. } => {
+        // Alarms of a thing that is gone end with it.
+        Event::EntityDeleted { .. } => {
+            city.rules.replay(record).await?;
             city.oversight.on_event(record).await
         }
-        Event::EntityChanged { .. } => city.oversight.on_event(record).await,
+        // What people did and what stands where changes the indicators that are computed from it.
+        Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } | Event::EntityChanged { .. } => {
+            city.oversight.on_event(record).await
+        }
         Event::AlarmRaised { .. }
         | Event::AlarmAcknowledged { .. }
         | Event::AlarmCleared { .. }
@@ -92,4 +96,3 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
         | Event::PackInstalled { .. } => Ok(()),
     }
 }
-

@@ -86,8 +86,8 @@ pub struct PrivatePostgres {
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
-        // SIGTERM would wait for idle clients; the data are thrown away anyway.
-        let _stopped = self.child.kill().and_then(|()| self.child.wait());
+        drop(self.child.stdin.take());
+        let _stopped = self.child.wait();
     }
 }
 
@@ -118,6 +118,12 @@ fn account() -> Option<(u32, u32)> {
     })
 }
 
+/// Words before a command that make it run as the account.
+fn as_account(account: Option<(u32, u32)>) -> Vec<String> {
+    let Some((uid, gid)) = account else { return Vec::new() };
+    ["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"].map(str::to_string).to_vec()
+}
+
 impl PrivatePostgres {
     /// Starts a server in a temporary folder on a free port; `None` without binaries. 500 when it does not come up.
     pub fn start() -> Result<Option<Self>> {
@@ -143,11 +149,19 @@ impl PrivatePostgres {
             return Err(Error::internal("starting PostgreSQL", "initdb failed"));
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(failed)?.port();
-        let child = run("postgres")
+        // The shell ends the server when our end of its standard input closes, so that not even a killed test leaves one.
+        let child = Command::new("sh")
+            .args(["-c", "\"$@\" & cat >/dev/null; kill -QUIT $!; wait; rm -rf \"$0\""])
+            .arg(folder.path())
+            .args(as_account(account))
+            .arg(bin.join("postgres"))
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300", "-k"])
             .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
         let server = Self { url: format!("postgres://dothi@127.0.0.1:{port}"), child, _folder: folder };

@@ -93,7 +93,12 @@ impl TestCity {
 
     /// A program with a token.
     pub async fn program(&self, permissions: &[dothi_kernel::Permission]) -> Visitor {
-        let token = self.city.access.create_token(&self.system(), NewToken { name: "test program".into(), permissions: permissions.iter().copied().collect(), expires_at: None }).await.expect("a token");
+        let token = self
+            .city
+            .access
+            .create_token(&self.system(), NewToken { name: "test program".into(), permissions: permissions.iter().copied().collect(), expires_at: None })
+            .await
+            .expect("a token");
         Visitor { bearer: Some(token.secret), ..self.anonymous() }
     }
 

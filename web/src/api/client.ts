@@ -8,6 +8,8 @@ export class ApiError extends Error {
     readonly detail?: string,
     /** Seconds to wait, for 429 and 503. */
     readonly retryAfter?: number,
+    /** What the server adds for this code: `reason`, `limit`, `by` … */
+    readonly more: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail ?? code)
     this.name = 'ApiError'
@@ -70,8 +72,8 @@ export async function call<T>(path: string, options: Call = {}): Promise<T> {
 async function failure(response: Response): Promise<ApiError> {
   const wait = Number(response.headers.get('Retry-After') ?? '') || undefined
   try {
-    const problem = (await response.json()) as { code?: string; detail?: string; title?: string }
-    return new ApiError(problem.code ?? `http.${response.status}`, response.status, problem.detail ?? problem.title, wait)
+    const problem = (await response.json()) as Record<string, unknown> & { code?: string; detail?: string; title?: string }
+    return new ApiError(problem.code ?? `http.${response.status}`, response.status, problem.detail ?? problem.title, wait, problem)
   } catch {
     return new ApiError(`http.${response.status}`, response.status, undefined, wait)
   }

@@ -140,6 +140,8 @@ export interface Device {
   profile: string
   entity?: string
   last_seen?: string
+  /** On the broker now. */
+  connected?: boolean
   /** Per cent. */
   battery?: number
   state: 'ok' | 'silent' | 'never'
@@ -252,7 +254,7 @@ export interface Question {
   code: string
   text: string
   text_en: string
-  options: { code: string; text: string; text_en: string }[]
+  options?: { code: string; text: string; text_en: string }[]
 }
 export interface Category extends NamedCode {
   icon: string
@@ -386,7 +388,8 @@ export interface CaseLog {
 }
 export interface CasePhoto {
   sha: string
-  stage: 'report' | 'after'
+  /** `report` or `after`. */
+  stage: string
   public: boolean
   width: number
   height: number
@@ -396,7 +399,7 @@ export interface Reply {
   title: string
   text: string
   moves: string[]
-  categories: string[]
+  categories?: string[]
 }
 export interface Case {
   id: string

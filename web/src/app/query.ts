@@ -9,7 +9,10 @@ export const client: QueryClient = new QueryClient({
     },
   }),
   defaultOptions: {
+    // Without a network the service worker may still have an answer; and where it has none, an error says more than silence.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: 15_000,
       // What the server refused stays refused; only the network and a busy server are worth another try.
       retry: (count, error) => count < 2 && (!(error instanceof ApiError) || error.offline || error.status === 429 || error.status >= 502),

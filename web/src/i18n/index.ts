@@ -1,12 +1,14 @@
 /** Texts. Vietnamese is the first language; a namespace is a file `<language>/<namespace>.json` and is loaded with the face that needs it. */
 import i18next, { type TOptions } from 'i18next'
 import { useSyncExternalStore } from 'react'
+import { readOwnFile } from '@/api/file'
 
 export type Language = 'vi' | 'en'
 export const LANGUAGES: readonly Language[] = ['vi', 'en']
 
 type Tree = { [key: string]: string | Tree }
-const files = import.meta.glob<{ default: Tree }>('./{vi,en}/*.json')
+// As addresses: texts are fetched as data and weigh no script.
+const files = import.meta.glob<string>('./{vi,en}/*.json', { query: '?url', import: 'default', eager: true })
 const wanted = new Set<string>()
 const KEPT = 'dothi.language'
 
@@ -18,8 +20,8 @@ async function bring(lng: Language, namespaces: Iterable<string>): Promise<void>
   await Promise.all(
     [...namespaces].map(async ns => {
       if (i18next.hasResourceBundle(lng, ns)) return
-      const load = files[`./${lng}/${ns}.json`]
-      if (load) i18next.addResourceBundle(lng, ns, (await load()).default)
+      const file = files[`./${lng}/${ns}.json`]
+      if (file) i18next.addResourceBundle(lng, ns, await readOwnFile<Tree>(file))
     }),
   )
 }
@@ -48,7 +50,7 @@ export async function startTexts(...namespaces: string[]): Promise<void> {
   } catch {
     // As above.
   }
-  await i18next.init({ lng, fallbackLng: false, defaultNS: 'common', ns: [], resources: {}, interpolation: { escapeValue: false }, returnNull: false })
+  await i18next.init({ lng, fallbackLng: false, defaultNS: 'common', fallbackNS: 'staff', ns: [], resources: {}, interpolation: { escapeValue: false }, returnNull: false })
   document.documentElement.lang = lng
   await loadTexts('common', ...namespaces)
 }

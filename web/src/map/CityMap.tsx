@@ -24,7 +24,7 @@ function collection(points: readonly MapPoint[]): GeoJSON.FeatureCollection {
 }
 
 /** Adds what lies above the base: communes, points in clusters, the ring around the chosen one. */
-function addLayers(map: Engine, cluster: boolean): void {
+function addLayers(map: Engine, cluster: boolean, scale: number): void {
   const empty: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] }
   map.addSource('communes', { type: 'geojson', data: empty, promoteId: 'code' })
   map.addSource('commune-centres', { type: 'geojson', data: empty })
@@ -34,29 +34,29 @@ function addLayers(map: Engine, cluster: boolean): void {
   map.addLayer({ id: 'commune-chosen', type: 'line', source: 'communes', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': token('brand'), 'line-width': 3 } })
   map.addLayer({
     id: 'commune-names', type: 'symbol', source: 'commune-centres', minzoom: 9.6,
-    layout: { 'text-field': ['get', 'name'], 'text-font': ['NotoSans-Regular'], 'text-size': ['interpolate', ['linear'], ['zoom'], 9.6, 10.5, 13, 14], 'text-max-width': 7, 'text-padding': 4 },
+    layout: { 'text-field': ['get', 'name'], 'text-font': ['NotoSans-Regular'], 'text-size': ['interpolate', ['linear'], ['zoom'], 9.6, 10.5 * scale, 13, 14 * scale], 'text-max-width': 7, 'text-padding': 4 },
     paint: { 'text-color': token('ink-2'), 'text-halo-color': token('home'), 'text-halo-width': 1.4 },
   })
   map.addLayer({
     id: 'clusters', type: 'circle', source: 'points', filter: ['has', 'point_count'],
-    paint: { 'circle-color': token('brand'), 'circle-stroke-color': token('raised'), 'circle-stroke-width': 2.5, 'circle-radius': ['step', ['get', 'point_count'], 15, 10, 19, 50, 24] },
+    paint: { 'circle-color': token('brand'), 'circle-stroke-color': token('raised'), 'circle-stroke-width': 2.5, 'circle-radius': ['step', ['get', 'point_count'], 15 * scale, 10, 19 * scale, 50, 24 * scale] },
   })
   map.addLayer({
     id: 'cluster-counts', type: 'symbol', source: 'points', filter: ['has', 'point_count'],
-    layout: { 'text-field': ['get', 'point_count_abbreviated'], 'text-font': ['NotoSans-Medium'], 'text-size': 13, 'text-allow-overlap': true },
+    layout: { 'text-field': ['get', 'point_count_abbreviated'], 'text-font': ['NotoSans-Medium'], 'text-size': 13 * scale, 'text-allow-overlap': true },
     paint: { 'text-color': token('on-brand') },
   })
-  map.addLayer({ id: 'chosen', type: 'circle', source: 'points', filter: ['==', ['get', 'id'], ''], paint: { 'circle-radius': 20, 'circle-color': 'transparent', 'circle-stroke-color': token('focus'), 'circle-stroke-width': 3 } })
+  map.addLayer({ id: 'chosen', type: 'circle', source: 'points', filter: ['==', ['get', 'id'], ''], paint: { 'circle-radius': 20 * scale, 'circle-color': 'transparent', 'circle-stroke-color': token('focus'), 'circle-stroke-width': 3 } })
   map.addLayer({
     id: 'points', type: 'symbol', source: 'points', filter: ['!', ['has', 'point_count']],
-    layout: { 'icon-image': ['get', 'mark'], 'icon-allow-overlap': true, 'icon-size': ['interpolate', ['linear'], ['zoom'], 8, 0.82, 13, 1.1], 'text-field': ['get', 'label'], 'text-font': ['NotoSans-Medium'], 'text-size': 11.5, 'text-allow-overlap': true },
+    layout: { 'icon-image': ['get', 'mark'], 'icon-allow-overlap': true, 'icon-size': ['interpolate', ['linear'], ['zoom'], 8, 0.82 * scale, 13, 1.1 * scale], 'text-field': ['get', 'label'], 'text-font': ['NotoSans-Medium'], 'text-size': 11.5 * scale, 'text-allow-overlap': true },
     paint: { 'text-color': ['case', ['==', ['get', 'dark'], 1], '#ffffff', '#14210c'] },
   })
-  map.addLayer({ id: 'point-badges', type: 'symbol', source: 'points', filter: ['has', 'badge'], layout: { 'icon-image': ['get', 'badge'], 'icon-allow-overlap': true, 'icon-size': ['interpolate', ['linear'], ['zoom'], 8, 0.62, 13, 0.8], 'icon-offset': [20, -20] } })
+  map.addLayer({ id: 'point-badges', type: 'symbol', source: 'points', filter: ['has', 'badge'], layout: { 'icon-image': ['get', 'badge'], 'icon-allow-overlap': true, 'icon-size': ['interpolate', ['linear'], ['zoom'], 8, 0.62 * scale, 13, 0.8 * scale], 'icon-offset': [20, -20] } })
 }
 
 export default function CityMap(props: CityMapProps) {
-  const { communes, points = [], chosen, chosenArea, areaFill, cluster = true, view, onPoint, onArea, onMove, label, bare } = props
+  const { communes, points = [], chosen, chosenArea, areaFill, cluster = true, view, onPoint, onArea, onMove, label, bare, large } = props
   const t = useT()
   const theme = useTheme()
   const lng = useLanguage()
@@ -97,7 +97,7 @@ export default function CityMap(props: CityMapProps) {
     map.addControl(new AttributionControl({ compact: false, customAttribution: t(bare || matchMedia('(max-width: 40rem)').matches ? 'map.attribution_short' : 'map.attribution') }), 'bottom-left')
     const ready = () => {
       addMarks(map)
-      addLayers(map, cluster)
+      addLayers(map, cluster, large ? 2 : 1)
       setReady(true)
     }
     map.on('style.load', ready)
@@ -134,7 +134,7 @@ export default function CityMap(props: CityMapProps) {
       map.remove()
     }
     // The engine is made anew when theme or language change: colours and names are in its style.
-  }, [home, theme, lng, cluster, label, bare, t])
+  }, [home, theme, lng, cluster, label, bare, large, t])
 
   useEffect(() => {
     const map = engine.current

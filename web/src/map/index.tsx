@@ -6,7 +6,7 @@ import { Button, Fence, toast } from '@/ui'
 import type { CityMapProps } from './types'
 
 export type { CityMapProps, MapPoint, Mark } from './types'
-export { boundsOf, centreOf, type Bounds } from './shapes'
+export { boundsOf, centreOf, featureAt, type Bounds } from './shapes'
 
 const Engine = lazy(() => import('./CityMap'))
 
@@ -47,7 +47,7 @@ export function PickMap({ onPick, start, flyTo, ...rest }: PickMapProps) {
     navigator.geolocation.getCurrentPosition(
       found => {
         setBusy(false)
-        const at = { lon: found.coords.longitude, lat: found.coords.latitude, zoom: 16 }
+        const at = { lon: found.coords.longitude, lat: found.coords.latitude, zoom: 13.5 }
         setGps(at)
         setTarget(at)
         onPick(at)
@@ -65,7 +65,7 @@ export function PickMap({ onPick, start, flyTo, ...rest }: PickMapProps) {
       <CityMap
         {...rest}
         bare
-        view={start ? { ...start, zoom: 15 } : undefined}
+        view={start ? { ...start, zoom: 13.5 } : undefined}
         flyTo={target}
         onMove={(centre, zoom) => {
           // The first rest is the map's own opening view: that is no choice of the person's yet.

@@ -51,3 +51,21 @@ export function centres(shapes: GeoJSON.FeatureCollection): GeoJSON.FeatureColle
     }),
   }
 }
+
+function inRing(ring: Ring, x: number, y: number): boolean {
+  let inside = false
+  for (let i = 0, j = ring.length - 1; i < ring.length; j = i++) {
+    const [ax, ay] = ring[i] ?? [0, 0]
+    const [bx, by] = ring[j] ?? [0, 0]
+    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside
+  }
+  return inside
+}
+
+/** The feature that holds the point: a look-up that works without a network. */
+export function featureAt(shapes: GeoJSON.FeatureCollection, at: { lon: number; lat: number }): GeoJSON.Feature | undefined {
+  return shapes.features.find(({ geometry }) => {
+    const polygons = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.type === 'MultiPolygon' ? geometry.coordinates : []
+    return polygons.some(([outer, ...holes]) => outer !== undefined && inRing(outer as Ring, at.lon, at.lat) && !holes.some(hole => inRing(hole as Ring, at.lon, at.lat)))
+  })
+}

@@ -39,6 +39,8 @@ export interface CityMapProps {
   onArea?: ((code: string) => void) | undefined
   /** The view came to rest. */
   onMove?: ((centre: { lon: number; lat: number }, zoom: number) => void) | undefined
+  /** Larger symbols and names, for a wall. */
+  large?: boolean
   /** Without the inset (small maps). */
   bare?: boolean
   children?: ReactNode

@@ -17,11 +17,12 @@ export function Loading({ rows = 3, height = '4.5rem' }: { rows?: number; height
 }
 
 /** Says what will be here and how to begin. */
-export function Empty({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty({ icon, title, children, action, level = 3 }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode; level?: 1 | 3 }) {
+  const Title = `h${level}` as const
   return (
     <div className="state">
       <span className="state-art">{icon ?? <Inbox size={30} aria-hidden />}</span>
-      <h3>{title}</h3>
+      <Title>{title}</Title>
       {children ? <p>{children}</p> : null}
       {action}
     </div>

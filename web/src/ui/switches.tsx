@@ -7,7 +7,7 @@ export function LanguageSwitch() {
   const t = useT()
   const lng = useLanguage()
   return (
-    <Button look="quiet" className="switch" icon={<Languages size={18} aria-hidden />} lang={lng === 'vi' ? 'en' : 'vi'} aria-label={t('ui.switch_language')} onClick={() => void setLanguage(lng === 'vi' ? 'en' : 'vi')}>
+    <Button look="quiet" className="switch" icon={<Languages size={18} aria-hidden />} lang={lng === 'vi' ? 'en' : 'vi'} aria-label={`${lng === 'vi' ? 'EN' : 'VI'}: ${t('ui.switch_language')}`} onClick={() => void setLanguage(lng === 'vi' ? 'en' : 'vi')}>
       {lng === 'vi' ? 'EN' : 'VI'}
     </Button>
   )

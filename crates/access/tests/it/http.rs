@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
-use dothi_access::gate::{Gate, identify};
+use dothi_access::http_gate::{Gate, identify};
 use dothi_access::{MIGRATIONS, http};
 use dothi_store::testing::TestStore;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Sign-in, sessions, tokens, floods.
 
 use dothi_access::MIGRATIONS;
-use dothi_access::gate::COOKIE;
+use dothi_access::http_gate::COOKIE;
 use dothi_access::model::{Credentials, NewPerson, NewToken, PersonKind};
 use dothi_kernel::{Caller, CallerKind, PageQuery, Permission, Scope};
 use dothi_store::params;

@@ -79,7 +79,7 @@ fn a_broken_pack_is_told_every_fault() {
     }
 }
 
-const OWN_TESTS: &str = include_str!("base-cases.toml");
+const OWN_TESTS: &str = include_str!("../../../../packs/base/tests/cases.toml");
 
 #[test]
 fn the_packs_own_tests_pass_and_can_fail() {

@@ -130,6 +130,14 @@ async fn two_officers_at_once_and_one_is_told() {
         assert_eq!(errors[0].kind().status(), 409);
         let log = app.cases.get(&a, got.id).await.unwrap().log;
         assert_eq!(log.iter().filter(|l| l.step == "take").count(), 1);
+        // Notes disturb nobody, however many come at once.
+        let notes = futures::future::join_all((0..6).map(|n| {
+            let (app, a) = (&app, &a);
+            async move { app.cases.note(a, got.id, &format!("ghi chú {n}")).await }
+        }))
+        .await;
+        assert!(notes.iter().all(Result::is_ok), "{:?}", notes.iter().find_map(|n| n.as_ref().err()));
+        assert_eq!(app.cases.get(&a, got.id).await.unwrap().version, case.version + 1);
         // An old version is refused with the present one.
         let stale = app.cases.make_move(&a, got.id, "return_to_centre", MoveInput { version: 1, ..reason("x") }, vec![]).await.unwrap_err();
         assert_eq!(stale.code(), "case.version");

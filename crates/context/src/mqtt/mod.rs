@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dothi_kernel::{Caller, Error, Kind, Result};
-use dothi_store::params;
 use futures::FutureExt;
 use mqtt_protocol_core::mqtt::ArcPayload;
 use mqtt_protocol_core::mqtt::packet::Qos;
@@ -32,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::Context;
 use crate::decode;
 use crate::devices::{Accepted, Devices, Incoming, Refusal, Sink};
+use crate::tables_devices;
 use principal::{Principal, Route};
 use session::{Attachment, Delivery, MAX_FILTERS, Message, Offer, Session};
 use topics::Tree;
@@ -254,7 +254,7 @@ pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListen
 }
 
 async fn load_retained(devices: &Devices) -> Result<HashMap<Arc<str>, Arc<Message>>> {
-    let rows = devices.store().rows("select topic, payload, qos from context_retained order by topic", params![]).await?;
+    let rows = tables_devices::retained(devices.store()).await?;
     let mut retained = HashMap::new();
     for row in rows {
         let data: Arc<[u8]> = row.bytes("payload")?.into();
@@ -421,15 +421,9 @@ impl Broker {
             let store = self.devices.store();
             let mut tx = store.begin(&Caller::system("mqtt", self.devices.clock())).await?;
             if gone {
-                tx.exec("delete from context_retained where topic = ?", params![&*message.topic]).await?;
+                tables_devices::drop_retained(&mut tx, &message.topic).await?;
             } else {
-                let now = tx.now();
-                tx.exec(
-                    "insert into context_retained (topic, payload, qos, at) values (?, ?, ?, ?) \
-                     on conflict (topic) do update set payload = excluded.payload, qos = excluded.qos, at = excluded.at",
-                    params![&*message.topic, message.payload.as_slice().to_vec(), message.qos as u8 as i32, now],
-                )
-                .await?;
+                tables_devices::put_retained(&mut tx, &message.topic, message.payload.as_slice(), message.qos as u8).await?;
             }
             tx.commit().await?;
         }

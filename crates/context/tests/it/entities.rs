@@ -253,6 +253,10 @@ async fn what_expires_is_hidden_at_once_and_may_come_again() {
     api.test.clock.advance_seconds(6);
     assert_eq!(api.get(&format!("/entities/{ID}")).await.status, 404);
     assert!(api.get("/entities?type=R").await.ids().is_empty());
+    assert_eq!(api.context.size(), 1, "hidden, but still there");
+    let runner = dothi_store::JobRunner::new(api.test.store.clone());
+    api.context.clone().jobs(runner).run_due(10).await.unwrap();
+    assert_eq!((api.context.size(), api.test.store.job_health().await.unwrap().waiting), (0, 0), "its timer deleted it");
     api.create(&[json!({"id": ID, "type": "R"})]).await;
 }
 

@@ -1,15 +1,15 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
-mod devices;
-mod mqtt;
-mod rig;
 mod api;
+mod devices;
 mod entities;
 mod finding;
 mod forms;
 mod journal;
 mod models;
+mod mqtt;
 mod properties;
+mod rig;
 mod seeing;
 mod telling;

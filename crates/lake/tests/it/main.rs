@@ -5,7 +5,6 @@ mod crash;
 mod duck;
 mod golden;
 mod model;
-mod speed;
 mod sql;
 
 use std::sync::Arc;

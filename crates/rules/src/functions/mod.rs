@@ -46,7 +46,8 @@ impl Call {
         let rest = rest.strip_suffix(')').ok_or_else(|| format!("`{text}` lacks its closing bracket"))?;
         let arguments: Vec<&str> = rest.split(',').map(str::trim).filter(|a| !a.is_empty()).collect();
         let (attributes, numbers): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|a| !a.starts_with(|c: char| c.is_ascii_digit()));
-        let number = |at: usize, default: usize| numbers.get(at).map_or(Ok(default), |n| n.parse::<usize>().map_err(|_| format!("`{n}` is not a whole number")));
+        let number =
+            |at: usize, default: usize| numbers.get(at).map_or(Ok(default), |n| n.parse::<usize>().map_err(|_| format!("`{n}` is not a whole number")));
         let (kind, wanted, most_numbers) = match name.trim() {
             "vn_aqi_hour" => (Kind::VnAqiHour, 6, 0),
             "vn_aqi_day" => (Kind::VnAqiDay, 6, 0),
@@ -140,7 +141,18 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        for bad in ["pm25", "mean(pm25", "mean()", "mean(pm25, 0)", "mean(pm25, 99)", "mean(pm25, 3, 4)", "median(pm25, 3)", "vn_aqi_hour(pm25)", "mean(pm 25, 3)", "rate(pm25, 1)"] {
+        for bad in [
+            "pm25",
+            "mean(pm25",
+            "mean()",
+            "mean(pm25, 0)",
+            "mean(pm25, 99)",
+            "mean(pm25, 3, 4)",
+            "median(pm25, 3)",
+            "vn_aqi_hour(pm25)",
+            "mean(pm 25, 3)",
+            "rate(pm25, 1)",
+        ] {
             assert!(Call::parse(bad).is_err(), "{bad}");
         }
     }

@@ -55,7 +55,7 @@ function Page({ path }: { path: string }) {
   if (!found) {
     return (
       <div className="wrap page">
-        <Empty title={t('citizen:missing.title')} action={<LinkButton href="/">{t('citizen:missing.home')}</LinkButton>}>
+        <Empty level={1} title={t('citizen:missing.title')} action={<LinkButton href="/">{t('citizen:missing.home')}</LinkButton>}>
           {t('citizen:missing.body')}
         </Empty>
       </div>
@@ -129,7 +129,7 @@ function Shell() {
       <a className="skip" href="#main">{t('ui.skip')}</a>
       <header className="top">
         <div className="wrap top-in">
-          <a className="brand" href="/" aria-label={t('nav.home')}>
+          <a className="brand" href="/" title={t('nav.home')}>
             <Mark />
             <span>
               <b>Dothi</b>

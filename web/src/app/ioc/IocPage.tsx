@@ -234,7 +234,7 @@ export default function IocPage() {
       <VitalsStrip
         worst={worst && worstAqi !== undefined ? { aqi: <AqiBadge aqi={worstAqi} />, name: worst.name, open: () => onPoint(worst.id) } : undefined}
         onSeverity={s => setSearch({ severity: s, state: undefined, tab: undefined })}
-        onWaiting={() => setSearch({ severity: undefined, state: 'active', tab: undefined })}
+        onWaiting={() => setSearch({ severity: undefined, state: undefined, tab: undefined })}
         wall={wall}
         onWall={() => setSearch({ wall: wall ? undefined : '1' })}
         onHelp={() => setHelp(true)}
@@ -277,7 +277,7 @@ export default function IocPage() {
         )}
       </aside>
       <div className="ioc-map">
-        <CityMap label={t('ioc:map')} home={home} communes={communes.data} points={points} chosen={chosenPoint} cluster={tab === 'reports' || points.length > 200} flyTo={flyTo} onPoint={onPoint}>
+        <CityMap label={t('ioc:map')} home={home} communes={communes.data} points={points} chosen={chosenPoint} cluster={tab === 'reports' || points.length > 200} flyTo={flyTo} onPoint={onPoint} large={wall}>
           {tab === 'alarms' ? (
             <ul className="ioc-legend" aria-label={t('ioc:legend')}>
               {[1, 2, 3, 4, 5, 6].map(level => <li key={level}><i style={{ background: `var(--aqi-${level})` }} aria-hidden />{t(`aqi.level.${level}`)}</li>)}

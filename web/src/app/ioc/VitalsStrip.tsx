@@ -15,7 +15,7 @@ function Clock() {
   return (
     <time className="ioc-clock tnum" dateTime={new Date(now).toISOString()}>
       <b>{format.time(now)}</b>
-      <span>{format.weekday(now)}</span>
+      <span>{format.date(now)}</span>
     </time>
   )
 }

@@ -1,7 +1,7 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, useParams, useRouterState } from '@tanstack/react-router'
 import { Globe, LogOut } from 'lucide-react'
-import { lazy, Suspense, useEffect, type ComponentType, type ReactNode } from 'react'
+import { lazy, Suspense, useCallback, useEffect, type ComponentType, type ReactNode } from 'react'
 import { can, useLiveState, useMe, useSignOut } from '@/api'
 import { loadTexts, startTexts, useT } from '@/i18n'
 import { Button, Empty, Failed, Fence, go, LanguageSwitch, LinkButton, Loading, moveBy, startTheme, ThemeSwitch, Toaster, toastError } from '@/ui'
@@ -11,7 +11,8 @@ import { client } from '../query'
 import { screens, type Screen, type ScreenProps } from './screens'
 import './staff.css'
 
-await startTexts()
+// `staff` carries the words of errors that citizens never meet.
+await startTexts('staff')
 
 function allowed(screen: Screen, has: (permission: string) => boolean): boolean {
   return screen.needs.length === 0 || screen.needs.some(has)
@@ -91,6 +92,21 @@ function Shell() {
   )
 }
 
+/** The pages of the face we are in, as far as the person may open them. */
+function FaceTabs({ screen }: { screen: Screen }) {
+  const t = useT()
+  const me = useMe()
+  const face = screen.tab?.face
+  const here = useCallback((link: HTMLAnchorElement | null) => link?.scrollIntoView({ block: 'nearest', inline: 'center' }), [])
+  const pages = face ? screens.filter(other => other.tab?.face === face && allowed(other, p => can(me.data, p))) : []
+  if (pages.length < 2) return null
+  return (
+    <nav className="face-tabs no-print" aria-label={t('nav.pages')}>
+      {pages.map(page => <a key={page.path} ref={page === screen ? here : undefined} href={page.path} aria-current={page === screen ? 'page' : undefined}>{t(page.tab?.label ?? '')}</a>)}
+    </nav>
+  )
+}
+
 function Missing() {
   const t = useT()
   return <Empty title={t('ui.missing')} action={<LinkButton href="/">{t('nav.portal')}</LinkButton>} />
@@ -110,6 +126,7 @@ function screenOf(screen: Screen): () => ReactNode {
     if (me.data && !allowed(screen, p => can(me.data, p))) return <Empty title={t('ui.not_allowed')}>{t('ui.not_allowed_body')}</Empty>
     return (
       <div className={screen.full ? 'screen-full' : 'screen'}>
+        <FaceTabs screen={screen} />
         <Suspense fallback={<Loading />}>
           <Body params={params} />
         </Suspense>

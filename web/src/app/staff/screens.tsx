@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { Inbox, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -19,13 +19,32 @@ export interface Screen {
   needs: readonly string[]
   /** Entry in the rail: key of its label in `common`, and icon. */
   rail?: { label: string; icon: LucideIcon }
+  /** Entry among the pages of a face: the face's path and the key of the label in `common`. */
+  tab?: { face: string; label: string }
   /** The face's default theme (`dark` for the operations room). */
   theme?: 'light' | 'dark'
   /** Full bleed: no padding, no page scroll, no title bar. */
   full?: boolean
 }
 
+/** Who has something to administer. */
+const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query']
+
 export const screens: readonly Screen[] = [
   { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
+  { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
+  { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
+  { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
+  { path: '/lead/cases', texts: ['lead'], load: () => import('@/features/cases/stats/StatsPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.case_stats' } },
+  { path: '/lead/$set/$code', texts: ['lead'], load: () => import('@/features/oversight/IndicatorPage'), needs: ['scorecard-read'] },
+  { path: '/admin', texts: ['admin'], load: () => import('@/features/system/HealthPage'), needs: ADMIN, rail: { label: 'nav.admin', icon: Settings2 }, tab: { face: '/admin', label: 'tab.health' } },
+  { path: '/admin/people', texts: ['admin'], load: () => import('@/features/access/admin/PeoplePage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.people' } },
+  { path: '/admin/units', texts: ['admin'], load: () => import('@/features/access/admin/UnitsPage'), needs: ['units-manage', 'people-manage'], tab: { face: '/admin', label: 'tab.units' } },
+  { path: '/admin/devices', texts: ['admin'], load: () => import('@/features/context/DevicesPage'), needs: ['device-manage', 'context-read'], tab: { face: '/admin', label: 'tab.devices' } },
+  { path: '/admin/rules', texts: ['admin'], load: () => import('@/features/rules/RulesPage'), needs: ['alarm-read'], tab: { face: '/admin', label: 'tab.rules' } },
+  { path: '/admin/packs', texts: ['admin'], load: () => import('@/features/packs/PacksPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.packs' } },
+  { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
+  { path: '/admin/tokens', texts: ['admin'], load: () => import('@/features/access/admin/TokensPage'), needs: ['people-manage', 'device-manage', 'context-write'], tab: { face: '/admin', label: 'tab.tokens' } },
+  { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
   { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]

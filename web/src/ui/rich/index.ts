@@ -2,3 +2,4 @@
 export * from './table'
 export * from './widgets'
 export * from './search'
+export * from './spark'

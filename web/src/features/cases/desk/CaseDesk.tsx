@@ -13,6 +13,9 @@ function initials(name: string | undefined): string {
   return (name ?? '?').split(/\s+/).map(word => word[0] ?? '').slice(-2).join('').toUpperCase()
 }
 
+/** Steps that are not moves of the flow and so have no name in a pack. */
+const OWN_STEPS = new Set(['open', 'note', 'rate'])
+
 function Log({ log }: { log: readonly CaseLog[] }) {
   const t = useT()
   const lng = useLanguage()
@@ -25,7 +28,7 @@ function Log({ log }: { log: readonly CaseLog[] }) {
           <span className="log-dot" aria-hidden>{initials(maker(entry.by))}</span>
           <div>
             <div className="spread">
-              <strong>{named(lng, entry.step_name, entry.step_name_en)}</strong>
+              <strong>{OWN_STEPS.has(entry.step) ? t(`work:step.${entry.step}`) : named(lng, entry.step_name, entry.step_name_en)}</strong>
               <span className="small quiet tnum">{format.dateTime(entry.at)}</span>
             </div>
             <span className="small quiet">{[maker(entry.by), entry.unit.name].filter(Boolean).join(' · ')}</span>
@@ -55,7 +58,7 @@ function Clock({ item }: { item: Case }) {
       <div className="clock">
         <div className="spread">
           <h3>{t('work:case.clock')}</h3>
-          {ended ? <Due at={item.due_at} closed={item.closed_at ?? item.log.at(-1)?.at} /> : <span className={cx('due', item.overdue ? 'due-late' : item.minutes_left < 240 && 'due-soon')}>{t(item.overdue ? 'time.late' : 'time.left', { span: format.span(Math.abs(item.minutes_left)) })}</span>}
+          {item.clock.stopped && !ended ? <span className="due due-done">{t('work:no_clock')}</span> : ended ? <Due at={item.due_at} closed={item.closed_at ?? item.log.at(-1)?.at} /> : <span className={cx('due', item.overdue ? 'due-late' : item.minutes_left < 240 && 'due-soon')}>{t(item.overdue ? 'time.late' : 'time.left', { span: format.span(Math.abs(item.minutes_left)) })}</span>}
         </div>
         {clock.total_minutes > 0 ? (
           <>

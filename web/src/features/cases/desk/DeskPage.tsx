@@ -21,12 +21,14 @@ function Row({ row, names, now, fresh, style }: { row: CaseRow; names: Map<strin
   const category = names.get(`category ${row.category}`) ?? row.category_name
   const ended = row.phase === 'solved' || row.phase === 'unsolved'
   const { urgency } = format.due(row.due_at, undefined, now)
-  const late = !ended && (row.overdue || urgency === 'late')
+  const late = !ended && row.overdue
+  // Neither overdue nor time left: the clock does not run in this state.
+  const still = !ended && !row.overdue && row.minutes_left === 0
   return (
-    <a className={cx('board-row', late ? 'late' : !ended && urgency === 'soon' && 'soon', fresh && 'new-row')} style={style} href={`/work/${row.id}`}>
+    <a className={cx('board-row', late ? 'late' : !ended && !still && urgency === 'soon' && 'soon', fresh && 'new-row')} style={style} href={`/work/${row.id}`}>
       <span className="board-due">
-        <b>{ended ? '✓' : format.span(Math.abs(row.minutes_left))}</b>
-        <small>{ended ? format.date(row.due_at) : late ? t('work:overdue') : t('work:until', { at: `${format.time(row.due_at)} ${format.dayMonth(row.due_at)}` })}</small>
+        <b>{ended ? '✓' : still ? '–' : format.span(Math.abs(row.minutes_left))}</b>
+        <small>{ended ? format.date(row.due_at) : still ? t('work:no_clock') : late ? t('work:overdue') : t('work:until', { at: `${format.time(row.due_at)} ${format.dayMonth(row.due_at)}` })}</small>
       </span>
       <span className="board-what">
         <strong className="clip">{row.text_short || category}</strong>

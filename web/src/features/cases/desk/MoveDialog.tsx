@@ -30,7 +30,7 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
   const set = (part: Partial<MoveForm>) => setForm(before => ({ ...before, ...part }))
   const asks = new Set(move.requires)
   const answers = asks.has('public_answer')
-  const missing = (answers && !form.public_answer?.trim()) || (asks.has('reason') && !form.reason?.trim()) || (asks.has('unit') && !form.unit) || (asks.has('category') && !form.category) || (asks.has('urgency') && !form.urgency) || (asks.has('merge_into') && !form.merge_into?.trim()) || (asks.has('planned_for') && !form.planned_for) || (asks.has('note') && !form.note?.trim()) || (asks.has('photo_after') && form.photos.length === 0)
+  const missing = (answers && !form.public_answer?.trim()) || (asks.has('reason') && !form.reason?.trim()) || (asks.has('unit') && !form.unit) || (asks.has('category') && !form.category) || (asks.has('urgency') && !form.urgency) || (asks.has('merge_into') && !form.merge_into?.trim()) || (asks.has('planned_for') && !form.planned_for) || (asks.has('note') && !form.note?.trim()) || (asks.has('photo_after') && form.photos.length === 0 && !item.photos.some(photo => photo.stage === 'after'))
   const stale = act.error instanceof ApiError && act.error.code === 'case.version'
   const type = useCaseTypes().data?.find(kind => kind.kind === item.kind)
   const replies = item.replies.filter(reply => reply.moves.length === 0 || reply.moves.includes(move.code)).map(reply => ({ id: reply.code, label: reply.title, hint: `${reply.text.slice(0, 80)}…` }))
@@ -47,7 +47,7 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
             {replies.length > 0 ? <Menu look="quiet" icon={<MessageSquareText size={18} aria-hidden />} label={t('work:move.standard')} choices={replies} onChoose={id => set({ public_answer: item.replies.find(reply => reply.code === id)?.text ?? '' })} /> : null}
           </>
         ) : null}
-        {asks.has('photo_after') || answers ? (
+        {asks.has('photo_after') || (answers && item.phase === 'working') ? (
           <div className="stack-s">
             <span className="field-label">{t('work:move.photo_after')}</span>
             <PhotoPicker photos={form.photos} onChange={photos => set({ photos })} />

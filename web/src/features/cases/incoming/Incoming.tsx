@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ExternalLink } from 'lucide-react'
 import { useEffect, useRef } from 'react'
-import { photoAddress, useCase, type CaseRow } from '@/api'
+import { photoAddress, useCase, useCaseTypes, type CaseRow } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { cx, Due, Empty, Failed, format, LinkButton, Loading, PhaseBadge, Photos } from '@/ui'
 import '../cases.css'
@@ -20,6 +20,10 @@ interface IncomingListProps {
 /** Newest reports first, for a shift that watches them come in. */
 export function IncomingList({ rows, cursor, chosen, fresh, now, onOpen, onEnd }: IncomingListProps) {
   const t = useT()
+  const lng = useLanguage()
+  const types = useCaseTypes()
+  const state = (row: CaseRow) => { const s = types.data?.flatMap(k => k.states).find(x => x.code === row.state); return s ? named(lng, s.name, s.name_en) : row.state_name }
+  const category = (row: CaseRow) => { const c = types.data?.flatMap(k => k.categories).find(x => x.code === row.category); return c ? named(lng, c.name, c.name_en) : row.category_name }
   const scroller = useRef<HTMLDivElement>(null)
   const rem = typeof document === 'undefined' ? 16 : parseFloat(getComputedStyle(document.documentElement).fontSize)
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => 5.75 * rem, getItemKey: i => rows[i]?.id ?? i, overscan: 6 })
@@ -44,11 +48,11 @@ export function IncomingList({ rows, cursor, chosen, fresh, now, onOpen, onEnd }
             <div key={row.id} className="incoming-line" style={{ transform: `translateY(${item.start}px)`, height: item.size }}>
               <button type="button" tabIndex={-1} className={cx('incoming', row.overdue && 'late', cursor === row.id && 'cursor', chosen === row.id && 'chosen', fresh.has(row.id) && 'fresh')} aria-current={chosen === row.id ? 'true' : undefined} onClick={() => onOpen(row)}>
                 <span className="incoming-top">
-                  <PhaseBadge phase={row.phase}>{row.state_name}</PhaseBadge>
+                  <PhaseBadge phase={row.phase}>{state(row)}</PhaseBadge>
                   <time className="tnum small quiet">{format.ago(row.opened_at, now)}</time>
                 </span>
-                <strong className="clip">{row.text_short || row.category_name}</strong>
-                <span className="clip small quiet">{[row.category_name, row.area_name, row.unit.name].filter(Boolean).join(' · ')}</span>
+                <strong className="clip">{row.text_short || category(row)}</strong>
+                <span className="clip small quiet">{[category(row), row.area_name, row.unit.name].filter(Boolean).join(' · ')}</span>
               </button>
             </div>
           )

@@ -1,13 +1,14 @@
 import { MapPin } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { LonLat } from '@/api'
+import { ApiError } from '@/api/client'
 import { useAreaSearch, useCommunes, useLocate, useMe } from '@/api/access'
 import { useT } from '@/i18n'
-import { boundsOf, centreOf, PickMap } from '@/map'
+import { boundsOf, centreOf, featureAt, PickMap } from '@/map'
 import { Button, fold, SearchBox } from '@/ui'
 
 /** Where it is: GPS, the map under the pin, or a commune by its new or old name. */
-export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | undefined; onPlace: (at: LonLat) => void; onNext: () => void }) {
+export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | undefined; onPlace: (at: LonLat) => void; onNext: (name: string) => void }) {
   const t = useT()
   const me = useMe()
   const home = me.data?.home.code
@@ -26,7 +27,7 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
       found => {
         const at = { lon: found.coords.longitude, lat: found.coords.latitude }
         onPlace(at)
-        setFly({ ...at, zoom: 16 })
+        setFly({ ...at, zoom: 13.5 })
       },
       () => undefined,
       { enableHighAccuracy: true, timeout: 10_000 },
@@ -51,7 +52,10 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
   // Old names lead to the communes of today.
   const older = (hits.data?.items ?? []).flatMap(hit => hit.current.filter(now => known.has(now.code) && now.code !== hit.code).map(now => ({ code: now.code, name: now.name, note: hit.name })))
   const found = [...local, ...older.filter(o => !local.some(l => l.code === o.code))].slice(0, 7)
-  const outside = where.error !== null && place !== undefined
+  // The outlines on this device answer at once and without a network; the server has the last word.
+  const here = useMemo(() => (place && communes.data ? featureAt(communes.data, place) : undefined), [place, communes.data])
+  const name = where.data?.commune_name ?? (here ? String(here.properties?.['name'] ?? '') : '')
+  const outside = place !== undefined && (where.error instanceof ApiError && where.error.status === 404 ? true : !where.data && communes.data !== undefined && !here)
 
   return (
     <div className="report-place">
@@ -80,7 +84,7 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
               <span className="field-error">{t('citizen:report.outside')}</span>
             ) : (
               <>
-                <strong>{where.data?.commune_name ?? t('citizen:report.place_chosen')}</strong>
+                <strong>{name || t('citizen:report.place_chosen')}</strong>
                 <span className="small quiet"> {where.data?.province_name ?? ''}</span>
               </>
             )
@@ -88,7 +92,7 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
             <span className="quiet">{t('citizen:report.move_map')}</span>
           )}
         </p>
-        <Button disabled={!place || outside} onClick={onNext} className="nowrap">{t('citizen:report.here')}</Button>
+        <Button disabled={!place || outside} onClick={() => onNext(name)} className="nowrap">{t('citizen:report.here')}</Button>
       </div>
     </div>
   )

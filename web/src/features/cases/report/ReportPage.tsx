@@ -17,6 +17,7 @@ const STEPS: readonly Step[] = ['photo', 'place', 'words']
 interface Draft {
   photos: File[]
   place?: LonLat
+  placeName?: string
   category?: string
   text: string
   contact: { name: string; phone: string }
@@ -156,6 +157,7 @@ export default function ReportPage() {
   const where = useLocate(draft.place)
   const type = types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
   const category = type?.categories.find(c => c.code === draft.category)
+  const placeName = where.data?.commune_name ?? draft.placeName ?? ''
   const anonymous = !me.data || me.data.kind === 'anonymous'
 
   const placed = useMemo(() => (place: LonLat) => setDraft(before => ({ ...before, place })), [])
@@ -177,7 +179,7 @@ export default function ReportPage() {
       ...(draft.anonymous ? { anonymous: true } : {}),
     }
     try {
-      const kept = await enqueue({ draft: body, photos: draft.photos, category_name: category?.name ?? draft.category, place_name: where.data?.commune_name ?? '' })
+      const kept = await enqueue({ draft: body, photos: draft.photos, category_name: category?.name ?? draft.category, place_name: placeName })
       await flush()
       setSent((await queued()).find(report => report.id === kept.id) ?? kept)
       scrollTo(0, 0)
@@ -222,7 +224,7 @@ export default function ReportPage() {
       ) : null}
       {step === 'place' ? (
         <Suspense fallback={<Loading rows={1} height="20rem" />}>
-          <PlaceStep place={draft.place} onPlace={placed} onNext={() => setStep('words')} />
+          <PlaceStep place={draft.place} onPlace={placed} onNext={name => (change({ placeName: name }), setStep('words'))} />
         </Suspense>
       ) : null}
       {step === 'words' ? (
@@ -234,7 +236,7 @@ export default function ReportPage() {
           {category?.questions.map(question => (
             <Field key={question.code} label={named(lng, question.text, question.text_en)}>
               {ids =>
-                question.options.length > 0 ? (
+                question.options?.length ? (
                   <Select {...ids} value={draft.answers[question.code] ?? ''} onChange={e => change({ answers: { ...draft.answers, [question.code]: e.target.value } })}>
                     <option value="">{t('citizen:report.choose')}</option>
                     {question.options.map(option => <option key={option.code} value={option.code}>{named(lng, option.text, option.text_en)}</option>)}
@@ -263,7 +265,7 @@ export default function ReportPage() {
           </details>
           <div className="send-bar">
             <p className="small quiet grow">
-              <MapPin size={15} aria-hidden style={{ display: 'inline', verticalAlign: '-2px' }} /> {where.data?.commune_name ?? t('citizen:report.place_chosen')} · {t('citizen:report.photos', { n: draft.photos.length, count: draft.photos.length })}
+              <MapPin size={15} aria-hidden style={{ display: 'inline', verticalAlign: '-2px' }} /> {placeName || t('citizen:report.place_chosen')} · {t('citizen:report.photos', { n: draft.photos.length, count: draft.photos.length })}
             </p>
             <Button type="submit" size="big" look="warm" busy={busy} disabled={!draft.category || !draft.text.trim()} icon={<Send size={20} aria-hidden />}>{t('citizen:report.send')}</Button>
           </div>

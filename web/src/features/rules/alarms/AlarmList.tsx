@@ -36,8 +36,9 @@ function AlarmRow({ alarm, cursor, chosen, fresh, folded, now, onOpen }: { alarm
           <span className="alarm-word">{t(`severity.${alarm.severity}`)}</span>
           <time className="tnum">{format.ago(alarm.raised_at, now)}</time>
         </span>
-        <strong className="clip">{named(lng, alarm.title, alarm.title_en)}</strong>
-        <span className="clip quiet small">{[alarm.entity_name, alarm.area_name].filter(Boolean).join(' · ')}</span>
+        {/* Under the fold the title is above already: what differs is the place. */}
+        <strong className="lines-2">{folded ? alarm.entity_name : named(lng, alarm.title, alarm.title_en)}</strong>
+        <span className="clip quiet small">{(folded ? [alarm.area_name] : [alarm.entity_name, alarm.area_name]).filter(Boolean).join(' · ')}</span>
       </span>
       {alarm.value === undefined ? null : <b className="alarm-value tnum">{format.number(alarm.value)}</b>}
     </button>
@@ -45,7 +46,7 @@ function AlarmRow({ alarm, cursor, chosen, fresh, folded, now, onOpen }: { alarm
 }
 
 function heightOf(line: AlarmLine | undefined, rem: number): number {
-  return (line?.kind === 'section' ? 2.25 : line?.kind === 'storm' ? 3.75 : 5) * rem
+  return (line?.kind === 'section' ? 2.25 : line?.kind === 'storm' ? 4 : line?.kind === 'alarm' && line.folded ? 4.75 : 6) * rem
 }
 
 /** The alarms as one virtual list with sections; the cursor is moved by the page (j, k). */

@@ -101,7 +101,7 @@ function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: o
       <Acknowledge alarm={alarm} focus={focusNote} />
       <section className="stack-s" aria-labelledby="why">
         <h3 id="why">{t('ioc:alarm.why')}</h3>
-        <p>{alarm.why.condition}</p>
+        <p className="condition">{alarm.why.condition}</p>
         <dl className="facts">
           {alarm.why.source_act ? <div><dt>{t('ioc:alarm.source')}</dt><dd>{alarm.why.source_act}</dd></div> : null}
           {alarm.why.status ? <div><dt>{t('ioc:alarm.sure')}</dt><dd>{t(`ioc:rule_status.${alarm.why.status}`)}</dd></div> : null}

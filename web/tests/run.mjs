@@ -1,0 +1,18 @@
+/** Starts one demo city for all browser walks (a debug build takes a minute to fill it) and runs them against it. */
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startCity } from './city.mjs'
+
+const WEB = fileURLToPath(new URL('..', import.meta.url))
+const walks = ['tests', 'e2e'].flatMap(folder => readdirSync(join(WEB, folder)).filter(name => /\.(spec|test)\.mjs$/.test(name)).map(name => join(folder, name)))
+const city = await startCity()
+const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...walks], {
+  cwd: WEB,
+  stdio: 'inherit',
+  env: { ...process.env, DOTHI_URL: city.base, DOTHI_PASSWORD: city.password },
+})
+const code = await new Promise(done => child.once('exit', done))
+await city.close()
+process.exit(code ?? 1)
