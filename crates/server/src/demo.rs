@@ -79,6 +79,8 @@ struct Reports {
     most: usize,
     days: i64,
     steps: Vec<Step>,
+    /// Who of the demo's people does a step in their own commune, by commune and by the name in `by`.
+    local: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// One step of a report's life in the demo.
@@ -295,8 +297,11 @@ async fn tell_reports(city: &Arc<City>, demo: &Demo, folder: &Path, people: &BTr
         let mut dice = StdRng::seed_from_u64(n as u64);
         let spot = weighted(&spots, &mut dice).clone();
         let before = (last - arrival.opened_min) * squeeze * 60e6;
+        let own = demo.reports.local.get(&spot.commune);
+        let local = |step: &Step| own.and_then(|own| own.get(&step.by)).unwrap_or(&step.by).clone();
+        let steps: Vec<Step> = demo.reports.steps.iter().map(|s| Step { by: local(s), ..s.clone() }).collect();
+        let (city, people) = (city.clone(), people.clone());
         let life = Life { opened: now - before as i64 - 10 * 60_000_000, now, spot, arrival };
-        let (city, steps, people) = (city.clone(), demo.reports.steps.clone(), people.clone());
         waiting.spawn(async move { live(&city, life, &steps, &people, dice).await });
         if waiting.len() >= 16 {
             done(waiting.join_next().await)?;

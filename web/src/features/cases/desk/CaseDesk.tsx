@@ -16,7 +16,7 @@ function initials(name: string | undefined): string {
 /** Steps that are not moves of the flow and so have no name in a pack. */
 const OWN_STEPS = new Set(['open', 'note', 'rate'])
 
-function Log({ log }: { log: readonly CaseLog[] }) {
+function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
   const lng = useLanguage()
   const maker = (by: string) => (by === 'system' ? t('work:case.system') : by === 'reporter' ? t('work:case.by_reporter') : by)
@@ -34,7 +34,9 @@ function Log({ log }: { log: readonly CaseLog[] }) {
             <span className="small quiet">{[maker(entry.by), entry.unit.name].filter(Boolean).join(' · ')}</span>
             {entry.public_text ? (
               <div className="log-says">
-                <Badge tone="good" icon={<Eye size={14} aria-hidden />}>{t('work:case.public')}</Badge>
+                {entry.public_text === draft
+                  ? <Badge tone="working">{t('work:case.draft')}</Badge>
+                  : <Badge tone="good" icon={<Eye size={14} aria-hidden />}>{t('work:case.public')}</Badge>}
                 <p>{entry.public_text}</p>
               </div>
             ) : null}
@@ -144,7 +146,7 @@ function Desk({ item }: { item: Case }) {
             <Tabs
               label={t('work:case.about')}
               items={[
-                { id: 'log', label: t('work:case.log', { n: item.log.length }), body: () => <Log log={item.log} /> },
+                { id: 'log', label: t('work:case.log', { n: item.log.length }), body: () => <Log log={item.log} draft={item.answer ? undefined : item.answer_text ?? undefined} /> },
                 ...(item.answer_text || item.answer
                   ? [{ id: 'answer', label: t('work:case.answer'), body: () => (
                       <div className="stack-s">
