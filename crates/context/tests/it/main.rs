@@ -13,3 +13,4 @@ mod properties;
 mod rig;
 mod seeing;
 mod telling;
+mod tenants;
