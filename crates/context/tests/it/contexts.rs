@@ -45,9 +45,9 @@ async fn a_remote_context_is_fetched_once_and_kept() {
     let ((url, asked), api) = (server().await, Api::new().await);
     let good = format!("{url}/good");
     let (one, two) = (entity(1, json!(good)), entity(2, json!([good, {"more": "https://y.example/more"}])));
-    let replies = tokio::join!(api.call("POST", "/entities", &one), api.call("POST", "/entities", &two));
+    let replies = tokio::join!(api.call_ld("POST", "/entities", &one), api.call_ld("POST", "/entities", &two));
     assert_eq!((replies.0.status.as_u16(), replies.1.status.as_u16()), (201, 201), "{} {}", replies.0.text, replies.1.text);
-    assert_eq!(api.call("POST", "/entities", &entity(3, json!(format!("{url}/moved")))).await.status, 201);
+    assert_eq!(api.call_ld("POST", "/entities", &entity(3, json!(format!("{url}/moved")))).await.status, 201);
     assert_eq!(asked.load(Ordering::SeqCst), 2, "two at the same time share one fetch; another address is another document");
     assert_eq!(api.get("/entities/urn:v:1").await.json()["https://x.example/brand"]["value"], "M");
 }
@@ -57,13 +57,13 @@ async fn what_is_no_context_or_out_of_reach_is_told_apart() {
     let ((url, _), api) = (server().await, Api::new().await);
     let rows = [("/text", 400), ("/other", 400), ("/circle", 400), ("/none", 504), ("/away", 504), ("/turning", 504), ("/large", 504)];
     for (n, (path, status)) in rows.into_iter().enumerate() {
-        let reply = api.call("POST", "/entities", &entity(n, json!(format!("{url}{path}")))).await;
+        let reply = api.call_ld("POST", "/entities", &entity(n, json!(format!("{url}{path}")))).await;
         assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.text);
     }
     for (address, status) in
         [("http://127.0.0.1:9/c", 504), ("http://10.0.0.1/c", 504), ("http://169.254.169.254/c", 504), ("ftp://x/c", 400), ("c.jsonld", 400)]
     {
-        let reply = api.call("POST", "/entities", &entity(100, json!(address))).await;
+        let reply = api.call_ld("POST", "/entities", &entity(100, json!(address))).await;
         assert_eq!(reply.status.as_u16(), status, "{address}: {}", reply.text);
     }
 }
