@@ -5,6 +5,7 @@
 //! [`decode`] and [`mqtt`].
 
 pub mod change;
+pub mod codec;
 pub mod decode;
 pub mod devices;
 pub mod fault;

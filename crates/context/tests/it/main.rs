@@ -3,6 +3,7 @@
 
 mod api;
 mod contexts;
+mod codecs;
 mod devices;
 mod entities;
 mod finding;
