@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
+mod contexts;
 mod codecs;
 mod devices;
 mod entities;
@@ -14,3 +15,4 @@ mod properties;
 mod rig;
 mod seeing;
 mod telling;
+mod tenants;
