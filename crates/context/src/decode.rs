@@ -39,6 +39,14 @@ pub struct DeviceProfile {
     /// Where the payload names the device, for gateways that speak for many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The message is an uplink that a LoRaWAN network server passes on. The paths then begin in what is inside; the
+    /// envelope's `lorawan.{port, received, eui, battery}` stand beside it, and `received` is the time unless `time` says otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lorawan: bool,
+    /// Script of the pack's folder `context/` that turns the device's bytes into values, as its maker publishes it. Without it,
+    /// the network server's own decoding is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
     /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
@@ -167,6 +175,8 @@ pub enum Fault {
     Clock,
     /// A place that cannot be.
     Place,
+    /// Not an uplink of a LoRaWAN network server known here.
+    Envelope,
 }
 
 impl Fault {
@@ -180,6 +190,7 @@ impl Fault {
             Fault::Value => "device.payload.value",
             Fault::Clock => "device.payload.clock",
             Fault::Place => "device.payload.place",
+            Fault::Envelope => "device.payload.envelope",
         }
     }
 }
@@ -283,7 +294,7 @@ impl DeviceProfile {
                 say(format!("{topic:?} is not a topic pattern"));
             } else if filled.starts_with("dev/") {
                 say(format!("{topic:?}: topics under dev/ belong to the platform"));
-            } else if !topic.contains("{device}") && self.device.is_none() {
+            } else if !topic.contains("{device}") && self.device.is_none() && !self.lorawan {
                 say(format!("{topic:?} must hold {{device}} as a level, or `device` must say where the payload names it"));
             } else if topic.split('/').any(|l| l.contains("{device}") && l != "{device}") {
                 say(format!("{topic:?}: {{device}} must be a whole level"));
@@ -312,14 +323,17 @@ impl Decoder {
             fields,
             device: path(&profile.device),
             records: path(&profile.records),
-            time: profile.time.as_ref().map(|t| (Path::new(&t.path), t.format)),
+            time: match &profile.time {
+                Some(t) => Some((Path::new(&t.path), t.format)),
+                None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339)),
+            },
             location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),
             battery: path(&profile.battery),
             profile,
         }
     }
 
-    /// The id of the device that the payload names.
+    /// The id of the device that the payload names, for profiles that say where.
     pub fn device_of(&self, payload: &Json) -> Option<String> {
         self.device.as_ref()?.find(payload)?.as_str().map(str::to_string)
     }

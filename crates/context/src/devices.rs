@@ -7,10 +7,10 @@ mod recent;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text, time};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::codec::{Call, Codecs};
 use crate::decode::{self, Decoder, DeviceProfile, Fault};
+use crate::lorawan::Uplink;
 use crate::model::Reading;
 use crate::tables_devices;
 use recent::{Known, Recent, Running};
@@ -31,6 +33,8 @@ pub const SCHEMA: &str = include_str!("devices.sql");
 const SILENT_AFTER_S: u32 = 3_600;
 /// Devices written in one transaction of [`Devices::flush`].
 const FLUSH_BATCH: usize = 500;
+/// Threads that run makers' codecs.
+const CODEC_THREADS: usize = 2;
 
 /// Where readings go. Implemented by [`crate::Context`]; tests put their own in its place.
 pub trait Sink: Send + Sync + 'static {
@@ -244,6 +248,10 @@ pub struct Devices {
     silent_after: RwLock<HashMap<String, u32>>,
     dirty: Mutex<HashSet<Arc<str>>>,
     hashing: RandomState,
+    /// Codecs by the name of their file.
+    sources: RwLock<HashMap<String, Arc<str>>>,
+    /// Started with the first message that needs one.
+    codecs: OnceLock<Codecs>,
 }
 
 // A poisoned lock only means that a panic passed by; every change under these locks is a single step.
@@ -367,6 +375,8 @@ impl Devices {
             silent_after: RwLock::default(),
             dirty: Mutex::default(),
             hashing: RandomState::new(),
+            sources: RwLock::default(),
+            codecs: OnceLock::new(),
         })
     }
 
@@ -382,6 +392,65 @@ impl Devices {
     /// Adds profiles, replacing those of the same name. Takes effect with the next message.
     pub fn set_profiles(&self, profiles: impl IntoIterator<Item = DeviceProfile>) {
         write(&self.profiles).extend(profiles.into_iter().map(|p| (p.name.clone(), Arc::new(Decoder::new(p)))));
+    }
+
+    /// Adds codecs by the name of their file, replacing those of the same name.
+    pub fn set_codecs(&self, codecs: impl IntoIterator<Item = (String, String)>) {
+        write(&self.sources).extend(codecs.into_iter().map(|(name, source)| (name, source.into())));
+    }
+
+    /// The registered device that a gateway's or network server's message names. `Ok(None)` when it is not registered.
+    pub(crate) fn named(&self, decoder: &Decoder, payload: &[u8]) -> std::result::Result<Option<Arc<Entry>>, Fault> {
+        let message = decode::parse(payload)?;
+        if !decoder.profile.lorawan {
+            return Ok(decoder.device_of(&message).and_then(|id| self.entry(&id)));
+        }
+        let uplink = Uplink::read(&message).ok_or(Fault::Envelope)?;
+        Ok(uplink.ids().find_map(|id| self.entry(id)))
+    }
+
+    /// What a profile's paths begin in: the message, what is inside its envelope, or what the codec makes of the bytes.
+    async fn inside(&self, decoder: &Decoder, payload: &[u8]) -> Result<serde_json::Value> {
+        let profile = &decoder.profile;
+        let unusable = |fault: Fault| Error::unprocessable(fault.code(), "The payload cannot be read.");
+        let uplink = match profile.lorawan {
+            true => Some(decode::parse(payload).and_then(|message| Uplink::read(&message).ok_or(Fault::Envelope)).map_err(unusable)?),
+            false => None,
+        };
+        let mut data = match (&profile.codec, &uplink) {
+            (None, None) => return decode::parse(payload).map_err(unusable),
+            (None, Some(uplink)) => uplink.decoded.clone().ok_or_else(|| unusable(Fault::Empty))?,
+            (Some(name), _) => {
+                let source = read(&self.sources).get(name).cloned().ok_or_else(|| Error::unprocessable("device.codec-unknown", "The profile's codec is not installed."))?;
+                let received = uplink.as_ref().and_then(|u| u.received).map(|t| time::micros(t).to_string());
+                let (bytes, port) = uplink.as_ref().map_or((payload.to_vec(), 1), |u| (u.bytes.clone(), u.port));
+                let output = self.codecs()?.run(source, Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() }).await?;
+                if let Some(words) = output.errors.first() {
+                    return Err(Error::unprocessable("codec.failed", words.clone()));
+                }
+                output.data
+            }
+        };
+        if let Some(uplink) = uplink {
+            let around = json!({"eui": uplink.eui, "port": uplink.port, "received": uplink.received.map(|t| time::micros(t).to_string()), "battery": uplink.battery});
+            // A codec that gives several records gives them an envelope each.
+            let records = match &mut data {
+                serde_json::Value::Array(records) => records.as_mut_slice(),
+                one => std::slice::from_mut(one),
+            };
+            for record in records.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+                record.insert("lorawan".into(), around.clone());
+            }
+        }
+        Ok(data)
+    }
+
+    fn codecs(&self) -> Result<&Codecs> {
+        if let Some(codecs) = self.codecs.get() {
+            return Ok(codecs);
+        }
+        let started = Codecs::start(CODEC_THREADS)?;
+        Ok(self.codecs.get_or_init(|| started))
     }
 
     /// Says after how many seconds of silence a device of a type (short name) counts as silent.
@@ -596,7 +665,12 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let decoded = match decode::parse(incoming.payload).and_then(|json| decoder.decode(&json, &entry.entity, caller.now)) {
+        let message = match self.inside(&decoder, incoming.payload).await {
+            Ok(message) => message,
+            Err(e) if matches!(e.kind(), Kind::Internal | Kind::Unavailable) => return Err(e),
+            Err(e) => return refuse(e.code()),
+        };
+        let decoded = match decoder.decode(&message, &entry.entity, caller.now) {
             Ok(decoded) => decoded,
             Err(fault) => return refuse(fault.code()),
         };

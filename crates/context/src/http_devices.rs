@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Context;
-use crate::decode::{self, DeviceProfile};
+use crate::decode::DeviceProfile;
 use crate::devices::{Accepted, Device, DeviceQuery, Entry, Incoming, NewDevice, Refusal, Registered};
 
 type This = State<Arc<Context>>;
@@ -142,12 +142,11 @@ fn unknown() -> Error {
 /// The device that a program's request or payload names.
 fn named(this: &Context, profile: &str, query: &IngestQuery, body: &[u8]) -> Result<Arc<Entry>, Error> {
     let decoder = this.devices().decoder(profile).ok_or_else(|| Error::not_found("device.profile-unknown", "There is no such device profile."))?;
-    let id = match &query.device {
-        Some(id) => Some(id.clone()),
-        None => decode::parse(body).ok().and_then(|json| decoder.device_of(&json)),
-    };
-    let id = id.ok_or_else(|| Error::invalid("device.missing", "Say which device it is: ?device= or as the profile declares."))?;
-    this.devices().entry(&id).ok_or_else(unknown)
+    if let Some(id) = &query.device {
+        return this.devices().entry(id).ok_or_else(unknown);
+    }
+    let missing = |_| Error::invalid("device.missing", "Say which device it is: ?device= or as the profile declares.");
+    this.devices().named(&decoder, body).map_err(missing)?.ok_or_else(unknown)
 }
 
 /// User and password of HTTP Basic authentication.

@@ -17,6 +17,7 @@ mod inventory;
 mod jobs;
 pub mod ld;
 pub mod live;
+pub mod lorawan;
 pub mod model;
 pub mod mqtt;
 mod notify;
@@ -173,6 +174,7 @@ impl Context {
                 self.contexts.put(url, "Cached", document.clone(), now)?;
             }
         }
+        self.devices.set_codecs(part.codecs.clone());
         self.registry.put(pack, part);
         let packs = self.registry.packs();
         self.devices.set_profiles(packs.iter().flat_map(|p| p.profiles.clone()));

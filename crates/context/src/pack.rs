@@ -1,6 +1,9 @@
 //! What a pack may declare about the city model: entity types, device profiles and `@context` documents.
 //!
-//! Files of the pack's folder `context/`: `*.toml` with `[[type]]` and `[[profile]]`, and `*.jsonld` context documents.
+//! Files of the pack's folder `context/`: `*.toml` with `[[type]]` and `[[profile]]`, `*.jsonld` context documents, and
+//! `*.js` payload codecs.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +27,9 @@ pub struct ContextPack {
     /// The pack's `@context` document (from its `.jsonld` file).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+    /// Codecs by the name of their file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub codecs: BTreeMap<String, String>,
 }
 
 /// A kind of thing.
@@ -102,6 +108,11 @@ impl ContextPack {
                     }
                     Err(e) => faults.push(format!("{path}: {e}")),
                 }
+            } else if path.ends_with(".js") {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                if pack.codecs.insert(name.to_string(), text.clone()).is_some() {
+                    faults.push(format!("{path}: there are two codecs of this name"));
+                }
             } else if path.ends_with(".jsonld") {
                 match serde_json::from_str::<Value>(text) {
                     Ok(_) if pack.context.is_some() => faults.push(format!("{path}: a pack has one @context document")),
@@ -167,6 +178,12 @@ impl ContextPack {
             if self.profiles[..i].iter().any(|p| p.name == profile.name) {
                 faults.push(format!("profile {:?}: declared twice", profile.name));
             }
+            if let Some(codec) = profile.codec.as_ref().filter(|c| !self.codecs.contains_key(*c)) {
+                faults.push(format!("profile {:?}: there is no codec {codec:?} in the pack", profile.name));
+            }
+        }
+        for (name, source) in self.codecs.iter().filter(|(_, source)| source.len() > crate::codec::MAX_SOURCE) {
+            faults.push(format!("codec {name:?}: {} bytes are too many", source.len()));
         }
         if let Some(document) = &self.context {
             if document.to_string().len() > 1_000_000 {

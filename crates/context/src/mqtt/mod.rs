@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Context;
-use crate::decode;
 use crate::devices::{Accepted, Devices, Incoming, Refusal, Sink};
 use crate::tables_devices;
 use principal::{Principal, Route};
@@ -362,13 +361,10 @@ impl Broker {
             Route::Relay => return Outcome::Done,
             Route::Up(entry) => entry,
             Route::Named(decoder) => {
-                let id = decode::parse(message.payload.as_slice()).map(|json| decoder.device_of(&json));
-                match id {
+                match self.devices.named(&decoder, message.payload.as_slice()) {
                     Err(fault) => return self.refused(fault.into()),
-                    Ok(id) => match id.and_then(|id| self.devices.entry(&id)) {
-                        Some(entry) => entry,
-                        None => return self.refused(Refusal::Unknown),
-                    },
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => return self.refused(Refusal::Unknown),
                 }
             }
         };

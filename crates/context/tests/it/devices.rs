@@ -124,7 +124,7 @@ async fn send(rig: &Rig, caller: Caller, request: Request<Body>) -> (StatusCode,
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
-async fn post(rig: &Rig, path: &str, device: Option<(&str, &str)>, headers: &[(&str, &str)], body: &str) -> (StatusCode, Value) {
+pub async fn post(rig: &Rig, path: &str, device: Option<(&str, &str)>, headers: &[(&str, &str)], body: &str) -> (StatusCode, Value) {
     let mut request = Request::post(path);
     if let Some((id, secret)) = device {
         let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));

@@ -9,6 +9,7 @@ mod entities;
 mod finding;
 mod forms;
 mod journal;
+mod lorawan;
 mod models;
 mod mqtt;
 mod properties;
