@@ -11,6 +11,7 @@ pub mod fault;
 pub mod geoq;
 pub mod http;
 mod http_devices;
+mod instances;
 mod inventory;
 mod jobs;
 pub mod ld;
@@ -31,6 +32,7 @@ pub mod tables;
 mod tables_devices;
 pub mod things;
 mod uplink;
+pub mod val;
 pub mod writer;
 
 use std::sync::Arc;
