@@ -658,6 +658,26 @@ export interface HistoryTable {
   truncated: boolean
 }
 
+/** A statement kept under a name. */
+export interface SavedQuery {
+  id: string
+  name: string
+  sql: string
+  owner_name: string
+  unit?: string
+  shared: 'me' | 'unit' | 'all'
+  created_at: string
+  changed_at: string
+  mine: boolean
+}
+
+export interface NewQuery {
+  name: string
+  sql: string
+  shared: SavedQuery['shared']
+  unit?: string
+}
+
 // live
 export interface LiveEvent {
   seq: number

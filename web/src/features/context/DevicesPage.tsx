@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState, type FormEvent } from 'react'
 import { can, useAddDevice, useDevices, useMe, useProfiles, useRemoveDevice, useRenewSecret, type Device } from '@/api'
 import { hasText, useT } from '@/i18n'
 import { Badge, Button, Dialog, Empty, Failed, FailedNote, Field, format, Input, Loading, Note, PageHeader, SearchBox, Segments, Select, toast, toastError, useNow, useTitle } from '@/ui'
-import { DataTable, useSearch, type Column } from '@/ui/rich'
+import { PagedTable, useSearch, type Column } from '@/ui/rich'
 
 const STATES = ['', 'ok', 'silent', 'never'] as const
 
@@ -125,7 +125,6 @@ export default function DevicesPage() {
   const [open, setOpen] = useState<Device>()
   const state = STATES.find(s => s === search['state']) ?? ''
   const devices = useDevices({ ...(search['q'] ? { q: search['q'] } : {}), ...(state ? { state } : {}) })
-  const rows = useMemo(() => devices.data?.pages.flatMap(page => page.items) ?? [], [devices.data])
   useEffect(() => {
     const timer = setTimeout(() => (search['q'] ?? '') !== words.trim() && setSearch({ q: words.trim() }), 250)
     return () => clearTimeout(timer)
@@ -149,15 +148,7 @@ export default function DevicesPage() {
         <SearchBox label={t('admin:devices.search')} value={words} onChange={setWords} />
         <Segments label={t('admin:devices.state_title')} value={state} onChange={s => setSearch({ state: s })} options={STATES.map(s => ({ value: s, label: s ? t(`admin:devices.state.${s}`) : t('ui.all') }))} />
       </div>
-      {devices.error && rows.length === 0 ? (
-        <Failed error={devices.error} onRetry={() => void devices.refetch()} />
-      ) : !devices.data ? (
-        <Loading rows={6} height="3.5rem" />
-      ) : rows.length === 0 ? (
-        <Empty title={t(search['q'] || state ? 'admin:none' : 'admin:devices.none')}>{t(search['q'] || state ? 'admin:none_body' : 'admin:devices.none_body')}</Empty>
-      ) : (
-        <DataTable label={t('admin:devices.title')} rows={rows} columns={columns} rowKey={d => d.id} onOpen={setOpen} rowHeight={64} onEnd={() => devices.hasNextPage && !devices.isFetchingNextPage && void devices.fetchNextPage()} />
-      )}
+      <PagedTable pages={devices} label={t('admin:devices.title')} columns={columns} rowKey={d => d.id} onOpen={setOpen} rowHeight={64}><Empty title={t(search['q'] || state ? 'admin:none' : 'admin:devices.none')}>{t(search['q'] || state ? 'admin:none_body' : 'admin:devices.none_body')}</Empty></PagedTable>
       {open ? <Detail device={open} onClose={() => setOpen(undefined)} onSecret={s => { setSecret({ id: open.id, secret: s }); setOpen(undefined) }} /> : null}
       {adding ? <Add onClose={() => setAdding(false)} onDone={(id, s) => { setAdding(false); setSecret({ id, secret: s }) }} /> : null}
       {secret ? <Secret {...secret} onClose={() => setSecret(undefined)} /> : null}

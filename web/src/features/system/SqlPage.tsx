@@ -1,8 +1,8 @@
-import { Download, Play } from 'lucide-react'
-import { useMemo, useState } from 'react'
-import { ApiError, useHistoryQuery, type HistoryTable } from '@/api'
+import { Download, Play, Save, Trash2 } from 'lucide-react'
+import { useMemo, useState, type FormEvent } from 'react'
+import { ApiError, useChangeQuery, useDropQuery, useHistoryQuery, useSavedQueries, useSaveQuery, type HistoryTable, type SavedQuery } from '@/api'
 import { useT } from '@/i18n'
-import { Button, Card, Empty, FailedNote, Field, format, Note, PageHeader, TextArea, useTitle } from '@/ui'
+import { Button, Card, Dialog, Empty, FailedNote, Field, format, Input, Loaded, Note, PageHeader, Select, TextArea, toast, toastError, useTitle } from '@/ui'
 import { DataTable, type Column } from '@/ui/rich'
 import { download, toCsv } from './csv'
 import './system.css'
@@ -48,11 +48,71 @@ function Result({ table }: { table: HistoryTable }) {
   )
 }
 
+/** Gives a statement a name, or changes one's own. */
+function Keep({ sql, before, onClose }: { sql: string; before: SavedQuery | undefined; onClose: (kept?: SavedQuery) => void }) {
+  const t = useT()
+  const save = useSaveQuery()
+  const change = useChangeQuery()
+  const [name, setName] = useState(before?.name ?? '')
+  const [shared, setShared] = useState<'me' | 'all'>(before?.shared === 'all' ? 'all' : 'me')
+  const done = { onSuccess: (kept: SavedQuery) => { toast(t('admin:sql.saved_done')); onClose(kept) } }
+  const send = (event: FormEvent) => {
+    event.preventDefault()
+    const query = { name: name.trim(), sql, shared }
+    if (before?.mine) change.mutate({ id: before.id, ...query }, done)
+    else save.mutate(query, done)
+  }
+  return (
+    <Dialog open onClose={() => onClose()} title={t('admin:sql.save')}>
+      <form className="stack" onSubmit={send}>
+        <Field label={t('admin:sql.name')}>{ids => <Input {...ids} required maxLength={120} value={name} onChange={e => setName(e.target.value)} />}</Field>
+        <Field label={t('admin:sql.shared')}>
+          {ids => (
+            <Select {...ids} value={shared} onChange={e => setShared(e.target.value === 'all' ? 'all' : 'me')}>
+              <option value="me">{t('admin:sql.share.me')}</option>
+              <option value="all">{t('admin:sql.share.all')}</option>
+            </Select>
+          )}
+        </Field>
+        <FailedNote error={save.error ?? change.error} />
+        <div className="dialog-foot"><Button look="quiet" onClick={() => onClose()}>{t('ui.cancel')}</Button><Button type="submit" busy={save.isPending || change.isPending}>{t('admin:sql.save')}</Button></div>
+      </form>
+    </Dialog>
+  )
+}
+
+/** Queries that oneself and others have kept. */
+function Saved({ onChoose, chosen }: { onChoose: (query: SavedQuery | undefined) => void; chosen: SavedQuery | undefined }) {
+  const t = useT()
+  const saved = useSavedQueries()
+  const drop = useDropQuery()
+  const remove = (id: string) => drop.mutate(id, { onSuccess: () => { if (chosen?.id === id) onChoose(undefined) }, onError: toastError })
+  return (
+    <Card tight>
+      <h2 style={{ fontSize: 'var(--size-m)', marginBottom: 'var(--s2)' }}>{t('admin:sql.saved')}</h2>
+      <Loaded of={saved} rows={2}>
+        {page => page.items.length === 0 ? <p className="small quiet">{t('admin:sql.saved_none')}</p> : (
+          <ul className="sql-examples">
+            {page.items.map(query => (
+              <li key={query.id} className="row">
+                <button type="button" className="grow" aria-pressed={chosen?.id === query.id} onClick={() => onChoose(query)}>{query.name}{query.mine ? null : <span className="small quiet"> · {query.owner_name}</span>}</button>
+                {query.mine ? <Button look="quiet" size="small" icon={<Trash2 size={16} aria-hidden />} aria-label={t('admin:sql.drop', { name: query.name })} busy={drop.isPending && drop.variables === query.id} onClick={() => remove(query.id)} /> : null}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </Card>
+  )
+}
+
 /** Read-only SQL over everything observed. */
 export default function SqlPage() {
   const t = useT()
   useTitle(t('admin:sql.title'))
   const [sql, setSql] = useState(EXAMPLES[0]?.sql ?? '')
+  const [chosen, setChosen] = useState<SavedQuery>()
+  const [keeping, setKeeping] = useState(false)
   const query = useHistoryQuery()
   const reason = query.error instanceof ApiError ? query.error.more['reason'] : undefined
   const run = () => query.mutate(sql)
@@ -67,17 +127,24 @@ export default function SqlPage() {
             </Field>
             <FailedNote error={query.error} />
             {typeof reason === 'string' ? <p className="mono">{reason}</p> : null}
-            <div><Button type="submit" busy={query.isPending} disabled={!sql.trim()} icon={<Play size={18} aria-hidden />}>{t('admin:sql.run')}</Button></div>
+            <div className="row">
+              <Button type="submit" busy={query.isPending} disabled={!sql.trim()} icon={<Play size={18} aria-hidden />}>{t('admin:sql.run')}</Button>
+              <Button look="secondary" disabled={!sql.trim()} icon={<Save size={18} aria-hidden />} onClick={() => setKeeping(true)}>{t('admin:sql.save')}</Button>
+            </div>
           </form>
         </Card>
+        <div className="stack">
+        <Saved chosen={chosen} onChoose={q => { setChosen(q); if (q) setSql(q.sql) }} />
         <Card tight>
           <h2 style={{ fontSize: 'var(--size-m)', marginBottom: 'var(--s2)' }}>{t('admin:sql.examples')}</h2>
           <div className="sql-examples">
-            {EXAMPLES.map(example => <button key={example.key} type="button" onClick={() => setSql(example.sql)}>{t(`admin:sql.example.${example.key}`)}</button>)}
+            {EXAMPLES.map(example => <button key={example.key} type="button" onClick={() => { setSql(example.sql); setChosen(undefined) }}>{t(`admin:sql.example.${example.key}`)}</button>)}
           </div>
         </Card>
+        </div>
         <div className="sql-result">{query.data ? <Result table={query.data} /> : null}</div>
       </div>
+      {keeping ? <Keep sql={sql} before={chosen} onClose={kept => { setKeeping(false); if (kept) setChosen(kept) }} /> : null}
     </>
   )
 }

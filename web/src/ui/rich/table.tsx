@@ -3,6 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import { useMemo, useRef, type ReactNode } from 'react'
 import { cx } from '../controls'
+import { Failed, Loading } from '../states'
 import './rich.css'
 
 const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSortedRowModel(), sortFns: { alphanumeric: sortFn_alphanumeric, basic: sortFn_basic } })
@@ -107,4 +108,23 @@ export function DataTable<T extends object>({ label, rows, columns, rowKey, href
       </div>
     </div>
   )
+}
+
+/** A list that is read page by page, as the queries of `@/api` give it. */
+interface Pages<T> {
+  data: { pages: readonly { items: readonly T[] }[] } | undefined
+  error: unknown
+  hasNextPage: boolean
+  isFetchingNextPage: boolean
+  fetchNextPage: () => unknown
+  refetch: () => unknown
+}
+
+/** A table of a paged list with all its states: waiting, failed, nothing there (`children`), more to come. */
+export function PagedTable<T extends object>({ pages, children, ...table }: Omit<TableProps<T>, 'rows' | 'onEnd'> & { pages: Pages<T>; children: ReactNode }) {
+  const rows = useMemo(() => pages.data?.pages.flatMap(page => page.items) ?? [], [pages.data])
+  if (pages.error && rows.length === 0) return <Failed error={pages.error} onRetry={() => void pages.refetch()} />
+  if (!pages.data) return <Loading rows={6} height="3.5rem" />
+  if (rows.length === 0) return children
+  return <DataTable {...table} rows={rows} onEnd={() => pages.hasNextPage && !pages.isFetchingNextPage && void pages.fetchNextPage()} />
 }

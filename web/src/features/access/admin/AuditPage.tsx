@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'react'
 import { useAudit, useAuditCheck, type AuditRow } from '@/api'
 import { hasText, useT } from '@/i18n'
 import { Button, Dialog, Empty, Failed, FailedNote, format, Loading, Note, PageHeader, SearchBox, Select, useTitle } from '@/ui'
-import { DataTable, useSearch, type Column } from '@/ui/rich'
+import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 
 const PREFIXES = ['access.', 'case.', 'alarm.', 'oversight.', 'device.', 'pack.'] as const
@@ -21,7 +21,6 @@ export default function AuditPage() {
   const audit = useAudit(search['prefix'] ?? '')
   const check = useAuditCheck()
   const [open, setOpen] = useState<AuditRow>()
-  const rows = useMemo(() => audit.data?.pages.flatMap(page => page.items) ?? [], [audit.data])
   useEffect(() => {
     const timer = setTimeout(() => (search['prefix'] ?? '') !== words.trim() && setSearch({ prefix: words.trim() }), 300)
     return () => clearTimeout(timer)
@@ -53,15 +52,7 @@ export default function AuditPage() {
         </Select>
         <SearchBox label={t('admin:audit.search')} value={words} onChange={setWords} />
       </div>
-      {audit.error && rows.length === 0 ? (
-        <Failed error={audit.error} onRetry={() => void audit.refetch()} />
-      ) : !audit.data ? (
-        <Loading rows={6} height="3rem" />
-      ) : rows.length === 0 ? (
-        <Empty title={t('admin:none')}>{t('admin:none_body')}</Empty>
-      ) : (
-        <DataTable label={t('admin:audit.title')} rows={rows} columns={columns} rowKey={r => String(r.seq)} onOpen={setOpen} rowHeight={46} onEnd={() => audit.hasNextPage && !audit.isFetchingNextPage && void audit.fetchNextPage()} />
-      )}
+      <PagedTable pages={audit} label={t('admin:audit.title')} columns={columns} rowKey={r => String(r.seq)} onOpen={setOpen} rowHeight={46}><Empty title={t('admin:none')}>{t('admin:none_body')}</Empty></PagedTable>
       {open ? (
         <Dialog open onClose={() => setOpen(undefined)} title={actionText(t, open.action)}>
           <dl className="pairs">

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState, type FormEvent } from 'react'
 import { useAddPerson, useDeactivate, useGiveRole, useMe, usePeople, useRoles, useTakeRole, useUnits, type Person } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Dialog, Empty, Failed, FailedNote, Field, Input, Loading, Note, PageHeader, SearchBox, Select, toast, toastError, useTitle } from '@/ui'
-import { DataTable, useSearch, type Column } from '@/ui/rich'
+import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 
 function Add({ onClose }: { onClose: (made?: Person) => void }) {
@@ -120,10 +120,9 @@ export default function PeoplePage() {
   const [search, setSearch] = useSearch()
   const [words, setWords] = useState(search['q'] ?? '')
   const people = usePeople(search['q'] ?? '')
-  const rows = useMemo(() => people.data?.pages.flatMap(page => page.items) ?? [], [people.data])
   const [adding, setAdding] = useState(false)
   const [open, setOpen] = useState<string>()
-  const shown = rows.find(p => p.id === open)
+  const shown = people.data?.pages.flatMap(page => page.items).find(p => p.id === open)
   useEffect(() => {
     const timer = setTimeout(() => (search['q'] ?? '') !== words.trim() && setSearch({ q: words.trim() }), 250)
     return () => clearTimeout(timer)
@@ -141,15 +140,7 @@ export default function PeoplePage() {
     <>
       <PageHeader title={t('admin:people.title')} lead={t('admin:people.lead')} actions={<Button icon={<Plus size={18} aria-hidden />} onClick={() => setAdding(true)}>{t('admin:people.add')}</Button>} />
       <div className="tools"><SearchBox label={t('admin:people.search')} value={words} onChange={setWords} /></div>
-      {people.error && rows.length === 0 ? (
-        <Failed error={people.error} onRetry={() => void people.refetch()} />
-      ) : !people.data ? (
-        <Loading rows={6} height="3.5rem" />
-      ) : rows.length === 0 ? (
-        <Empty icon={<UserRound size={30} aria-hidden />} title={t('admin:none')}>{t('admin:none_body')}</Empty>
-      ) : (
-        <DataTable label={t('admin:people.title')} rows={rows} columns={columns} rowKey={p => p.id} onOpen={p => setOpen(p.id)} onEnd={() => people.hasNextPage && !people.isFetchingNextPage && void people.fetchNextPage()} />
-      )}
+      <PagedTable pages={people} label={t('admin:people.title')} columns={columns} rowKey={p => p.id} onOpen={p => setOpen(p.id)}><Empty icon={<UserRound size={30} aria-hidden />} title={t('admin:none')}>{t('admin:none_body')}</Empty></PagedTable>
       {adding ? <Add onClose={made => { setAdding(false); if (made) setOpen(made.id) }} /> : null}
       {shown ? <Detail person={shown} onClose={() => setOpen(undefined)} /> : null}
     </>

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'react'
 import { useAreaSearch, useMe, useUnit, useUnitPages, type Relative, type Unit } from '@/api'
 import { hasText, named, useLanguage, useT } from '@/i18n'
 import { Badge, Card, Empty, Failed, format, Input, Loaded, Loading, PageHeader, SearchBox, Segments, useTitle } from '@/ui'
-import { DataTable, useSearch, type Column } from '@/ui/rich'
+import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 
 const KINDS = ['area', 'organisation'] as const
@@ -98,7 +98,6 @@ export default function UnitsPage() {
   // Without words the list begins at home; words search the whole country.
   const home = useMe().data?.home.code
   const units = useUnitPages({ kind, ...(kind === 'area' && !search['q'] && home ? { parent: home } : {}), ...(search['q'] ? { q: search['q'] } : {}), ...(search['as_of'] ? { as_of: search['as_of'] } : {}) })
-  const rows = useMemo(() => units.data?.pages.flatMap(page => page.items) ?? [], [units.data])
   useEffect(() => {
     const timer = setTimeout(() => (search['q'] ?? '') !== words.trim() && setSearch({ q: words.trim() }), 250)
     return () => clearTimeout(timer)
@@ -123,15 +122,7 @@ export default function UnitsPage() {
       <div className="units">
         <div className="stack">
           {kind === 'area' && (search['q'] ?? '').length >= 2 ? <OldNames words={search['q'] ?? ''} /> : null}
-          {units.error && rows.length === 0 ? (
-            <Failed error={units.error} onRetry={() => void units.refetch()} />
-          ) : !units.data ? (
-            <Loading rows={6} height="3.5rem" />
-          ) : rows.length === 0 ? (
-            <Empty title={t('admin:none')}>{t('admin:none_body')}</Empty>
-          ) : (
-            <DataTable label={t('admin:units.title')} rows={rows} columns={columns} rowKey={u => u.id} chosen={search['unit'] ?? ''} onOpen={u => setSearch({ unit: u.id })} rowHeight={52} onEnd={() => units.hasNextPage && !units.isFetchingNextPage && void units.fetchNextPage()} />
-          )}
+          <PagedTable pages={units} label={t('admin:units.title')} columns={columns} rowKey={u => u.id} chosen={search['unit'] ?? ''} onOpen={u => setSearch({ unit: u.id })} rowHeight={52}><Empty title={t('admin:none')}>{t('admin:none_body')}</Empty></PagedTable>
         </div>
         <Card>{search['unit'] ? <Detail key={search['unit']} id={search['unit']} /> : <Empty icon={<Landmark size={30} aria-hidden />} title={t('admin:units.choose')}>{t('admin:units.choose_body')}</Empty>}</Card>
       </div>
