@@ -1,11 +1,15 @@
 //! The lake against plain lists, crashes, foreign readers and old files.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod corrections;
 mod crash;
+mod delta;
 mod duck;
 mod golden;
 mod hold;
 mod model;
+mod pg;
+mod saved;
 mod sql;
 
 use std::sync::Arc;
