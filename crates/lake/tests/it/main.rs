@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod corrections;
+mod cost;
 mod crash;
 mod delta;
 mod duck;
