@@ -39,6 +39,7 @@ fn words(error: &Error) -> (&'static str, &'static str, u16) {
         (fault::TOO_COMPLEX, _) => ("TooComplexQuery", "The query is too complex.", 403),
         (fault::TOO_MANY, _) => ("TooManyResults", "The query asks for too many results.", 403),
         (fault::INVALID_REQUEST, _) => ("InvalidRequest", "The request is not valid.", 400),
+        (fault::CONFLICT, _) => ("Conflict", "The request contradicts a registration.", 409),
         (_, Kind::Invalid) => ("BadRequestData", "The request's data are not valid.", 400),
         (_, Kind::NotFound) => ("ResourceNotFound", "There is no such resource.", 404),
         (_, Kind::Conflict) => ("AlreadyExists", "The resource exists already.", 409),
