@@ -6,6 +6,7 @@ mod inventory;
 mod ngsi;
 mod params;
 mod subscriptions;
+mod tenants;
 mod wire;
 
 use std::sync::Arc;

@@ -5,10 +5,12 @@
 //! [`decode`] and [`mqtt`].
 
 pub mod change;
+pub mod codec;
 pub mod decode;
 pub mod devices;
 pub mod fault;
 pub mod geoq;
+mod guard;
 pub mod http;
 mod http_devices;
 mod inventory;
@@ -23,12 +25,15 @@ pub mod parse;
 pub mod q;
 pub mod query;
 pub mod registry;
+mod remote;
 pub mod render;
 pub mod select;
 pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_tenants;
+mod tenants;
 pub mod things;
 mod uplink;
 pub mod writer;
@@ -39,13 +44,15 @@ use dothi_kernel::{Caller, Directory, Error, History, Permission, Result, Scope}
 use dothi_store::Store;
 
 use crate::devices::Devices;
+use crate::guard::Guard;
 use crate::ld::Contexts;
 use crate::live::Live;
 use crate::model::{Entity, Names};
-use crate::notify::{Guard, Sender};
+use crate::notify::Sender;
 use crate::pack::ContextPack;
 use crate::registry::Registry;
 use crate::subs::Subscriptions;
+use crate::tenants::Tenants;
 use crate::writer::{BATCH_OBSERVATIONS, Desk, Ingested, Order, Outcome, Writer};
 
 pub use model::Reading;
@@ -75,6 +82,10 @@ pub struct Context {
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
+    /// Name of the tenant; empty for the default one.
+    tenant: Arc<str>,
+    /// The other tenants; the default one knows them.
+    tenants: Option<Tenants>,
 }
 
 impl Drop for Context {
@@ -85,10 +96,18 @@ impl Drop for Context {
 }
 
 impl Context {
-    /// Reads everything into memory and starts the writing and notifying tasks.
+    /// Reads everything into memory, that of the other tenants too, and starts the writing and notifying tasks.
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings) -> Result<Self> {
+        let mut context = Self::open_one(store.clone(), history, directory.clone(), settings, "".into()).await?;
+        context.tenants = Some(Tenants::open(store, directory, settings).await?);
+        Ok(context)
+    }
+
+    /// One tenant.
+    async fn open_one(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings, tenant: Arc<str>) -> Result<Self> {
+        let guard = Guard::new(settings);
         let (live, names, registry, contexts) =
-            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::default()));
+            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard)?));
         let now = store.clock().now().as_microsecond();
         for (id, at, document) in tables::load_hosted(&store).await? {
             contexts.put(&id, "Hosted", document, at)?;
@@ -105,7 +124,6 @@ impl Context {
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let guard = Guard::new(settings);
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
         let context = Self {
             writer: Writer::start(desk),
@@ -120,6 +138,8 @@ impl Context {
             subscriptions,
             devices,
             directory,
+            tenant,
+            tenants: None,
         };
         for (name, part) in tables::load_packs(&context.store).await? {
             context.take_over(&name, part, now)?;
@@ -139,7 +159,11 @@ impl Context {
         let mut tx = self.store.begin(caller).await?;
         tables::save_pack(&mut tx, pack, &part).await?;
         tx.commit().await?;
-        self.take_over(pack, part, caller.now.as_microsecond())
+        let now = caller.now.as_microsecond();
+        for tenant in self.tenants.iter().flat_map(Tenants::all) {
+            tenant.take_over(pack, part.clone(), now)?;
+        }
+        self.take_over(pack, part, now)
     }
 
     fn take_over(&self, pack: &str, part: ContextPack, now: i64) -> Result<()> {
@@ -201,6 +225,11 @@ impl Context {
 
     fn look_up(&self, id: &str, caller: &Caller) -> Option<Arc<Entity>> {
         self.live.get(id).filter(|e| e.alive(caller.now.as_microsecond()))
+    }
+
+    /// Name of the tenant; empty for the default one.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
     }
 
     /// The registry of devices.

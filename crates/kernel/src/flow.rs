@@ -157,9 +157,12 @@ impl Flow {
         faults
     }
 
-    /// The moves this caller may make now on a matter of `unit`; `is_reporter` when it is their own report.
+    /// The moves this caller may make now on a matter of `unit`, the usual one first; `is_reporter` when it is their own report.
     pub fn open_moves<'a>(&'a self, caller: &Caller, state: &str, unit: &str, is_reporter: bool) -> Vec<(&'a str, &'a Move)> {
-        self.moves.iter().filter(|(_, m)| m.from.contains(state) && m.by.may(caller, unit, is_reporter)).map(|(code, m)| (code.as_str(), m)).collect()
+        let open = self.moves.iter().filter(|(_, m)| m.from.contains(state) && m.by.may(caller, unit, is_reporter));
+        let mut open: Vec<_> = open.map(|(code, m)| (code.as_str(), m)).collect();
+        open.sort_by_key(|(code, m)| (m.order, *code));
+        open
     }
 
     /// The move, if it exists, starts here and this caller may make it. 404 `flow.move.unknown`,

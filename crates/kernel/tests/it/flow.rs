@@ -99,3 +99,19 @@ fn moves_are_admitted_by_role_state_and_fields() {
     let open: Vec<_> = flow.open_moves(&handler, "working", "u1", false).into_iter().map(|(code, _)| code).collect();
     assert_eq!(open, ["ask"]);
 }
+
+#[test]
+fn the_usual_move_is_offered_first() {
+    let mut definition = good();
+    let usual = json!({"name": "a", "name_en": "b", "from": ["new"], "to": "working", "by": "handler", "order": 1});
+    definition["moves"]["zz-usual"] = usual.clone();
+    definition["moves"]["aa-rare"] = usual;
+    definition["moves"]["aa-rare"]["order"] = json!(2);
+    let flow: Flow = serde_json::from_value(definition).unwrap();
+    let clock = FakeClock::at(Timestamp::UNIX_EPOCH);
+    let handler = Caller::system("test", clock.as_ref());
+    let open: Vec<_> = flow.open_moves(&handler, "new", "u1", false).into_iter().map(|(code, _)| code).collect();
+    let place = |code: &str| open.iter().position(|c| *c == code);
+    assert!(place("zz-usual") < place("aa-rare"), "{open:?}");
+    assert!(place("aa-rare") < place("take"), "moves without an order come last: {open:?}");
+}
