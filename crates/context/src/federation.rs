@@ -48,6 +48,8 @@ pub struct Federation {
     pub(crate) at_once: Semaphore,
     /// Our name in `Via` (5.15.1).
     pub alias: String,
+    /// When we began, µs.
+    pub started: i64,
     /// One registration or subscription to them changes at a time.
     changing: tokio::sync::Mutex<()>,
     pub(crate) listeners: Listeners,
@@ -138,6 +140,7 @@ impl Federation {
             guard,
             at_once: Semaphore::new(AT_ONCE),
             alias,
+            started: store.clock().now().as_microsecond(),
             changing: tokio::sync::Mutex::new(()),
             listeners: Listeners::default(),
             maps: Maps::default(),

@@ -137,8 +137,30 @@ impl Trouble {
 /// Puts the names of one context in place of those of another, in entities, lists of them and attributes.
 pub fn renamed(value: &Value, from: &Ld, to: &Ld) -> Value {
     const KEPT: [&str; 24] = [
-        "id", "@id", "@context", "value", "object", "json", "languageMap", "valueList", "objectList", "unitCode", "datasetId", "observedAt", "createdAt",
-        "modifiedAt", "deletedAt", "expiresAt", "lang", "scope", "coordinates", "previousValue", "previousObject", "instanceId", "success", "errors",
+        "id",
+        "@id",
+        "@context",
+        "value",
+        "object",
+        "json",
+        "languageMap",
+        "valueList",
+        "objectList",
+        "unitCode",
+        "datasetId",
+        "observedAt",
+        "createdAt",
+        "modifiedAt",
+        "deletedAt",
+        "expiresAt",
+        "lang",
+        "scope",
+        "coordinates",
+        "previousValue",
+        "previousObject",
+        "instanceId",
+        "success",
+        "errors",
     ];
     let name = |n: &str| from.expand(n).map_or_else(|_| n.to_string(), |iri| to.compact(&iri).into_owned());
     match value {
@@ -240,7 +262,8 @@ impl Context {
         let _turn = federation.at_once.acquire().await.map_err(|_| Trouble::Gone)?;
         let asked = |key: &str| registration.info.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str());
         let hops: Vec<String> = origin.via.iter().cloned().chain([format!("1.1 {}", federation.alias)]).collect();
-        let mut request = federation.client.request(call.method, url).header("via", hops.join(", ")).header("accept", asked("accept").unwrap_or("application/json"));
+        let mut request =
+            federation.client.request(call.method, url).header("via", hops.join(", ")).header("accept", asked("accept").unwrap_or("application/json"));
         if let Some(tenant) = &registration.tenant {
             request = request.header("ngsild-tenant", tenant);
         }

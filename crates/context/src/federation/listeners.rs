@@ -156,10 +156,13 @@ impl Listener {
         };
         let every = match body.get("timeInterval") {
             None => None,
-            Some(v) => Some(v.as_f64().filter(|s| *s >= 1.0 && *s <= 31_536_000.0).ok_or_else(|| bad("timeInterval must be a number of seconds, at least 1."))?),
+            Some(v) => {
+                Some(v.as_f64().filter(|s| *s >= 1.0 && *s <= 31_536_000.0).ok_or_else(|| bad("timeInterval must be a number of seconds, at least 1."))?)
+            }
         };
         let flag = |name: &str| body.get(name).map(|v| v.as_bool().ok_or_else(|| bad(format!("{name} must be true or false.")))).transpose();
-        let expires = body.get("expiresAt").map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad("expiresAt must be an instant in UTC."))).transpose()?;
+        let expires =
+            body.get("expiresAt").map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad("expiresAt must be an instant in UTC."))).transpose()?;
         if fresh && expires.is_some_and(|x| x <= now) {
             return Err(bad("expiresAt lies in the past."));
         }

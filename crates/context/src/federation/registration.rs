@@ -248,7 +248,9 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>>
 
 fn interval(body: &Map<String, Value>, name: &str) -> Result<Option<(i64, i64)>> {
     let Some(value) = body.get(name) else { return Ok(None) };
-    let at = |member: &str| value.get(member).map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad(format!("{name}: {member} must be an instant in UTC.")))).transpose();
+    let at = |member: &str| {
+        value.get(member).map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad(format!("{name}: {member} must be an instant in UTC.")))).transpose()
+    };
     let start = at("startAt")?.ok_or_else(|| bad(format!("{name} needs startAt.")))?;
     let end = at("endAt")?.unwrap_or(i64::MAX);
     if end < start {
@@ -313,7 +315,10 @@ fn entity_info(value: &Value) -> Result<EntityInfo> {
         return Err(bad(format!("information: entities have no member {:?}.", cut(unknown))));
     }
     let types: Vec<Iri> = match object.get("type") {
-        Some(value) => list(value).into_iter().map(|v| v.as_str().filter(|t| !t.is_empty()).map(Iri::from).ok_or_else(|| bad("information: a type must be a text."))).collect::<Result<_>>()?,
+        Some(value) => list(value)
+            .into_iter()
+            .map(|v| v.as_str().filter(|t| !t.is_empty()).map(Iri::from).ok_or_else(|| bad("information: a type must be a text.")))
+            .collect::<Result<_>>()?,
         None => return Err(bad("information: entities need a type.")),
     };
     let id = object.get("id").map(parse::entity_id).transpose()?;
@@ -468,7 +473,8 @@ impl Registration {
                 return Err(bad("An exclusive registration names ids of entities and attributes, no patterns and no whole types."));
             }
         }
-        let expires = body.get("expiresAt").map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad("expiresAt must be an instant in UTC."))).transpose()?;
+        let expires =
+            body.get("expiresAt").map(|v| v.as_str().and_then(parse_instant).ok_or_else(|| bad("expiresAt must be an instant in UTC."))).transpose()?;
         if fresh && expires.is_some_and(|x| x <= now) {
             return Err(bad("expiresAt lies in the past."));
         }
@@ -551,7 +557,8 @@ impl Registration {
     pub fn describe(&self, ld: &Ld, sys_attrs: bool, now: i64) -> Map<String, Value> {
         let mut out = Map::new();
         for (key, value) in &self.body {
-            let value = if key == "information" { renamed(value, &|n| Ok(ld.compact(n).into_owned())).unwrap_or_else(|_| value.clone()) } else { value.clone() };
+            let value =
+                if key == "information" { renamed(value, &|n| Ok(ld.compact(n).into_owned())).unwrap_or_else(|_| value.clone()) } else { value.clone() };
             let key = if MEMBERS.contains(&key.as_str()) { key.clone() } else { ld.compact(key).into_owned() };
             out.insert(key, value);
         }
