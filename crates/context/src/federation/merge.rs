@@ -37,7 +37,7 @@ pub fn read(value: &Value, ld: &Ld) -> Result<Entity> {
 }
 
 fn newer(a: &Attr, b: &Attr) -> bool {
-    match (a.observed, b.observed) {
+    match (a.observed(), b.observed()) {
         (Some(x), Some(y)) if x != y => x > y,
         (Some(_), None) => true,
         (None, Some(_)) => false,
@@ -66,8 +66,8 @@ pub fn merge(into: &mut Entity, from: Entity, gaps: bool) {
             None => into.attrs.push((name, instances)),
             Some(_) if gaps => {}
             Some(mine) => {
-                for instance in instances {
-                    match mine.iter_mut().find(|m| m.dataset == instance.dataset) {
+                for instance in Vec::from(instances) {
+                    match mine.iter_mut().find(|m| m.dataset() == instance.dataset()) {
                         Some(old) if newer(&instance, old) => *old = instance,
                         Some(_) => {}
                         None => mine.push(instance),

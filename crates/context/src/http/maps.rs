@@ -69,7 +69,7 @@ async fn create_temporal(State(this): This, asked: Asked) -> Answer {
         let times = entity.attrs.iter().flat_map(|(_, a)| a).filter_map(|a| match property.as_str() {
             "createdAt" => Some(a.created),
             "modifiedAt" => Some(a.modified),
-            _ => a.observed,
+            _ => a.observed(),
         });
         times.into_iter().any(|t| t > start && t < end)
     };

@@ -383,7 +383,7 @@ async fn a_snapshot_stays_as_it_was_even_after_a_restart() {
         assert_eq!(api.send(api.system(), "DELETE", "/ngsi-ld/v1/entities/urn:t:2", &frozen, "").await.status, 422);
     }
     assert_eq!(api.send(api.system(), "GET", "/ngsi-ld/v1/entities?type=T", &[("ngsild-snapshot", "urn:no")], "").await.status, 404);
-    assert_eq!(api.call("DELETE", "/snapshots?q=v>5", &Value::Null).await.status, 400);
-    assert_eq!(api.call("DELETE", "/snapshots?q=snapshotPriority<6", &Value::Null).await.status, 204);
+    assert_eq!(api.call("DELETE", "/snapshots?q=v%3E5", &Value::Null).await.status, 400);
+    assert_eq!(api.call("DELETE", "/snapshots?q=snapshotPriority%3C6", &Value::Null).await.status, 204);
     assert_eq!((api.get(&path).await.status.as_u16(), api.get("/snapshots/urn:snap:copy").await.status.as_u16()), (404, 200));
 }
