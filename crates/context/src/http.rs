@@ -3,6 +3,7 @@
 mod batch;
 mod contexts;
 mod inventory;
+mod known;
 mod ngsi;
 mod params;
 mod subscriptions;
