@@ -11,6 +11,7 @@ use crate::ld::Ld;
 use crate::live::Live;
 use crate::model::{AttrKind, Entity};
 use crate::render::{self, Form, View};
+use crate::val::Look;
 
 /// Linked entities of one answer.
 const MAX_LINKED: usize = 10_000;
@@ -53,9 +54,10 @@ pub fn entities(roots: &[Arc<Entity>], live: &Live, ld: &Ld, view: &View, now: i
 /// Ids that an attribute links to.
 fn links(value: &crate::model::Attr) -> Vec<String> {
     let text = |v: &Value| v.as_str().map(str::to_string);
-    match &value.value {
-        Value::Array(many) => many.iter().filter_map(text).collect(),
-        one => text(one).into_iter().collect(),
+    match value.value.look() {
+        Look::List(many) => many.iter().filter_map(text).collect(),
+        Look::Text(one) => vec![one.to_string()],
+        _ => Vec::new(),
     }
 }
 

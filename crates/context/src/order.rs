@@ -242,28 +242,29 @@ impl Key {
         }
         let pick = |instances: &'_ [Attr]| -> Option<Attr> {
             let alive = || instances.iter().filter(|a| a.alive(now));
-            alive().find(|a| a.dataset.is_none()).or_else(|| alive().next()).cloned()
+            alive().find(|a| a.dataset().is_none()).or_else(|| alive().next()).cloned()
         };
         let Some(mut attr) = find(&entity.attrs, name).and_then(pick) else { return Rank::Absent };
         for (word, name) in rest {
             match word.as_str() {
                 "createdAt" => return instant(attr.created),
                 "modifiedAt" => return instant(attr.modified),
-                "observedAt" => return attr.observed.map_or(Rank::Absent, instant),
-                "expiresAt" => return attr.expires.map_or(Rank::Absent, instant),
-                "unitCode" => return attr.unit.as_ref().map_or(Rank::Absent, |u| text(u)),
+                "observedAt" => return attr.observed().map_or(Rank::Absent, instant),
+                "expiresAt" => return attr.expires().map_or(Rank::Absent, instant),
+                "unitCode" => return attr.unit().map_or(Rank::Absent, |u| text(&u)),
                 _ => {}
             }
-            match find(&attr.subs, name).and_then(pick) {
+            match find(attr.subs(), name).and_then(pick) {
                 Some(sub) => attr = sub,
                 None => return Rank::Absent,
             }
         }
         if let (How::Near | How::Far, Some(from)) = (self.how, order.from) {
-            let there = (attr.kind == AttrKind::GeoProperty).then(|| dothi_kernel::geo::Geometry::from_geojson(&attr.value).ok()).flatten();
+            let there = (attr.kind == AttrKind::GeoProperty).then(|| dothi_kernel::geo::Geometry::from_geojson(&attr.value.json()).ok()).flatten();
             return there.and_then(|g| g.0.centroid()).map_or(Rank::Absent, |p| Rank::Number(Haversine.distance(from, p)));
         }
-        let mut value = &attr.value;
+        let whole = attr.value.json();
+        let mut value: &Value = &whole;
         for key in &self.compound {
             match value.get(key.as_str()) {
                 Some(inner) => value = inner,
