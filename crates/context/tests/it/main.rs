@@ -8,6 +8,7 @@ mod devices;
 mod entities;
 mod finding;
 mod forms;
+mod joined;
 mod journal;
 mod models;
 mod mqtt;
