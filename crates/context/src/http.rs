@@ -5,6 +5,7 @@ mod contexts;
 mod inventory;
 mod ngsi;
 mod params;
+mod sta;
 mod subscriptions;
 mod tenants;
 mod wire;
@@ -23,6 +24,7 @@ use crate::Context;
 use crate::things::{Thing, ThingQuery, ThingSeries, ThingSeriesQuery, ThingType};
 
 pub use ngsi::router as ngsi_router;
+pub use sta::router as sta_router;
 pub(crate) use params::{geo_member, selectors};
 
 type This = State<Arc<Context>>;

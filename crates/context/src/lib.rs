@@ -29,9 +29,11 @@ mod remote;
 pub mod render;
 pub mod select;
 pub mod subs;
+mod sta;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_sta;
 mod tables_tenants;
 mod tenants;
 pub mod things;
@@ -78,6 +80,7 @@ pub struct Context {
     devices: Arc<Devices>,
     writer: Writer,
     directory: Arc<dyn Directory>,
+    sta: sta::Sta,
     guard: Guard,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
@@ -125,7 +128,9 @@ impl Context {
             subscriptions: subscriptions.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
+            sta,
             writer: Writer::start(desk),
             sending: tokio::spawn(sender.run()).abort_handle(),
             subscribing: tokio::sync::Mutex::new(()),

@@ -256,23 +256,9 @@ pub(crate) async fn series(view: &View, files: &Files, query: &SeriesQuery) -> R
     if wanted.from >= wanted.to || limit == 0 {
         return Ok(Vec::new());
     }
-    let mut days: BTreeMap<i64, (Vec<&FileEntry>, Vec<Sample>)> = BTreeMap::new();
-    for file in view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)) {
-        days.entry(file.day).or_default().0.push(file);
-    }
-    for sample in pending(view, wanted)? {
-        days.entry(day_of(sample.t)).or_default().1.push(sample);
-    }
     let mut answer = Answer::new(query, limit);
-    for (day, (of_day, arrived)) in days.into_iter().rev() {
-        let (from, to) = day_range(day);
-        let wanted = Wanted { from: wanted.from.max(from), to: wanted.to.min(to), ..wanted };
-        let mut samples = Vec::new();
-        for file in of_day {
-            files.samples(file, wanted, &mut samples).await?;
-        }
-        samples.extend(arrived);
-        for sample in settle(samples).into_iter().rev() {
+    for (day, found) in by_day(view, wanted)?.into_iter().rev() {
+        for sample in of_day(files, wanted, day, found).await?.into_iter().rev() {
             if answer.full(&sample) {
                 return Ok(answer.points());
             }
@@ -280,6 +266,49 @@ pub(crate) async fn series(view: &View, files: &Files, query: &SeriesQuery) -> R
         }
     }
     Ok(answer.points())
+}
+
+/// The beginning of a stretch of a series; days are read from the oldest on, until the answer is full.
+pub(crate) async fn head(view: &View, files: &Files, query: &SeriesQuery) -> Result<Vec<Point>> {
+    let limit = query.limit.min(POINTS);
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    let mut points = Vec::new();
+    if wanted.from >= wanted.to || limit == 0 {
+        return Ok(points);
+    }
+    for (day, found) in by_day(view, wanted)? {
+        points.extend(of_day(files, wanted, day, found).await?.into_iter().map(raw));
+        if points.len() >= limit {
+            break;
+        }
+    }
+    points.truncate(limit);
+    Ok(points)
+}
+
+/// Files that may hold rows of a day, and rows of it that are still pending.
+type Found<'a> = (Vec<&'a FileEntry>, Vec<Sample>);
+
+fn by_day<'a>(view: &'a View, wanted: Wanted<'_>) -> Result<BTreeMap<i64, Found<'a>>> {
+    let mut days: BTreeMap<i64, Found<'a>> = BTreeMap::new();
+    for file in view.files.iter().filter(|f| f.may_hold(wanted.entity, wanted.attribute, wanted.from, wanted.to)) {
+        days.entry(file.day).or_default().0.push(file);
+    }
+    for sample in pending(view, wanted)? {
+        days.entry(day_of(sample.t)).or_default().1.push(sample);
+    }
+    Ok(days)
+}
+
+async fn of_day(files: &Files, wanted: Wanted<'_>, day: i64, (of_day, arrived): Found<'_>) -> Result<Vec<Sample>> {
+    let (from, to) = day_range(day);
+    let wanted = Wanted { from: wanted.from.max(from), to: wanted.to.min(to), ..wanted };
+    let mut samples = Vec::new();
+    for file in of_day {
+        files.samples(file, wanted, &mut samples).await?;
+    }
+    samples.extend(arrived);
+    Ok(settle(samples))
 }
 
 /// Collects samples from the newest to the oldest.

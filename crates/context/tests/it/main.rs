@@ -14,5 +14,6 @@ mod mqtt;
 mod properties;
 mod rig;
 mod seeing;
+mod sta;
 mod telling;
 mod tenants;
