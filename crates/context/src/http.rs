@@ -24,8 +24,8 @@ use crate::Context;
 use crate::things::{Thing, ThingQuery, ThingSeries, ThingSeriesQuery, ThingType};
 
 pub use ngsi::router as ngsi_router;
-pub use sta::router as sta_router;
 pub(crate) use params::{geo_member, selectors};
+pub use sta::router as sta_router;
 
 type This = State<Arc<Context>>;
 

@@ -29,8 +29,8 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
-pub mod subs;
 mod sta;
+pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
@@ -83,6 +83,7 @@ pub struct Context {
     writer: Writer,
     directory: Arc<dyn Directory>,
     sta: sta::Sta,
+    feed: Arc<sta::Feed>,
     guard: Guard,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
@@ -120,6 +121,7 @@ impl Context {
         live.load(tables::load(&store, &names).await?);
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
+        let feed = Arc::new(sta::Feed::default());
         let desk = Desk {
             store: store.clone(),
             live: live.clone(),
@@ -128,11 +130,13 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            feed: feed.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
         let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
             sta,
+            feed,
             writer: Writer::start(desk),
             sending: tokio::spawn(sender.run()).abort_handle(),
             subscribing: tokio::sync::Mutex::new(()),

@@ -6,6 +6,7 @@
 mod arrays;
 mod batch;
 mod eval;
+mod feed;
 mod filter;
 mod find;
 mod geo;
@@ -32,6 +33,8 @@ use crate::tables_sta as tables;
 
 pub(crate) use arrays::create_observations;
 pub(crate) use batch::batch;
+pub use feed::Feed;
+pub(crate) use feed::{stream_key, told};
 pub(crate) use filter::bad;
 pub(crate) use index::Index;
 use model::Kind;

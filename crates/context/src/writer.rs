@@ -149,6 +149,8 @@ pub struct Desk {
     pub directory: Arc<dyn Directory>,
     /// Who wants to hear of changes.
     pub subscriptions: Arc<Subscriptions>,
+    /// Who wants to hear of observations.
+    pub feed: Arc<crate::sta::Feed>,
 }
 
 impl Writer {
@@ -287,6 +289,7 @@ impl Desk {
         if !staged.is_empty() || !observations.is_empty() || !messages.is_empty() {
             self.journal(&staged, &observations, &messages, &notices).await?;
             self.live.apply(staged);
+            self.feed.tell(observations);
         }
         self.subscriptions.queued(&notices);
         Ok(replies)

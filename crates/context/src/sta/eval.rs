@@ -47,7 +47,7 @@ macro_rules! functions {
         pub(crate) enum Func { $($name,)* }
 
         impl Func {
-            /// All names.
+            /// All names, with how many arguments they take at least.
             #[cfg(test)]
             pub const NAMES: &[(&'static str, usize)] = &[$(($word, $least),)*];
 
@@ -338,4 +338,92 @@ pub(crate) fn eval(expr: &Expr, look: &dyn Fn(&Path) -> Lit, now: i64) -> Lit {
 /// Whether a condition holds.
 pub(crate) fn holds(expr: &Expr, look: &dyn Fn(&Path) -> Lit, now: i64) -> bool {
     truth(&eval(expr, look, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sta::filter;
+    use crate::sta::model::Kind;
+    use proptest::prelude::*;
+
+    fn value(text: &str) -> Lit {
+        let expr = filter::filter(text, Kind::Thing).unwrap_or_else(|e| panic!("{text}: {e}"));
+        eval(&expr, &|p| if p.prop == "name" { Lit::Str("trạm".into()) } else { Lit::Null }, 0)
+    }
+
+    #[test]
+    fn what_operators_and_functions_give() {
+        for (text, wanted) in [
+            ("1 add 2 mul 3", Lit::Num(7.0)),
+            ("(1 add 2) mul 3", Lit::Num(9.0)),
+            ("7 sub 2 sub 1", Lit::Num(4.0)),
+            ("-2 mul -3", Lit::Num(6.0)),
+            ("7 div 2", Lit::Num(3.5)),
+            ("1 div 0", Lit::Null),
+            ("7 mod 4", Lit::Num(3.0)),
+            ("1e3 add 2.5", Lit::Num(1002.5)),
+            ("true or false and false", Lit::Bool(true)),
+            ("not true or true", Lit::Bool(true)),
+            ("not (true or true)", Lit::Bool(false)),
+            ("1 lt 2 and 'a' lt 'b'", Lit::Bool(true)),
+            ("null eq null", Lit::Bool(true)),
+            ("1 lt null", Lit::Bool(false)),
+            ("1 eq '1'", Lit::Bool(false)),
+            ("1 ne '1'", Lit::Bool(true)),
+            ("length(name)", Lit::Num(4.0)),
+            ("toupper(name)", Lit::Str("TRẠM".into())),
+            ("indexof(name,'ạ')", Lit::Num(2.0)),
+            ("substring(name,1)", Lit::Str("rạm".into())),
+            ("contains(name,'rạ') and substringof('rạ',name)", Lit::Bool(true)),
+            ("'it''s'", Lit::Str("it's".into())),
+            ("round(2.5)", Lit::Num(3.0)),
+            ("day(2026-11-21T23:30:00-01:00)", Lit::Num(22.0)),
+            ("fractionalseconds(2026-11-21T23:30:00.25Z)", Lit::Num(0.25)),
+            ("2026-11-21T02:00:00Z sub 2026-11-21T01:00:00Z eq duration'PT60M'", Lit::Bool(true)),
+            ("2026-11-21T00:00:00Z/2026-11-21T01:00:00Z lt 2026-11-21T01:00:00Z", Lit::Bool(true)),
+            ("2026-11-21T00:00:00Z/2026-11-21T01:00:00Z gt 2026-11-21T00:30:00Z", Lit::Bool(false)),
+            ("now() gt mindatetime() and now() lt maxdatetime()", Lit::Bool(true)),
+            ("st_contains(geography'POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 2,1 1))',geography'POINT(1.5 1.5)')", Lit::Bool(false)),
+            ("st_touches(geography'LINESTRING(0 0,1 1)',geography'SRID=4326;POINT(1 1)')", Lit::Bool(true)),
+            ("st_crosses(geometry'LINESTRING(0 0,2 2)',geometry'LINESTRING(0 2,2 0)')", Lit::Bool(true)),
+            ("st_overlaps(geometry'POLYGON((0 0,2 0,2 2,0 2,0 0))',geometry'MULTIPOLYGON(((1 1,3 1,3 3,1 3,1 1)))')", Lit::Bool(true)),
+            ("st_equals(geometry'POINT Z (1 2 3)',geometry'POINT(1 2)')", Lit::Bool(true)),
+            ("st_relate(geometry'POINT(1 1)',geometry'POINT(1 1)','T*F**FFF*')", Lit::Bool(true)),
+            ("geo.length(geometry'LINESTRING(0 0,3 4)')", Lit::Num(5.0)),
+            ("geo.distance(geometry'POINT(0 0)',geometry'POINT(3 4)')", Lit::Num(5.0)),
+        ] {
+            assert_eq!(value(text), wanted, "{text}");
+        }
+    }
+
+    proptest! {
+        /// No text makes the parser or the evaluation panic.
+        #[test]
+        fn nothing_panics(text in "[-a-z0-9 '(),./:$_TZ+]{0,60}|\\PC{0,40}") {
+            if let Ok(expr) = filter::filter(&text, Kind::Observation) {
+                let _ = eval(&expr, &|_| Lit::Num(1.0), 0);
+            }
+            let _ = filter::order(&text, Kind::Thing);
+            let _ = super::geo::wkt(&text);
+        }
+
+        /// Every function takes any values.
+        #[test]
+        fn functions_take_anything(which in 0usize..Func::NAMES.len(), picks in proptest::collection::vec(0usize..9, 3)) {
+            let literals = ["null", "true", "-1.5", "1e300", "'ạ'", "2026-11-21T00:00:00Z", "duration'PT1S'", "geography'POINT(1 2)'", "geography'LINESTRING(0 0,1 1)'"];
+            let (name, count) = Func::NAMES[which];
+            let args: Vec<&str> = picks.iter().take(count).map(|i| literals[*i]).collect();
+            let _ = value(&format!("{name}({})", args.join(",")));
+        }
+
+        /// Operators of equal rank group to the left, and arithmetic binds closer than comparison.
+        #[test]
+        fn arithmetic_agrees(a in -1000i32..1000, b in -1000i32..1000, c in 1i32..1000) {
+            let (x, y, z) = (f64::from(a), f64::from(b), f64::from(c));
+            prop_assert_eq!(value(&format!("{a} sub {b} sub {c}")), Lit::Num(x - y - z));
+            prop_assert_eq!(value(&format!("{a} add {b} mul {c}")), Lit::Num(x + y * z));
+            prop_assert_eq!(value(&format!("{a} div {c} ge {b}")), Lit::Bool(x / z >= y));
+        }
+    }
 }

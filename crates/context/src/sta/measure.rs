@@ -102,7 +102,7 @@ impl Pattern {
     pub fn of(stream: &Node) -> Option<Self> {
         let (entity, attribute) = stream.series()?;
         let (kind, unit) = match stream {
-            Node::Series(entity, name) => (short(entity.types.first()?).into(), entity.attr(name).and_then(|a| a.unit.clone())),
+            Node::Series(entity, name) => (short(entity.types.first()?).into(), entity.attr(name).and_then(|a| a.unit())),
             Node::Own(_, entity) => {
                 let unit = entity.attr(&super::model::attribute("unitOfMeasurement")).map(super::node::json_of);
                 let symbol = unit.as_ref().and_then(|u| u.get("symbol")).and_then(Value::as_str).filter(|s| !s.is_empty() && s.len() <= 64);
@@ -131,8 +131,8 @@ impl Pattern {
 /// The time of an observation that states none: now, but never that of the one before.
 pub(crate) fn arrival(stream: &Node, now: i64) -> i64 {
     let newest = match stream {
-        Node::Series(entity, name) => entity.attr(name).and_then(|a| a.observed),
-        Node::Own(_, entity) => entity.attr(&super::model::attribute(RESULT)).and_then(|a| a.observed),
+        Node::Series(entity, name) => entity.attr(name).and_then(|a| a.observed()),
+        Node::Own(_, entity) => entity.attr(&super::model::attribute(RESULT)).and_then(|a| a.observed()),
         _ => None,
     };
     newest.filter(|last| (0..1_000_000).contains(&(last - now))).map_or(now, |last| last + 1)

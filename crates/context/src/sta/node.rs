@@ -77,7 +77,7 @@ pub(crate) struct Extra {
 
 /// An attribute's value as JSON.
 pub(crate) fn json_of(attr: &Attr) -> Value {
-    attr.value.clone()
+    attr.value.to_json()
 }
 
 fn whole(entity: &Entity, name: &str) -> Option<Value> {
@@ -93,7 +93,7 @@ fn is_series(name: &str, instances: &[Attr]) -> bool {
     !short(name).contains(JOIN)
         && instances.iter().any(|a| {
             let scalar = a.value.as_f64().is_some() || a.value.as_bool().is_some() || a.value.as_str().is_some();
-            a.dataset.is_none() && a.kind == AttrKind::Property && a.observed.is_some() && scalar
+            a.dataset().is_none() && a.kind == AttrKind::Property && a.observed().is_some() && scalar
         })
 }
 
@@ -220,7 +220,7 @@ fn city_prop(kind: Kind, entity: &Entity, name: &str) -> Option<Value> {
     match (kind, name) {
         (Kind::HistoricalLocation, "time") => {
             let attr = entity.attr(LOCATION)?;
-            Some(time_text(attr.observed.unwrap_or(attr.modified)).into())
+            Some(time_text(attr.observed().unwrap_or(attr.modified)).into())
         }
         (Kind::HistoricalLocation, _) => None,
         (_, "name") => Some(title(entity).into()),
@@ -275,7 +275,8 @@ fn series_prop(this: &Context, entity: &Entity, attr: &str, name: &str) -> Optio
         ),
         "unitOfMeasurement" => {
             let known = titled(this, Some(type_of(entity)), short(attr)).1;
-            let code = newest.unit.as_deref();
+            let code = newest.unit();
+            let code = code.as_deref();
             let symbol = known.as_deref().or(code);
             let definition = code.map(|c| format!("https://unece.org/trade/cefact/UNLOCODE-Download#{c}")).filter(|_| code.is_some());
             Some(json!({"name": code.or(symbol), "symbol": symbol, "definition": definition}))
@@ -306,7 +307,7 @@ impl Obs {
     pub fn result(&self) -> Value {
         match self.extra.as_ref().and_then(|e| e.result.as_ref()) {
             Some([whole]) => whole.clone(),
-            None => crate::writer::to_json(&self.value),
+            None => plain(&self.value),
         }
     }
 
@@ -321,6 +322,16 @@ impl Obs {
             "parameters" => extra.and_then(|e| e.parameters.clone()),
             _ => None,
         }
+    }
+}
+
+/// A measured value as JSON; whole numbers read better without a fraction.
+fn plain(value: &Measured) -> Value {
+    match value {
+        Measured::Bool(b) => (*b).into(),
+        Measured::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => (*n as i64).into(),
+        Measured::Number(n) => (*n).into(),
+        Measured::Text(t) => (&**t).into(),
     }
 }
 

@@ -236,7 +236,9 @@ async fn a_table_of_queries() {
     ] {
         assert_eq!(s.send("GET", wrong, "").await.0, 400, "{wrong}");
     }
-    for missing in ["/Things(9)", "/Thing", "/Things(1)/Foo", "/Things(2)/Datastreams(1)", "/Things('x')", "/Observations('1~5')", "/Datastreams(1)/unitOfMeasurement/x"] {
+    for missing in
+        ["/Things(9)", "/Thing", "/Things(1)/Foo", "/Things(2)/Datastreams(1)", "/Things('x')", "/Observations('1~5')", "/Datastreams(1)/unitOfMeasurement/x"]
+    {
         assert_eq!(s.send("GET", missing, "").await.0, 404, "{missing}");
     }
 }
@@ -343,7 +345,10 @@ async fn changes_and_what_hangs_on_them() {
     assert_eq!((&read["result"], &read["resultQuality"], &read["phenomenonTime"]), (&json!(99), &json!("good"), &json!("2026-11-21T01:00:00Z")));
     assert_eq!(s.send("PATCH", at, r#"{"phenomenonTime": "2026-11-21T05:00:00Z/2026-11-21T06:00:00Z"}"#).await.0, 200);
     assert_eq!(s.get(at).await["phenomenonTime"], "2026-11-21T05:00:00Z/2026-11-21T06:00:00Z");
-    assert_eq!(s.column("/Datastreams(1)/Observations?$filter=phenomenonTime gt 2026-11-21T03:00:00Z and phenomenonTime lt 2026-11-21T07:00:00Z", "result").await, [99]);
+    assert_eq!(
+        s.column("/Datastreams(1)/Observations?$filter=phenomenonTime gt 2026-11-21T03:00:00Z and phenomenonTime lt 2026-11-21T07:00:00Z", "result").await,
+        [99]
+    );
     assert_eq!(s.send("DELETE", at, "").await.0, 200);
     assert_eq!(s.send("GET", at, "").await.0, 404);
     assert_eq!(s.column("/Datastreams(1)/Observations", "result").await, [json!(20.5), json!(22.5), json!(30)]);
@@ -436,7 +441,11 @@ async fn data_arrays() {
     assert_eq!(s.get(&links[1]).await["result"], 7.5);
     // Rows without a time are of now, one after the other.
     assert_eq!(s.column("/Datastreams(1)/Observations?$orderby=phenomenonTime desc&$top=2", "result").await, [2, 1]);
-    for wrong in [json!({}), json!([{"Datastream": {"@iot.id": 1}, "components": ["phenomenonTime"], "dataArray": []}]), json!([{"Datastream": {"@iot.id": 1}, "components": ["x", "result"], "dataArray": []}])] {
+    for wrong in [
+        json!({}),
+        json!([{"Datastream": {"@iot.id": 1}, "components": ["phenomenonTime"], "dataArray": []}]),
+        json!([{"Datastream": {"@iot.id": 1}, "components": ["x", "result"], "dataArray": []}]),
+    ] {
         assert_eq!(s.send("POST", "/CreateObservations", &wrong.to_string()).await.0, 400, "{wrong}");
     }
 }
@@ -508,4 +517,46 @@ async fn batches() {
     assert_eq!(statuses, [201, 201, 201, 200, 404], "{text}");
     assert_eq!(answers["responses"][3]["body"]["value"], json!([{"name": "D"}]));
     assert_eq!(s.column("/Things(1)/Locations", "name").await, ["L"]);
+}
+
+/// Observations are published under topics of SensorThings, and told under them whichever way they came.
+#[tokio::test]
+async fn over_mqtt() {
+    use crate::rig::{Raw, Rig};
+    let rig = Rig::new().await;
+    let post = async |path: &str, body: Value| {
+        let mut request = Request::builder().method("POST").uri(format!("/sensorthings/v1.1{path}")).body(Body::from(body.to_string())).expect("a request");
+        request.extensions_mut().insert(rig.system());
+        let response = dothi_context::http::sta_router(rig.context.clone()).oneshot(request).await.expect("never fails");
+        assert_eq!(response.status(), 201);
+    };
+    post("/Things", thing()).await;
+    let (mut reader, _) = Raw::connect(rig.address, true, "reader", true, None).await;
+    reader.subscribe("v1.1/Datastreams(2)/Observations").await;
+    let (mut all, _) = Raw::connect(rig.address, false, "all", true, None).await;
+    all.subscribe("v1.1/Observations").await;
+    let (mut writer, _) = Raw::connect(rig.address, true, "writer", true, None).await;
+    writer.publish("v1.1/Datastreams(2)/Observations", r#"{"result": true, "phenomenonTime": "2026-11-21T05:00:00Z", "parameters": {"n": 1}}"#, 1).await;
+    assert_eq!(writer.puback().await, (1, 0));
+    let (topic, body, _) = reader.message().await;
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(topic, "v1.1/Datastreams(2)/Observations");
+    assert_eq!((&told["@iot.id"], &told["result"], &told["parameters"]), (&json!("2~1795237200000000"), &json!(true), &json!({"n": 1})));
+    assert_eq!(all.message().await.0, "v1.1/Observations");
+    // By HTTP, and by a body that names its Datastream.
+    post("/Datastreams(2)/Observations", json!({"result": false})).await;
+    assert!(reader.message().await.1.contains("\"result\":false"));
+    all.message().await;
+    writer.publish("v1.1/Observations", r#"{"result": 5, "Datastream": {"@iot.id": 1}}"#, 2).await;
+    assert_eq!(writer.puback().await, (2, 0));
+    assert!(all.message().await.1.contains("\"result\":5"));
+    // What is no observation is refused and stores nothing.
+    for (id, topic, body, reason) in [
+        (3, "v1.1/Datastreams(2)/Observations", "{}", 153),
+        (4, "v1.1/Datastreams(9)/Observations", r#"{"result": 1}"#, 144),
+        (5, "v1.1/Things", r#"{"name": "x", "description": ""}"#, 144),
+    ] {
+        writer.publish(topic, body, id).await;
+        assert_eq!(writer.puback().await, (id, reason), "{topic} {body}");
+    }
 }
