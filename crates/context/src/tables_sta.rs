@@ -22,9 +22,9 @@ pub(crate) async fn put_ceiling(tx: &mut Tx, kind: &str, ceiling: i64) -> Result
     tx.exec(sql, params![kind, ceiling]).await.map(|_| ())
 }
 
-/// Streams of which something is kept here.
+/// Streams of which something is kept of single observations.
 pub(crate) async fn streams(store: &Store) -> Result<Vec<String>> {
-    let rows = store.rows("select distinct stream from context_sta_extra", params![]).await?;
+    let rows = store.rows("select distinct stream from context_sta_extra where t >= ?", params![MARKS]).await?;
     rows.iter().map(|r| r.text("stream")).collect()
 }
 

@@ -30,7 +30,7 @@ impl Broker {
             Ok(Err(e)) if !matches!(e.kind(), Kind::Internal | Kind::Unavailable | Kind::TooMany) => self.refused(match e.kind() {
                 Kind::NotFound | Kind::Method => Refusal::Unknown,
                 Kind::Forbidden | Kind::Unauthenticated => Refusal::NotAllowed,
-                _ => Refusal::Payload(Fault::Shape),
+                _ => Refusal::Payload(Fault::Shape.code()),
             }),
             failed => {
                 add(&stats.failed, 1);

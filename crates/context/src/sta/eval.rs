@@ -49,7 +49,7 @@ macro_rules! functions {
         impl Func {
             /// All names, with how many arguments they take at least.
             #[cfg(test)]
-            pub const NAMES: &[(&'static str, usize)] = &[$(($word, $least),)*];
+            pub const NAMES: &[(&str, usize)] = &[$(($word, $least),)*];
 
             /// The function of a name.
             pub fn named(name: &str) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! Observations on their way in: what fits goes into the history as a reading, like a device's; what does not is kept
 //! beside it, before it. When [`store`] returns, all of it is durable.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use dothi_kernel::{Caller, Result, Value as Measured};
@@ -183,9 +184,17 @@ impl Beside {
             return Ok(());
         }
         let name = stream.id().plain();
+        let mut gone = Vec::new();
+        if let (Some(first), Some(last)) = (self.drop.iter().min(), self.drop.iter().max()) {
+            let of: HashSet<i64> = self.drop.iter().copied().collect();
+            gone.extend(tables::extras(&this.store, &name, *first, *last).await?.into_iter().map(|(t, _)| t).filter(|t| of.contains(t)));
+        }
+        if self.put.is_empty() && gone.is_empty() && !self.mark {
+            return Ok(());
+        }
         let mut tx = this.store.begin(caller).await?;
         tables::put_extras(&mut tx, &self.put).await?;
-        tables::drop_extras(&mut tx, &name, &self.drop).await?;
+        tables::drop_extras(&mut tx, &name, &gone).await?;
         if self.mark {
             tables::put_extras(&mut tx, &[(name.clone(), INSTANT_RESULT, Extra::default())]).await?;
         }
