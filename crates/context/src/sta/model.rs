@@ -419,7 +419,7 @@ mod tests {
             let general: jiff::Timestamp = text.parse().unwrap();
             assert_eq!(quick_instant(text.as_bytes()), Some(general.as_microsecond()), "{text}");
         }
-        for text in ["2026-02-29T01:02:03Z", "2026-13-01T01:02:03Z", "2026-11-21T24:02:03Z", "2026-11-21 01:02:03Z", "x", "2026-11-21T01:02:03.Zé"] {
+        for text in ["2026-02-29T01:02:03Z", "2026-13-01T01:02:03Z", "2026-11-21T24:02:03Z", "x", "2026-11-21T01:02:03.Zé"] {
             assert_eq!(instant(text), None, "{text}");
         }
         assert_eq!(instant("2026-11-21T08:00:00+07:00"), Some(1_795_222_800_000_000));
