@@ -9,6 +9,7 @@ pub mod codec;
 pub mod decode;
 pub mod devices;
 pub mod fault;
+pub mod federation;
 pub mod geoq;
 mod guard;
 pub mod http;
@@ -34,6 +35,7 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_federation;
 mod tables_sta;
 mod tables_tenants;
 mod tenants;
@@ -85,6 +87,7 @@ pub struct Context {
     sta: sta::Sta,
     feed: Arc<sta::Feed>,
     guard: Guard,
+    federation: Arc<federation::Federation>,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
@@ -141,6 +144,7 @@ impl Context {
             sending: tokio::spawn(sender.run()).abort_handle(),
             subscribing: tokio::sync::Mutex::new(()),
             guard,
+            federation: federation::Federation::open(store.clone(), guard).await?,
             store,
             history,
             live,
@@ -156,6 +160,7 @@ impl Context {
             context.take_over(&name, part, now)?;
         }
         context.load_subscriptions(now).await?;
+        context.load_listeners(now).await?;
         context.subscriptions.wake();
         Ok(context)
     }

@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { domain: "context", version: 2, sql: crate::devices::SCHEMA },
     crate::tables_tenants::MIGRATION,
+    crate::tables_federation::MIGRATION,
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
 ];
 
