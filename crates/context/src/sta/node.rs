@@ -338,7 +338,7 @@ fn plain(value: &Measured) -> Value {
 /// The platform's quality flags in words.
 fn quality(flags: u16) -> Value {
     use dothi_kernel::value::quality as q;
-    let words = [(q::RANGE, "range"), (q::RATE, "rate"), (q::STUCK, "stuck"), (q::CLOCK, "clock"), (q::REPLAYED, "replayed")];
+    let words = [(q::RANGE, "range"), (q::RATE, "rate"), (q::STUCK, "stuck"), (q::CLOCK, "clock"), (q::REPLAYED, "replayed"), (q::GAP, "gap")];
     let said: Vec<&str> = words.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, w)| w).collect();
     json!({"flags": flags, "is": said})
 }
