@@ -223,6 +223,9 @@ pub(crate) struct Entry {
     secret_hash: String,
     live: Mutex<Live>,
     recent: Mutex<Recent>,
+    /// In whose name its readings are stored; made once, because every message needs it.
+    grants: Arc<[Grant]>,
+    login: Arc<str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -322,6 +325,14 @@ impl Entry {
                 connections: 0,
             }),
             recent: Mutex::default(),
+            grants: Arc::new([Grant {
+                role: "device".into(),
+                unit: String::new(),
+                permissions: [Permission::ContextWrite].into(),
+                units: None,
+                sectors: None,
+            }]),
+            login: format!("device:{}", row.text("id")?).into(),
         })
     }
 
@@ -333,16 +344,7 @@ impl Entry {
 
     /// The caller in whose name its readings are stored.
     pub(crate) fn caller(&self, address: Option<std::net::IpAddr>, clock: &dyn dothi_kernel::Clock) -> Caller {
-        let grant = Grant { role: "device".into(), unit: String::new(), permissions: [Permission::ContextWrite].into(), units: None, sectors: None };
-        Caller {
-            kind: CallerKind::Program,
-            id: None,
-            name: format!("device:{}", self.id).into(),
-            grants: Arc::new([grant]),
-            now: clock.now(),
-            request: clock.id(),
-            address,
-        }
+        Caller { kind: CallerKind::Program, id: None, name: self.login.clone(), grants: self.grants.clone(), now: clock.now(), request: clock.id(), address }
     }
 }
 
@@ -569,7 +571,10 @@ impl Devices {
 
     fn note(&self, entry: &Entry, change: impl FnOnce(&mut Live)) {
         change(&mut lock(&entry.live));
-        lock(&self.dirty).insert(entry.id.clone());
+        let mut dirty = lock(&self.dirty);
+        if !dirty.contains(&entry.id) {
+            dirty.insert(entry.id.clone());
+        }
     }
 
     /// Notes a fault on the device, for people to see.

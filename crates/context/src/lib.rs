@@ -16,6 +16,7 @@ mod http_devices;
 mod instances;
 mod inventory;
 mod jobs;
+pub mod journal;
 pub mod ld;
 pub mod live;
 pub mod model;
@@ -33,6 +34,7 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_journal;
 mod tables_tenants;
 mod tenants;
 pub mod things;
@@ -47,6 +49,7 @@ use dothi_store::Store;
 
 use crate::devices::Devices;
 use crate::guard::Guard;
+use crate::journal::Journal;
 use crate::ld::Contexts;
 use crate::live::Live;
 use crate::model::{Entity, Names};
@@ -84,6 +87,8 @@ pub struct Context {
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
+    journal: Arc<Journal>,
+    folding: tokio::task::AbortHandle,
     /// Name of the tenant; empty for the default one.
     tenant: Arc<str>,
     /// The other tenants; the default one knows them.
@@ -93,6 +98,7 @@ pub struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         self.sending.abort();
+        self.folding.abort();
         self.subscriptions.close();
     }
 }
@@ -114,7 +120,7 @@ impl Context {
         for (id, at, document) in tables::load_hosted(&store).await? {
             contexts.put(&id, "Hosted", document, at)?;
         }
-        live.load(tables::load(&store, &names).await?);
+        let journal = Journal::open(store.clone(), live.clone(), &names).await?;
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
         let desk = Desk {
@@ -125,11 +131,14 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            journal: journal.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
         let context = Self {
             writer: Writer::start(desk),
             sending: tokio::spawn(sender.run()).abort_handle(),
+            folding: tokio::spawn(Journal::keep(Arc::downgrade(&journal))).abort_handle(),
+            journal,
             subscribing: tokio::sync::Mutex::new(()),
             guard,
             store,
@@ -252,6 +261,11 @@ impl Context {
     /// The contexts known here.
     pub fn contexts(&self) -> &Arc<Contexts> {
         &self.contexts
+    }
+
+    /// Folds the journal into the table of entities now; how many entities were written. It happens by itself too.
+    pub async fn checkpoint(&self) -> Result<usize> {
+        self.journal.checkpoint().await
     }
 
     /// Number of entities, for metrics.

@@ -7,6 +7,7 @@ mod codecs;
 mod devices;
 mod entities;
 mod finding;
+mod folding;
 mod forms;
 mod journal;
 mod models;
