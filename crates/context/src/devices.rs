@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::decode::{self, Decoder, DeviceProfile, Fault};
+use crate::decode::{Decoder, DeviceProfile, Fault, Node};
 use crate::model::Reading;
 use crate::tables_devices;
 use recent::{Known, Recent, Running};
@@ -601,7 +601,7 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let decoded = match decode::parse(incoming.payload).and_then(|json| decoder.decode(&json, &entry.entity, caller.now)) {
+        let decoded = match Node::parse(incoming.payload).and_then(|message| decoder.decode(&message, &entry.entity, caller.now)) {
             Ok(decoded) => decoded,
             Err(fault) => return refuse(fault.code()),
         };

@@ -210,8 +210,10 @@ impl Context {
         if message.is_some_and(|m| m.is_empty() || m.len() > 200 || m.contains('\0')) {
             return Err(Error::invalid("context.message-id", "A message id has 1 to 200 characters."));
         }
+        let mut before: Option<&Reading> = None;
         for reading in &readings {
-            check(reading)?;
+            check(reading, before)?;
+            before = Some(reading);
         }
         if readings.is_empty() {
             return Ok(Ingested::default());
@@ -274,9 +276,12 @@ impl Context {
     }
 }
 
-fn check(reading: &Reading) -> Result<()> {
+/// Checks a reading; what it shares with the one before is not looked at again.
+fn check(reading: &Reading, before: Option<&Reading>) -> Result<()> {
+    let same = |a: &Arc<str>, b: fn(&Reading) -> &Arc<str>| before.is_some_and(|r| Arc::ptr_eq(a, b(r)));
     let name = |n: &str| !n.is_empty() && n.len() <= 200 && !n.chars().any(|c| c.is_control() || c.is_whitespace());
-    if !model::is_uri(&reading.entity) || reading.entity.len() > 512 || !name(&reading.kind) || !name(&reading.attribute) {
+    let entity = same(&reading.entity, |r| &r.entity) || (reading.entity.len() <= 512 && model::is_uri(&reading.entity));
+    if !entity || !(same(&reading.kind, |r| &r.kind) || name(&reading.kind)) || !name(&reading.attribute) {
         return Err(Error::invalid("context.reading", "A reading needs an entity URN, a type and an attribute."));
     }
     match &reading.value {
