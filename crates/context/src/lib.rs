@@ -9,6 +9,7 @@ pub mod codec;
 pub mod decode;
 pub mod devices;
 pub mod fault;
+pub mod federation;
 pub mod geoq;
 mod guard;
 pub mod http;
@@ -34,6 +35,7 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_federation;
 mod tables_journal;
 mod tables_tenants;
 mod tenants;
@@ -84,6 +86,7 @@ pub struct Context {
     writer: Writer,
     directory: Arc<dyn Directory>,
     guard: Guard,
+    federation: Arc<federation::Federation>,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
@@ -141,6 +144,7 @@ impl Context {
             journal,
             subscribing: tokio::sync::Mutex::new(()),
             guard,
+            federation: federation::Federation::open(store.clone(), guard).await?,
             store,
             history,
             live,
@@ -156,6 +160,7 @@ impl Context {
             context.take_over(&name, part, now)?;
         }
         context.load_subscriptions(now).await?;
+        context.load_listeners(now).await?;
         context.subscriptions.wake();
         Ok(context)
     }
