@@ -172,6 +172,8 @@ struct Subscription {
     qos: Qos,
     keep_retain: bool,
     not_own: bool,
+    /// Of topics of SensorThings by name: a wildcard above them does not mean them.
+    sensing: bool,
 }
 
 /// One filter of a subscription request.
@@ -496,7 +498,8 @@ impl Broker {
             return SubackReasonCode::QuotaExceeded;
         };
         let qos = if wish.qos == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own };
+        let sensing = wish.filter.starts_with(sensing::PREFIX);
+        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own, sensing };
         self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(wish.filter, session.number, subscription);
         if session.is_gone() {
             self.unsubscribe(session, wish.filter);

@@ -1,6 +1,7 @@
 //! SensorThings over MQTT (OGC 18-088, clause 14): observations are published under `v1.1/Datastreams(1)/Observations` or
 //! `v1.1/Observations`, and told under the same topics whichever way they came.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dothi_kernel::{Caller, Kind};
@@ -9,7 +10,7 @@ use mqtt_protocol_core::mqtt::ArcPayload;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::session::Message;
+use super::session::{Delivery, Message, Session};
 use super::{Broker, Outcome, Refusal, add};
 use crate::decode::Fault;
 
@@ -41,19 +42,27 @@ impl Broker {
         }
     }
 
-    /// Notes that a filter may be of observations.
+    /// Notes that a filter is of observations.
     pub(super) fn watch(&self, filter: &str) {
-        if (filter.starts_with(PREFIX) || filter.starts_with(['#', '+']))
+        if filter.starts_with(PREFIX)
             && let Some(feed) = self.sink.feed()
         {
             feed.want();
         }
     }
 
-    fn wanted(&self, topic: &str) -> bool {
-        let mut found = false;
+    /// Who wants a topic by name; each session once, at the highest QoS of its filters.
+    fn listeners(&self, topic: &str) -> HashMap<u64, (Arc<Session>, Qos)> {
+        let mut found: HashMap<u64, (Arc<Session>, Qos)> = HashMap::new();
         let tree = self.subscriptions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        tree.find(topic, &mut |_, _| found = true);
+        tree.find(topic, &mut |number, subscription| {
+            if subscription.sensing {
+                let known = found.entry(*number).or_insert_with(|| (subscription.session.clone(), subscription.qos));
+                if (known.1 as u8) < (subscription.qos as u8) {
+                    known.1 = subscription.qos;
+                }
+            }
+        });
         found
     }
 }
@@ -74,15 +83,18 @@ pub(super) async fn tell(broker: Arc<Broker>) {
         };
         for observation in batch.iter() {
             let topics = [format!("{PREFIX}Observations"), format!("{PREFIX}Datastreams({})/Observations", crate::sta::stream_key(observation))];
-            let wanted: Vec<&String> = topics.iter().filter(|t| broker.wanted(t)).collect();
-            if wanted.is_empty() {
+            let wanted = topics.each_ref().map(|t| broker.listeners(t));
+            if wanted.iter().all(HashMap::is_empty) {
                 continue;
             }
             let Some(body) = broker.sink.told(observation).await else { continue };
             let data: Arc<[u8]> = body.into();
-            for topic in wanted {
+            for (topic, listeners) in topics.iter().zip(wanted) {
                 let payload = ArcPayload::new(data.clone(), 0, data.len());
-                broker.deliver(&Arc::new(Message::new(topic, payload, Qos::AtLeastOnce, false, Vec::new())), 0);
+                let message = Arc::new(Message::new(topic, payload, Qos::AtLeastOnce, false, Vec::new()));
+                for (session, qos) in listeners.into_values() {
+                    broker.offer(&session, Delivery { message: message.clone(), qos, retain: false });
+                }
             }
         }
     }
