@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, inventory, subscriptions, tenants};
+use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, tenants};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -60,6 +60,8 @@ fn routes(this: Arc<Context>) -> Router {
         .route("/jsonldContexts", post(contexts::add).get(contexts::list))
         .route("/jsonldContexts/{*id}", get(contexts::retrieve).delete(contexts::delete))
         .merge(batches)
+        .merge(federation::router())
+        .layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around))
         .fallback(async || Fault(missing("There is no such resource in this API.")))
         .method_not_allowed_fallback(async || Fault(Error::new(Kind::Method, "ngsi.method", "The resource does not take this method.")));
     Router::new().nest(PREFIX, routes).with_state(this)
@@ -109,7 +111,7 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     let view = view(&asked.params, &ld)?;
     geometry_fits(&view, media)?;
     let only = only(&asked, &ld)?;
-    let entity = this.entity(&asked.caller, &id_of(&id)?)?;
+    let entity = distributed::entity(&this, &asked, &ld, &id_of(&id)?).await?;
     if only.is_some_and(|t| !t.matches(&entity.types)) {
         return Err(missing(format!("There is no entity {id} of this type.")).into());
     }
@@ -189,7 +191,7 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, query: Query
     let ordered = order.is_some();
     let found = match order {
         Some(order) => this.query_ordered(&asked.caller, filter, order, page.clone()).await?,
-        None => this.query(&asked.caller, filter, page.clone()).await?,
+        None => distributed::query(this, asked, ld, filter, &page).await?,
     };
     let now = asked.caller.now.as_microsecond();
     let mut shown = join::entities(&found.entities, &this.live, ld, &view, now)?;
@@ -210,7 +212,7 @@ fn page_links(asked: &Asked, media: Media, page: &Paging, found: &Found, ordered
     let link = |rel: &str, offset: usize, cursor: &str, id: &str| {
         let mut query = asked.params.without(&["offset", "limit", "pageAfter", "pageBefore"]);
         query.append_pair("limit", &page.limit.to_string()).append_pair("offset", &offset.to_string());
-        if !ordered {
+        if !ordered && !asked.notes.fixed() {
             query.append_pair(cursor, id);
         }
         format!("<{}?{}>; rel=\"{rel}\"; type=\"{}\"", asked.path(), query.finish(), media.name())

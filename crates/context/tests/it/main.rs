@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
-mod contexts;
 mod codecs;
+mod contexts;
 mod devices;
 mod entities;
+mod federating;
 mod finding;
+mod folding;
 mod forms;
 mod joined;
 mod journal;
@@ -15,5 +17,6 @@ mod mqtt;
 mod properties;
 mod rig;
 mod seeing;
+mod sta;
 mod telling;
 mod tenants;
