@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text, time};
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text, time};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::codec::{Call, Codecs};
-use crate::decode::{self, Decoder, DeviceProfile, Fault};
+use crate::decode::{self, Decoded, Decoder, DeviceProfile, Fault, Node};
 use crate::lorawan::Uplink;
 use crate::model::Reading;
 use crate::tables_devices;
@@ -44,6 +44,21 @@ pub trait Sink: Send + Sync + 'static {
     /// Whether all of these are stored already. Asked only for repetitions that memory does not know. Without times
     /// of their own (`timed`), the same values seen a short while ago count as the same readings.
     fn holds<'a>(&'a self, readings: &'a [Reading], timed: bool) -> BoxFuture<'a, Result<bool>>;
+
+    /// Stores an observation published under a topic of SensorThings; `path` is what follows the version in the topic.
+    fn observe<'a>(&'a self, _caller: &'a Caller, _path: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Err(Error::not_found("sta.not-found", "SensorThings is not served here.")) })
+    }
+
+    /// Where observations can be heard of; none when SensorThings is not served.
+    fn feed(&self) -> Option<&crate::sta::Feed> {
+        None
+    }
+
+    /// An observation as subscribers of SensorThings read it.
+    fn told<'a>(&'a self, _observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async { None })
+    }
 }
 
 /// How a device is doing.
@@ -227,6 +242,9 @@ pub(crate) struct Entry {
     secret_hash: String,
     live: Mutex<Live>,
     recent: Mutex<Recent>,
+    /// In whose name its readings are stored; made once, because every message needs it.
+    grants: Arc<[Grant]>,
+    login: Arc<str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -330,6 +348,14 @@ impl Entry {
                 connections: 0,
             }),
             recent: Mutex::default(),
+            grants: Arc::new([Grant {
+                role: "device".into(),
+                unit: String::new(),
+                permissions: [Permission::ContextWrite].into(),
+                units: None,
+                sectors: None,
+            }]),
+            login: format!("device:{}", row.text("id")?).into(),
         })
     }
 
@@ -341,16 +367,7 @@ impl Entry {
 
     /// The caller in whose name its readings are stored.
     pub(crate) fn caller(&self, address: Option<std::net::IpAddr>, clock: &dyn dothi_kernel::Clock) -> Caller {
-        let grant = Grant { role: "device".into(), unit: String::new(), permissions: [Permission::ContextWrite].into(), units: None, sectors: None };
-        Caller {
-            kind: CallerKind::Program,
-            id: None,
-            name: format!("device:{}", self.id).into(),
-            grants: Arc::new([grant]),
-            now: clock.now(),
-            request: clock.id(),
-            address,
-        }
+        Caller { kind: CallerKind::Program, id: None, name: self.login.clone(), grants: self.grants.clone(), now: clock.now(), request: clock.id(), address }
     }
 }
 
@@ -401,30 +418,40 @@ impl Devices {
 
     /// The registered device that a gateway's or network server's message names. `Ok(None)` when it is not registered.
     pub(crate) fn named(&self, decoder: &Decoder, payload: &[u8]) -> std::result::Result<Option<Arc<Entry>>, Fault> {
-        let message = decode::parse(payload)?;
         if !decoder.profile.lorawan {
+            let message = Node::parse(payload)?;
             return Ok(decoder.device_of(&message).and_then(|id| self.entry(&id)));
         }
-        let uplink = Uplink::read(&message).ok_or(Fault::Envelope)?;
+        let uplink = uplink(payload)?;
         Ok(uplink.ids().find_map(|id| self.entry(id)))
     }
 
-    /// What a profile's paths begin in: the message, what is inside its envelope, or what the codec makes of the bytes.
+    /// Reads a payload; `Ok(Err(code))` when it is of no use, `Err` when it should be sent again.
+    async fn decode(&self, decoder: &Decoder, entry: &Entry, payload: &[u8], now: Timestamp) -> Result<std::result::Result<Decoded, &'static str>> {
+        if !decoder.profile.lorawan && decoder.profile.codec.is_none() {
+            return Ok(Node::parse(payload).and_then(|message| decoder.decode(&message, &entry.entity, now)).map_err(Fault::code));
+        }
+        match self.inside(decoder, payload).await {
+            Ok(message) => Ok(decoder.decode(&message, &entry.entity, now).map_err(Fault::code)),
+            Err(e) if matches!(e.kind(), Kind::Internal | Kind::Unavailable) => Err(e),
+            Err(e) => Ok(Err(e.code())),
+        }
+    }
+
+    /// What is inside an envelope, or what a codec makes of the bytes.
     async fn inside(&self, decoder: &Decoder, payload: &[u8]) -> Result<serde_json::Value> {
         let profile = &decoder.profile;
         let unusable = |fault: Fault| Error::unprocessable(fault.code(), "The payload cannot be read.");
-        let uplink = match profile.lorawan {
-            true => Some(decode::parse(payload).and_then(|message| Uplink::read(&message).ok_or(Fault::Envelope)).map_err(unusable)?),
-            false => None,
-        };
-        let mut data = match (&profile.codec, &uplink) {
-            (None, None) => return decode::parse(payload).map_err(unusable),
-            (None, Some(uplink)) => uplink.decoded.clone().ok_or_else(|| unusable(Fault::Empty))?,
-            (Some(name), _) => {
-                let source = read(&self.sources).get(name).cloned().ok_or_else(|| Error::unprocessable("device.codec-unknown", "The profile's codec is not installed."))?;
+        let uplink = if profile.lorawan { Some(uplink(payload).map_err(unusable)?) } else { None };
+        let mut data = match &profile.codec {
+            None => uplink.as_ref().and_then(|u| u.decoded.clone()).ok_or_else(|| unusable(Fault::Empty))?,
+            Some(name) => {
+                let missing = || Error::unprocessable("device.codec-unknown", "The profile's codec is not installed.");
+                let source = read(&self.sources).get(name).cloned().ok_or_else(missing)?;
                 let received = uplink.as_ref().and_then(|u| u.received).map(|t| time::micros(t).to_string());
                 let (bytes, port) = uplink.as_ref().map_or((payload.to_vec(), 1), |u| (u.bytes.clone(), u.port));
-                let output = self.codecs()?.run(source, Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() }).await?;
+                let call = Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() };
+                let output = self.codecs()?.run(source, call).await?;
                 if let Some(words) = output.errors.first() {
                     return Err(Error::unprocessable("codec.failed", words.clone()));
                 }
@@ -432,8 +459,9 @@ impl Devices {
             }
         };
         if let Some(uplink) = uplink {
-            let around = json!({"eui": uplink.eui, "port": uplink.port, "received": uplink.received.map(|t| time::micros(t).to_string()), "battery": uplink.battery});
-            // A codec that gives several records gives them an envelope each.
+            let received = uplink.received.map(|t| time::micros(t).to_string());
+            let around = json!({"eui": uplink.eui, "port": uplink.port, "received": received, "battery": uplink.battery});
+            // A codec that gives several records gives each an envelope.
             let records = match &mut data {
                 serde_json::Value::Array(records) => records.as_mut_slice(),
                 one => std::slice::from_mut(one),
@@ -638,7 +666,10 @@ impl Devices {
 
     fn note(&self, entry: &Entry, change: impl FnOnce(&mut Live)) {
         change(&mut lock(&entry.live));
-        lock(&self.dirty).insert(entry.id.clone());
+        let mut dirty = lock(&self.dirty);
+        if !dirty.contains(&entry.id) {
+            dirty.insert(entry.id.clone());
+        }
     }
 
     /// Notes a fault on the device, for people to see.
@@ -665,14 +696,9 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let message = match self.inside(&decoder, incoming.payload).await {
-            Ok(message) => message,
-            Err(e) if matches!(e.kind(), Kind::Internal | Kind::Unavailable) => return Err(e),
-            Err(e) => return refuse(e.code()),
-        };
-        let decoded = match decoder.decode(&message, &entry.entity, caller.now) {
+        let decoded = match self.decode(&decoder, &entry, incoming.payload, caller.now).await? {
             Ok(decoded) => decoded,
-            Err(fault) => return refuse(fault.code()),
+            Err(code) => return refuse(code),
         };
         let count = decoded.readings.len();
         let key = match (decoded.timed && count > 0, incoming.sending) {
@@ -751,6 +777,11 @@ impl Devices {
         }
         tx.commit().await
     }
+}
+
+fn uplink(payload: &[u8]) -> std::result::Result<Uplink, Fault> {
+    let message = decode::parse(payload)?;
+    Uplink::read(&message).ok_or(Fault::Envelope)
 }
 
 /// Whether a topic fits a profile's pattern, and the device's id in it.
