@@ -18,7 +18,7 @@ pub struct Updated {
     pub not_updated: Vec<(Iri, &'static str)>,
 }
 
-fn complete(name: &str, input: &Input, now: i64) -> Result<Attr> {
+pub(crate) fn complete(name: &str, input: &Input, now: i64) -> Result<Attr> {
     let input = match input {
         Input::Null(_) => return Err(bad(format!("{}: there is nothing to delete.", cut(name)))),
         Input::Attr(input) => input,

@@ -573,7 +573,7 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     }
 }
 
-fn scalar(value: &serde_json::Value) -> Option<Value> {
+pub(crate) fn scalar(value: &serde_json::Value) -> Option<Value> {
     match value {
         serde_json::Value::Bool(b) => Some(Value::Bool(*b)),
         serde_json::Value::Number(n) => n.as_f64().map(Value::Number),
