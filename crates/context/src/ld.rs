@@ -1,23 +1,31 @@
 //! `@context`: names to IRIs and back, by term maps that are parsed once.
 //!
-//! The core context always wins, whatever its place; a user's redefinition of a core term is ignored. Remote contexts
-//! are never fetched: those of packs and the configured ones are local, others are LdContextNotAvailable.
+//! The core context always wins, whatever its place; a user's redefinition of a core term is ignored. Contexts of packs
+//! and of users are local; any other is fetched once by [`crate::remote`] and kept.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use dothi_kernel::{Error, Kind, Result};
+use dothi_kernel::Result;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::fault::{NO_CONTEXT, bad, cut};
+use crate::guard::Guard;
 use crate::model::{DEFAULT_VOCAB, Iri};
+use crate::remote::{Remote, unavailable};
 
 /// Address of the core context that answers name.
 pub const CORE_URL: &str = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld";
 const CORE_TEXT: &str = include_str!("contexts/ngsi-ld-core-context-v1.9.jsonld");
 const MAX_TERMS: usize = 20_000;
 const MAX_NESTING: usize = 8;
+/// Documents that one request may make us fetch.
+const MAX_FETCHES: usize = 32;
+/// Fetched documents kept; beyond, the one not used for longest goes.
+const MAX_CACHED: usize = 2_000;
 
 /// Names of one context, parsed.
 #[derive(Debug, Default)]
@@ -221,45 +229,112 @@ pub struct Document {
 
 /// All contexts known here.
 #[derive(Debug, Default)]
-pub struct Contexts(RwLock<HashMap<String, Arc<Document>>>);
+pub struct Contexts {
+    known: RwLock<HashMap<String, Arc<Document>>>,
+    remote: Option<Remote>,
+}
 
 /// Where local contexts are served.
 pub const LOCAL_PATH: &str = "/ngsi-ld/v1/jsonldContexts/";
 
 impl Contexts {
+    /// None yet; remote ones are fetched when they are asked for.
+    pub fn fetching(guard: Guard) -> Result<Self> {
+        Ok(Self { known: RwLock::default(), remote: Some(Remote::new(guard)?) })
+    }
+
     /// Adds or replaces a document. `url` is the remote address it stands for, or the local id under [`LOCAL_PATH`].
     pub fn put(&self, url: &str, kind: &'static str, value: Value, now: i64) -> Result<()> {
         let ld = self.read(value.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now)?;
         let document = Document { url: url.into(), kind, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps: ld.maps };
-        self.0.write().unwrap_or_else(|e| e.into_inner()).insert(url.to_string(), Arc::new(document));
+        self.known.write().unwrap_or_else(|e| e.into_inner()).insert(url.to_string(), Arc::new(document));
         Ok(())
     }
 
     /// Forgets a document; false when it was not there.
     pub fn remove(&self, url: &str) -> bool {
-        self.0.write().unwrap_or_else(|e| e.into_inner()).remove(url).is_some()
+        self.known.write().unwrap_or_else(|e| e.into_inner()).remove(url).is_some()
     }
 
     /// A document by remote address or local id.
     pub fn document(&self, url: &str) -> Option<Arc<Document>> {
-        self.0.read().unwrap_or_else(|e| e.into_inner()).get(url).cloned()
+        self.known.read().unwrap_or_else(|e| e.into_inner()).get(url).cloned()
     }
 
     /// All documents, by address.
     pub fn documents(&self) -> Vec<Arc<Document>> {
-        let mut all: Vec<_> = self.0.read().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
+        let mut all: Vec<_> = self.known.read().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
         all.sort_by(|a, b| a.url.cmp(&b.url));
         all
     }
 
-    /// Reads a `@context` value. 504 when it names a remote context that is not known here.
+    /// Reads a `@context` value; remote contexts that are not known yet are fetched and kept. 504 when one cannot be
+    /// had, 400 when one is none.
+    pub async fn resolve(&self, value: &Value, now: i64) -> Result<Ld> {
+        match (self.read(value, now), &self.remote) {
+            (Err(e), Some(remote)) if e.code() == NO_CONTEXT => {
+                self.obtain(remote, value, &mut Vec::new(), &mut 0, now).await?;
+                self.read(value, now)
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// Fetches what a `@context` value names and is not known, and what that names in turn. `chain` leads to the value.
+    fn obtain<'a>(&'a self, remote: &'a Remote, value: &'a Value, chain: &'a mut Vec<String>, count: &'a mut usize, now: i64) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let mut named = Vec::new();
+            addresses(value, &mut named, 0)?;
+            for url in named {
+                if self.find(url).is_some() {
+                    continue;
+                }
+                *count += 1;
+                if chain.iter().any(|c| c == url) {
+                    return Err(bad(format!("The @context {} refers to itself in a circle.", cut(url))));
+                }
+                if chain.len() > MAX_NESTING || *count > MAX_FETCHES {
+                    return Err(bad("The @context refers to too many others."));
+                }
+                let document = remote.get(url).await?;
+                chain.push(url.to_string());
+                self.obtain(remote, &document["@context"], chain, count, now).await?;
+                chain.pop();
+                self.put(url, "Cached", (*document).clone(), now)?;
+                self.make_room(url);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn make_room(&self, newest: &str) {
+        let mut known = self.known.write().unwrap_or_else(|e| e.into_inner());
+        let cached = known.values().filter(|d| d.kind == "Cached");
+        if cached.clone().count() > MAX_CACHED {
+            let oldest = cached.filter(|d| d.url != newest).min_by_key(|d| d.last_use.load(Ordering::Relaxed)).map(|d| d.url.clone());
+            oldest.and_then(|url| known.remove(&url));
+        }
+    }
+
+    /// A document by its address, or by that of a local one under any name of this host.
+    fn find(&self, url: &str) -> Option<Arc<Document>> {
+        let local = || url.find(LOCAL_PATH).map(|at| &url[at + LOCAL_PATH.len()..]);
+        self.document(url).or_else(|| local().and_then(|id| self.document(id)))
+    }
+
+    /// Reads a `@context` value without fetching anything. 504 when it names a remote context that is not known here.
     pub fn read(&self, value: &Value, now: i64) -> Result<Ld> {
-        let mut maps = Vec::new();
-        self.collect(value, &mut maps, 0, now)?;
+        let (mut maps, mut used) = (Vec::new(), Vec::new());
+        self.collect(value, &mut maps, &mut used, 0)?;
+        for document in used {
+            document.hits.fetch_add(1, Ordering::Relaxed);
+            document.last_use.store(now, Ordering::Relaxed);
+        }
         Ok(Ld { maps, source: Some(value.clone()) })
     }
 
-    fn collect(&self, value: &Value, maps: &mut Vec<Arc<TermMap>>, depth: usize, now: i64) -> Result<()> {
+    fn collect(&self, value: &Value, maps: &mut Vec<Arc<TermMap>>, used: &mut Vec<Arc<Document>>, depth: usize) -> Result<()> {
         if depth > MAX_NESTING || maps.len() > 32 {
             return Err(bad("The @context is nested too deep or too long."));
         }
@@ -267,17 +342,12 @@ impl Contexts {
             Value::Null => Ok(()),
             Value::String(url) if is_core(url) => Ok(()),
             Value::String(url) => {
-                let local = url.find(LOCAL_PATH).map(|at| &url[at + LOCAL_PATH.len()..]);
-                let known = self.document(url).or_else(|| local.and_then(|id| self.document(id))).ok_or_else(|| {
-                    let detail = format!("The remote @context {} is not available here.", cut(url));
-                    Error::new(Kind::Unavailable, NO_CONTEXT, detail)
-                })?;
-                known.hits.fetch_add(1, Ordering::Relaxed);
-                known.last_use.store(now, Ordering::Relaxed);
+                let known = self.find(url).ok_or_else(|| unavailable(url, "it is not known here"))?;
                 maps.extend(known.maps.iter().cloned());
+                used.push(known);
                 Ok(())
             }
-            Value::Array(many) => many.iter().try_for_each(|one| self.collect(one, maps, depth + 1, now)),
+            Value::Array(many) => many.iter().try_for_each(|one| self.collect(one, maps, used, depth + 1)),
             Value::Object(terms) => {
                 let parsed = TermMap::parse(terms, maps, false)?;
                 maps.push(Arc::new(parsed));
@@ -286,6 +356,17 @@ impl Contexts {
             _ => Err(bad("A @context must be an address, an object or a list of these.")),
         }
     }
+}
+
+/// The addresses that a `@context` value names, but that of the core.
+fn addresses<'a>(value: &'a Value, out: &mut Vec<&'a str>, depth: usize) -> Result<()> {
+    match value {
+        Value::String(url) if !is_core(url) => out.push(url),
+        Value::Array(many) if depth < MAX_NESTING => many.iter().try_for_each(|one| addresses(one, out, depth + 1))?,
+        Value::Array(_) => return Err(bad("The @context is nested too deep or too long.")),
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod devices;
 pub mod fault;
 pub mod geoq;
+mod guard;
 pub mod http;
 mod http_devices;
 mod inventory;
@@ -24,6 +25,7 @@ pub mod parse;
 pub mod q;
 pub mod query;
 pub mod registry;
+mod remote;
 pub mod render;
 pub mod select;
 pub mod subs;
@@ -40,10 +42,11 @@ use dothi_kernel::{Caller, Directory, Error, History, Permission, Result, Scope}
 use dothi_store::Store;
 
 use crate::devices::Devices;
+use crate::guard::Guard;
 use crate::ld::Contexts;
 use crate::live::Live;
 use crate::model::{Entity, Names};
-use crate::notify::{Guard, Sender};
+use crate::notify::Sender;
 use crate::pack::ContextPack;
 use crate::registry::Registry;
 use crate::subs::Subscriptions;
@@ -88,8 +91,9 @@ impl Drop for Context {
 impl Context {
     /// Reads everything into memory and starts the writing and notifying tasks.
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings) -> Result<Self> {
+        let guard = Guard::new(settings);
         let (live, names, registry, contexts) =
-            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::default()));
+            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard)?));
         let now = store.clock().now().as_microsecond();
         for (id, at, document) in tables::load_hosted(&store).await? {
             contexts.put(&id, "Hosted", document, at)?;
@@ -106,7 +110,6 @@ impl Context {
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let guard = Guard::new(settings);
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
         let context = Self {
             writer: Writer::start(desk),

@@ -43,7 +43,7 @@ impl Context {
             Some(id) => crate::parse::entity_id(id)?,
             None => format!("urn:ngsi-ld:Subscription:{}", self.store.clock().id()).into(),
         };
-        let ld = self.notification_context(&body, ld, now)?;
+        let ld = self.notification_context(&body, ld, now).await?;
         let subscription = Subscription::parse(id.clone(), writable(body), ld, now, true)?;
         self.guard.check(&subscription.endpoint)?;
         let _turn = self.subscribing.lock().await;
@@ -61,10 +61,10 @@ impl Context {
     }
 
     /// `jsonldContext` goes before the context of the request.
-    fn notification_context(&self, body: &Map<String, Value>, ld: Ld, now: i64) -> Result<Ld> {
+    async fn notification_context(&self, body: &Map<String, Value>, ld: Ld, now: i64) -> Result<Ld> {
         match body.get("jsonldContext") {
             None => Ok(ld),
-            Some(url @ Value::String(_)) => self.contexts.read(url, now),
+            Some(url @ Value::String(_)) => self.contexts.resolve(url, now).await,
             Some(_) => Err(bad("jsonldContext must be an address.")),
         }
     }
@@ -95,7 +95,7 @@ impl Context {
         }
         let expiry_stated = body.contains_key("expiresAt");
         let ld = if ld.source.is_some() { ld } else { old.ld.clone() };
-        let ld = self.notification_context(&body, ld, now)?;
+        let ld = self.notification_context(&body, ld, now).await?;
         let mut members = old.body.clone();
         for (name, value) in writable(body) {
             match (members.get_mut(&name), value) {
@@ -135,7 +135,7 @@ impl Context {
         for (id, _, doc, status) in tables::load_subscriptions::<Status>(&self.store).await? {
             let ld = match &doc["context"] {
                 Value::Null => Ok(Ld::default()),
-                context => self.contexts.read(context, now),
+                context => self.contexts.resolve(context, now).await,
             };
             let body = doc["body"].as_object().cloned().unwrap_or_default();
             match ld.and_then(|ld| Subscription::parse(id.as_str().into(), body, ld, now, false)) {
@@ -160,7 +160,7 @@ impl Context {
         }
         let id = self.store.clock().id().to_string();
         let now = caller.now.as_microsecond();
-        self.contexts.read(document.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now)?;
+        self.contexts.resolve(document.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now).await?;
         let mut tx = self.store.begin(caller).await?;
         tables::save_hosted(&mut tx, &id, &document).await?;
         tx.commit().await?;

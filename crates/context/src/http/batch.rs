@@ -24,9 +24,9 @@ struct Failed {
 }
 
 /// Reads the entities of a body; those that cannot be read are told apart.
-fn drafts(this: &Context, asked: &Asked, form: Form, typed: bool) -> Result<(Vec<Draft>, Vec<Failed>)> {
+async fn drafts(this: &Context, asked: &Asked, form: Form, typed: bool) -> Result<(Vec<Draft>, Vec<Failed>)> {
     let form = body_form(asked, form)?;
-    let objects = asked.objects(this)?;
+    let objects = asked.objects(this).await?;
     if objects.len() > MAX_BATCH {
         return Err(bad(format!("A batch may hold at most {MAX_BATCH} entities.")));
     }
@@ -81,14 +81,14 @@ fn orders(drafts: Vec<Draft>, change: impl Fn(Draft) -> Change) -> Vec<Order> {
 }
 
 pub async fn create(State(this): This, asked: Asked) -> Answer {
-    let (good, failed) = drafts(&this, &asked, Form::WHOLE, true)?;
+    let (good, failed) = drafts(&this, &asked, Form::WHOLE, true).await?;
     let done = run(&this, &asked, orders(good, Change::Create), failed).await?;
     Ok(if done.failed.is_empty() { plain(StatusCode::CREATED, &json!(done.created)) } else { multi_status(done) })
 }
 
 pub async fn upsert(State(this): This, asked: Asked) -> Answer {
     let update = asked.params.option("update");
-    let (good, failed) = drafts(&this, &asked, Form::WHOLE, !update)?;
+    let (good, failed) = drafts(&this, &asked, Form::WHOLE, !update).await?;
     let change = if update { Change::UpsertUpdate } else { Change::UpsertReplace };
     let done = run(&this, &asked, orders(good, change), failed).await?;
     Ok(match (done.failed.is_empty(), done.created.is_empty()) {
@@ -104,19 +104,19 @@ pub async fn upsert(State(this): This, asked: Asked) -> Answer {
 
 pub async fn update(State(this): This, asked: Asked) -> Answer {
     let keep = asked.params.option("noOverwrite");
-    let (good, failed) = drafts(&this, &asked, Form::WHOLE, false)?;
+    let (good, failed) = drafts(&this, &asked, Form::WHOLE, false).await?;
     let done = run(&this, &asked, orders(good, |draft| Change::Append { draft, keep }), failed).await?;
     Ok(if done.failed.is_empty() { no_content() } else { multi_status(done) })
 }
 
 pub async fn merge(State(this): This, asked: Asked) -> Answer {
-    let (good, failed) = drafts(&this, &asked, Form::PATCH, false)?;
+    let (good, failed) = drafts(&this, &asked, Form::PATCH, false).await?;
     let done = run(&this, &asked, orders(good, |draft| Change::Merge { draft, observed: None }), failed).await?;
     Ok(if done.failed.is_empty() { no_content() } else { multi_status(done) })
 }
 
 pub async fn delete(State(this): This, asked: Asked) -> Answer {
-    let (body, _) = asked.value(&this)?;
+    let (body, _) = asked.value(&this).await?;
     let ids = body.as_array().filter(|a| !a.is_empty() && a.len() <= MAX_BATCH).ok_or_else(|| bad("The body must be a list of entity ids."))?;
     let (mut list, mut failed) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in ids {

@@ -24,7 +24,7 @@ fn attribute_of(name: &str, attribute: &Attribute, ld: &Ld) -> Value {
 }
 
 async fn taken(this: &crate::Context, asked: &Asked) -> Result<(Ld, Inventory), super::wire::Fault> {
-    let ld = asked.ld(this)?;
+    let ld = asked.ld(this).await?;
     Ok((ld, this.inventory(&asked.caller).await?))
 }
 

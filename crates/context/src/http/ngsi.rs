@@ -82,7 +82,7 @@ async fn one(this: &Context, asked: &Asked, order: Order) -> Result<Outcome> {
 }
 
 async fn create(State(this): This, asked: Asked) -> Answer {
-    let (body, ld) = asked.object(&this)?;
+    let (body, ld) = asked.object(&this).await?;
     let draft = parse::draft(&body, &ld, body_form(&asked, Form::WHOLE)?)?;
     let id = draft.id.clone().ok_or_else(|| bad("The entity has no id."))?;
     if draft.types.is_empty() {
@@ -98,7 +98,7 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     let view = view(&asked.params, &ld)?;
     let only = only(&asked, &ld)?;
     let entity = this.entity(&asked.caller, &id_of(&id)?)?;
@@ -122,7 +122,7 @@ async fn query(State(this): This, asked: Asked) -> Answer {
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     let (filter, view, page) = (params::filter(&asked.params, &ld)?, view(&asked.params, &ld)?, paging(&asked.params)?);
     list(&this, &asked, media, &ld, filter, &view, page).await
 }
@@ -132,7 +132,7 @@ async fn query_by_body(State(this): This, asked: Asked) -> Answer {
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let (body, ld) = asked.object(&this)?;
+    let (body, ld) = asked.object(&this).await?;
     let (filter, view) = params::query_body(&body, &asked.params, &ld)?;
     let page = paging(&asked.params)?;
     list(&this, &asked, media, &ld, filter, &view, page).await
@@ -180,13 +180,13 @@ fn page_links(asked: &Asked, page: &Paging, found: &Found) -> Vec<String> {
 }
 
 async fn delete(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     one(&this, &asked, Order { id: id_of(&id)?, only: only(&asked, &ld)?, change: Change::Delete }).await?;
     Ok(no_content())
 }
 
 async fn purge(State(this): This, asked: Asked) -> Answer {
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     let filter = params::filter(&asked.params, &ld)?;
     let names = |name: &str| -> Result<Option<Vec<Iri>>> { asked.params.list(name).map(|w| w.iter().map(|w| ld.expand(w)).collect()).transpose() };
     let change = match (names("drop")?, names("keep")?) {
@@ -209,8 +209,8 @@ async fn purge(State(this): This, asked: Asked) -> Answer {
     Ok(no_content())
 }
 
-fn fragment(asked: &Asked, this: &Context, id: &str, form: Form) -> Result<(Iri, Draft, Ld)> {
-    let (body, ld) = asked.object(this)?;
+async fn fragment(asked: &Asked, this: &Context, id: &str, form: Form) -> Result<(Iri, Draft, Ld)> {
+    let (body, ld) = asked.object(this).await?;
     let id = id_of(id)?;
     let draft = parse::draft(&body, &ld, body_form(asked, form)?)?;
     if draft.id.as_ref().is_some_and(|stated| *stated != id) {
@@ -220,7 +220,7 @@ fn fragment(asked: &Asked, this: &Context, id: &str, form: Form) -> Result<(Iri,
 }
 
 async fn merge(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (id, draft, ld) = fragment(&asked, &this, &id, Form::PATCH)?;
+    let (id, draft, ld) = fragment(&asked, &this, &id, Form::PATCH).await?;
     let wrong = || bad("observedAt must be an instant in UTC such as 2026-11-21T01:00:00Z.");
     let observed = asked.params.get("observedAt").map(|t| parse_instant(t).ok_or_else(wrong)).transpose()?;
     one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Merge { draft, observed } }).await?;
@@ -228,7 +228,7 @@ async fn merge(State(this): This, Path(id): Path<String>, asked: Asked) -> Answe
 }
 
 async fn replace(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (id, draft, ld) = fragment(&asked, &this, &id, Form::WHOLE)?;
+    let (id, draft, ld) = fragment(&asked, &this, &id, Form::WHOLE).await?;
     one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Replace(draft) }).await?;
     Ok(no_content())
 }
@@ -246,20 +246,20 @@ fn updated(outcome: Outcome) -> Response {
 }
 
 async fn append(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (id, draft, ld) = fragment(&asked, &this, &id, Form::WHOLE)?;
+    let (id, draft, ld) = fragment(&asked, &this, &id, Form::WHOLE).await?;
     let keep = asked.params.option("noOverwrite");
     let outcome = one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Append { draft, keep } }).await?;
     Ok(updated(outcome))
 }
 
 async fn update(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (id, draft, ld) = fragment(&asked, &this, &id, Form::UPDATE)?;
+    let (id, draft, ld) = fragment(&asked, &this, &id, Form::UPDATE).await?;
     let outcome = one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Update(draft) }).await?;
     Ok(updated(outcome))
 }
 
-fn attribute(asked: &Asked, this: &Context, id: &str, attr: &str, form: Form) -> Result<(Iri, Iri, Vec<Input>, Ld)> {
-    let (value, ld) = asked.value(this)?;
+async fn attribute(asked: &Asked, this: &Context, id: &str, attr: &str, form: Form) -> Result<(Iri, Iri, Vec<Input>, Ld)> {
+    let (value, ld) = asked.value(this).await?;
     let name = attribute_name(attr, &ld)?;
     let inputs = parse::attribute(attr, &value, &ld, form, 0)?;
     Ok((id_of(id)?, name, inputs, ld))
@@ -273,19 +273,19 @@ fn attribute_name(attr: &str, ld: &Ld) -> Result<Iri> {
 }
 
 async fn partial(State(this): This, Path((id, attr)): Path<(String, String)>, asked: Asked) -> Answer {
-    let (id, name, inputs, ld) = attribute(&asked, &this, &id, &attr, Form::PATCH)?;
+    let (id, name, inputs, ld) = attribute(&asked, &this, &id, &attr, Form::PATCH).await?;
     one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Partial(name, inputs) }).await?;
     Ok(no_content())
 }
 
 async fn replace_attr(State(this): This, Path((id, attr)): Path<(String, String)>, asked: Asked) -> Answer {
-    let (id, name, inputs, ld) = attribute(&asked, &this, &id, &attr, Form::WHOLE)?;
+    let (id, name, inputs, ld) = attribute(&asked, &this, &id, &attr, Form::WHOLE).await?;
     one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::ReplaceAttr(name, inputs) }).await?;
     Ok(no_content())
 }
 
 async fn delete_attr(State(this): This, Path((id, attr)): Path<(String, String)>, asked: Asked) -> Answer {
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     let which = match (asked.params.flag("deleteAll")?, asked.params.get("datasetId")) {
         (true, Some(_)) => return Err(bad("deleteAll and datasetId cannot stand together.").into()),
         (true, None) => Which::All,

@@ -10,7 +10,7 @@ use super::params::paging;
 use super::wire::{Answer, Asked, answer, with_header};
 
 pub async fn create(State(this): This, asked: Asked) -> Answer {
-    let (body, ld) = asked.object(&this)?;
+    let (body, ld) = asked.object(&this).await?;
     let id = this.subscribe(&asked.caller, body, ld).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/ngsi-ld/v1/subscriptions/{id}"))]).into_response())
 }
@@ -20,7 +20,7 @@ pub async fn list(State(this): This, asked: Asked) -> Answer {
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let (ld, page) = (asked.ld(&this)?, paging(&asked.params)?);
+    let (ld, page) = (asked.ld(&this).await?, paging(&asked.params)?);
     let all = this.subscriptions(&asked.caller)?;
     let now = asked.caller.now.as_microsecond();
     let shown: Vec<Value> = all.iter().skip(page.offset).take(page.limit).map(|s| Value::from(s.describe(now))).collect();
@@ -47,13 +47,13 @@ pub async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let ld = asked.ld(&this)?;
+    let ld = asked.ld(&this).await?;
     let found = this.subscription(&asked.caller, &id_of(&id)?)?;
     Ok(answer(&asked, media, found.describe(asked.caller.now.as_microsecond()).into(), &ld))
 }
 
 pub async fn update(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (body, ld): (Map<String, Value>, _) = asked.object(&this)?;
+    let (body, ld): (Map<String, Value>, _) = asked.object(&this).await?;
     this.change_subscription(&asked.caller, &id_of(&id)?, body, ld).await?;
     Ok(no_content())
 }

@@ -190,18 +190,18 @@ impl Asked {
         format!("{PREFIX}{}", self.uri.path())
     }
 
-    fn link(&self, this: &Context) -> Result<Option<Ld>> {
+    async fn link(&self, this: &Context) -> Result<Option<Ld>> {
         let links = context_links(&self.headers)?;
         match links.as_slice() {
             [] => Ok(None),
-            [url] => Ok(Some(this.contexts().read(&Value::from(url.as_str()), self.caller.now.as_microsecond())?)),
+            [url] => Ok(Some(this.contexts().resolve(&Value::from(url.as_str()), self.caller.now.as_microsecond()).await?)),
             _ => Err(bad("Only one Link header may name a @context.")),
         }
     }
 
     /// The `@context` of a request without body.
-    pub fn ld(&self, this: &Context) -> Result<Ld> {
-        Ok(self.link(this)?.unwrap_or_default())
+    pub async fn ld(&self, this: &Context) -> Result<Ld> {
+        Ok(self.link(this).await?.unwrap_or_default())
     }
 
     /// Whether the body is `application/ld+json`; 415 for other types than JSON.
@@ -219,11 +219,11 @@ impl Asked {
     }
 
     /// A body that is one object, with its `@context`.
-    pub fn object(&self, this: &Context) -> Result<(Map<String, Value>, Ld)> {
+    pub async fn object(&self, this: &Context) -> Result<(Map<String, Value>, Ld)> {
         let ld = self.is_ld()?;
         match self.json()? {
             Value::Object(mut object) => {
-                let ld = self.body_context(this, &mut object, ld)?;
+                let ld = self.body_context(this, &mut object, ld).await?;
                 Ok((object, ld))
             }
             _ => Err(bad("The body must be an object.")),
@@ -231,19 +231,19 @@ impl Asked {
     }
 
     /// A body that is a list of objects, each with its `@context` (or why that is unusable).
-    pub fn objects(&self, this: &Context) -> Result<Vec<Part>> {
+    pub async fn objects(&self, this: &Context) -> Result<Vec<Part>> {
         let ld = self.is_ld()?;
         let Value::Array(many) = self.json()? else { return Err(bad("The body must be a list of entities.")) };
         if many.is_empty() {
             return Err(bad("The list is empty."));
         }
-        let shared = if ld { None } else { Some(self.ld(this)?) };
+        let shared = if ld { None } else { Some(self.ld(this).await?) };
         let mut out = Vec::with_capacity(many.len());
         for one in many {
             let Value::Object(mut object) = one else { return Err(bad("The members of the list must be objects.")) };
             let context = match &shared {
                 Some(shared) if !object.contains_key("@context") => Ok(shared.clone()),
-                _ => self.body_context(this, &mut object, ld),
+                _ => self.body_context(this, &mut object, ld).await,
             };
             out.push((object, context));
         }
@@ -251,23 +251,23 @@ impl Asked {
     }
 
     /// A body that is any JSON (lists of ids, fragments of attributes).
-    pub fn value(&self, this: &Context) -> Result<(Value, Ld)> {
+    pub async fn value(&self, this: &Context) -> Result<(Value, Ld)> {
         let ld = self.is_ld()?;
         let mut value = self.json()?;
         let context = match &mut value {
-            Value::Object(object) => self.body_context(this, object, ld)?,
+            Value::Object(object) => self.body_context(this, object, ld).await?,
             _ if ld => return Err(bad("A body of application/ld+json needs a @context.")),
-            _ => self.ld(this)?,
+            _ => self.ld(this).await?,
         };
         Ok((value, context))
     }
 
-    fn body_context(&self, this: &Context, object: &mut Map<String, Value>, ld: bool) -> Result<Ld> {
+    async fn body_context(&self, this: &Context, object: &mut Map<String, Value>, ld: bool) -> Result<Ld> {
         match (object.shift_remove("@context"), ld) {
             (None, true) => Err(bad("A body of application/ld+json needs a @context.")),
-            (None, false) => self.ld(this),
+            (None, false) => self.ld(this).await,
             (Some(_), false) => Err(bad("A body of application/json must not hold a @context; send application/ld+json or a Link header.")),
-            (Some(context), true) if context_links(&self.headers)?.is_empty() => this.contexts().read(&context, self.caller.now.as_microsecond()),
+            (Some(context), true) if context_links(&self.headers)?.is_empty() => this.contexts().resolve(&context, self.caller.now.as_microsecond()).await,
             (Some(_), true) => Err(bad("A body of application/ld+json must not come with a Link header that names a @context.")),
         }
     }

@@ -123,6 +123,11 @@ impl Api {
         self.send(self.system(), method, &format!("/ngsi-ld/v1{path}"), headers, body).await
     }
 
+    /// A request of NGSI-LD by the system, in JSON-LD.
+    pub async fn call_ld(&self, method: &str, path: &str, body: &Value) -> Reply {
+        self.send(self.system(), method, &format!("/ngsi-ld/v1{path}"), &[("content-type", "application/ld+json")], body.to_string()).await
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.call("GET", path, &Value::Null).await
     }

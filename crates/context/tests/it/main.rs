@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
+mod contexts;
 mod codecs;
 mod devices;
 mod entities;
