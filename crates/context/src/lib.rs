@@ -32,6 +32,8 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_temporal;
+pub mod temporal;
 pub mod things;
 mod uplink;
 pub mod writer;
@@ -62,6 +64,20 @@ pub struct ContextSettings {
     pub notify_private: bool,
     /// Programs on this machine are trusted: notifications may go to loopback addresses.
     pub trust_loopback: bool,
+    /// Instances that one answer of the temporal API holds at most; 0: 10,000.
+    pub temporal_page: usize,
+    /// Days for which superseded states are kept; 0: ten years.
+    pub history_days: u32,
+}
+
+impl ContextSettings {
+    fn temporal_page(&self) -> usize {
+        if self.temporal_page == 0 { 10_000 } else { self.temporal_page }
+    }
+
+    fn keep_days(&self) -> u32 {
+        if self.history_days == 0 { 3_653 } else { self.history_days }
+    }
 }
 
 /// The city model.
@@ -79,6 +95,9 @@ pub struct Context {
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
+    /// Plain observed values are found in the lake.
+    lake: bool,
+    settings: ContextSettings,
 }
 
 impl Drop for Context {
@@ -109,6 +128,8 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            lake: true,
+            keep_days: settings.keep_days(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
         let context = Self {
@@ -124,6 +145,8 @@ impl Context {
             subscriptions,
             devices,
             directory,
+            lake: true,
+            settings,
         };
         for (name, part) in tables::load_packs(&context.store).await? {
             context.take_over(&name, part, now)?;

@@ -280,10 +280,11 @@ pub fn instances(before: Option<&Entity>, after: Option<&Entity>, now: i64, lake
 }
 
 /// The state of an attribute that a reading is about to replace, when the lake does not keep it.
-pub fn passing(entity: &Entity, name: &str) -> Result<Option<Write>> {
+pub fn passing(entity: &Entity, name: &str) -> Option<Write> {
     let old = find(&entity.attrs, name).and_then(|states| states.iter().find(|a| a.dataset.is_none()));
     let kind = entity.types.first().map_or("", |t| short(t));
-    old.filter(|a| !is_plain(a)).map(|a| Row::of(&entity.id, kind, &name.into(), a).map(Write::Past)).transpose()
+    // A state that cannot be written as JSON cannot have been read either.
+    old.filter(|a| !is_plain(a)).and_then(|a| Row::of(&entity.id, kind, &name.into(), a).ok()).map(Write::Past)
 }
 
 #[cfg(test)]

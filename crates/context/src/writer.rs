@@ -22,6 +22,9 @@ use crate::registry::{Registry, short};
 use crate::select::TypeSelector;
 use crate::subs::{Notice, Pair, Subscriptions};
 use crate::tables::{self, EntityRow};
+use crate::tables_temporal;
+use crate::temporal::evolve::{Evolution, Revision, evolve};
+use crate::temporal::{self, Write};
 
 /// Changes of entities that one batch takes.
 const BATCH_CHANGES: usize = 1_000;
@@ -33,6 +36,9 @@ const LINGER: Duration = Duration::from_millis(10);
 const QUEUE_WEIGHT: usize = 200_000;
 /// How long a caller waits for room in the queue before it is told to come back.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
+/// Instances that one step of forgetting takes.
+const EXPIRE_ROWS: usize = 1_000;
+const DAY_US: i64 = 86_400_000_000;
 /// How long message ids are remembered.
 const REMEMBER_US: i64 = 48 * 3_600 * 1_000_000;
 
@@ -86,6 +92,10 @@ pub enum Change {
     Delete,
     /// Delete the entity if it has expired.
     Expire,
+    /// Add instances to its evolution.
+    Evolve(Box<Evolution>),
+    /// A prepared change of its history.
+    Revise(Box<Revision>),
 }
 
 /// What came of an order.
@@ -149,6 +159,10 @@ pub struct Desk {
     pub directory: Arc<dyn Directory>,
     /// Who wants to hear of changes.
     pub subscriptions: Arc<Subscriptions>,
+    /// Plain observed values go into the lake.
+    pub lake: bool,
+    /// Days for which superseded states are kept, unless their type says otherwise.
+    pub keep_days: u32,
 }
 
 impl Writer {
@@ -257,7 +271,26 @@ impl Desk {
     async fn forget(&self, before: i64) -> Result<()> {
         let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
         tables::forget_messages(&mut tx, before).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.expire_history(before + REMEMBER_US).await
+    }
+
+    /// Forgets superseded states that are older than their type keeps them.
+    async fn expire_history(&self, now: i64) -> Result<()> {
+        let types = self.registry.types();
+        let own: Vec<(&str, u32)> = types.iter().filter_map(|t| Some((t.kind.as_str(), t.history_days?))).collect();
+        let but: Vec<&str> = own.iter().map(|(kind, _)| *kind).collect();
+        for (kind, days) in own.iter().map(|(kind, days)| (Some(*kind), *days)).chain([(None, self.keep_days)]) {
+            loop {
+                let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+                let gone = tables_temporal::expire(&mut tx, kind, &but, now.saturating_sub(i64::from(days) * DAY_US), EXPIRE_ROWS).await?;
+                tx.commit().await?;
+                if gone < EXPIRE_ROWS as u64 {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A panic (in an encoder, in a geometry) is an error of this batch and does not end the task.
@@ -283,16 +316,16 @@ impl Desk {
             });
             stage.end_of_job(now);
         }
-        let Stage { staged, observations, notices, .. } = stage;
-        if !staged.is_empty() || !observations.is_empty() || !messages.is_empty() {
-            self.journal(&staged, &observations, &messages, &notices).await?;
+        let Stage { staged, observations, notices, history, .. } = stage;
+        if !staged.is_empty() || !observations.is_empty() || !messages.is_empty() || !history.is_empty() {
+            self.journal(&staged, &observations, &messages, &notices, history).await?;
             self.live.apply(staged);
         }
         self.subscriptions.queued(&notices);
         Ok(replies)
     }
 
-    async fn journal(&self, staged: &Staged, observations: &[Observation], messages: &[&str], notices: &[Notice]) -> Result<()> {
+    async fn journal(&self, staged: &Staged, observations: &[Observation], messages: &[&str], notices: &[Notice], history: Vec<Write>) -> Result<()> {
         // All that costs time happens before the transaction begins.
         let mut rows = Vec::with_capacity(staged.len());
         let mut timers = Vec::new();
@@ -320,6 +353,7 @@ impl Desk {
         tables::save(&mut tx, rows).await?;
         tables::delete(&mut tx, &deleted).await?;
         tables::remember_messages(&mut tx, messages).await?;
+        tables_temporal::apply(&mut tx, history).await?;
         for notice in notices {
             tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
         }
@@ -349,12 +383,13 @@ struct Stage<'a> {
     firsts: HashMap<Iri, Option<Arc<Entity>>>,
     listening: bool,
     notices: Vec<Notice>,
+    history: Vec<Write>,
 }
 
 impl<'a> Stage<'a> {
     fn new(desk: &'a Desk) -> Self {
         let listening = desk.subscriptions.listening();
-        Self { desk, staged: Staged::new(), observations: Vec::new(), pairs: Vec::new(), firsts: HashMap::new(), listening, notices: Vec::new() }
+        Self { desk, staged: Staged::new(), observations: Vec::new(), pairs: Vec::new(), firsts: HashMap::new(), listening, notices: Vec::new(), history: Vec::new() }
     }
 
     fn current(&self, id: &str, now: i64) -> Option<Arc<Entity>> {
@@ -380,6 +415,8 @@ impl<'a> Stage<'a> {
         if matches!(order.change, Change::Expire) {
             let gone = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.desk.live.get(&order.id)).is_some_and(|e| !e.alive(now));
             if gone {
+                let before = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.desk.live.get(&order.id));
+                self.history.extend(temporal::instances(before.as_deref(), None, now, self.desk.lake)?);
                 self.staged.insert(order.id.clone(), None);
             }
             return Ok(Outcome::Done);
@@ -389,6 +426,9 @@ impl<'a> Stage<'a> {
             && !only.matches(&entity.types)
         {
             return Err(unknown(&order.id));
+        }
+        if let Some(outcome) = self.past(order, current.as_ref(), now)? {
+            return Ok(outcome);
         }
         let (next, outcome) = match (&current, &order.change) {
             (Some(_), Change::Create(_)) => return Err(exists(format!("The entity {} exists already.", order.id))),
@@ -409,11 +449,36 @@ impl<'a> Stage<'a> {
             self.observe(&entity, current.as_deref());
             Arc::new(entity)
         });
+        self.history.extend(temporal::instances(current.as_deref(), next.as_deref(), now, self.desk.lake)?);
         if self.listening {
             self.pairs.push((current, next.clone()));
         }
         self.staged.insert(order.id.clone(), next);
         Ok(outcome)
+    }
+
+    /// What the temporal API asks for; none for all other changes.
+    fn past(&mut self, order: &Order, current: Option<&Arc<Entity>>, now: i64) -> Result<Option<Outcome>> {
+        let (next, revision, outcome) = match &order.change {
+            Change::Evolve(evolution) => {
+                let (mut entity, revision) = evolve(&order.id, current.map(Arc::as_ref), evolution, now, self.desk.lake)?;
+                entity.version = current.map_or(1, |c| c.version + 1);
+                entity.intern(&self.desk.names);
+                self.locate(&mut entity, current.map(Arc::as_ref));
+                (Some(Arc::new(entity)), revision, if current.is_none() { Outcome::Created } else { Outcome::Done })
+            }
+            Change::Revise(revision) => (current.filter(|_| !revision.with_entity).cloned(), (**revision).clone(), Outcome::Done),
+            _ => return Ok(None),
+        };
+        self.observations.extend(revision.observations);
+        self.history.extend(revision.writes);
+        if next.as_ref().map(Arc::as_ptr) != current.map(Arc::as_ptr) {
+            if self.listening {
+                self.pairs.push((current.cloned(), next.clone()));
+            }
+            self.staged.insert(order.id.clone(), next);
+        }
+        Ok(Some(outcome))
     }
 
     fn locate(&self, entity: &mut Entity, before: Option<&Entity>) {
@@ -467,6 +532,9 @@ impl<'a> Stage<'a> {
             if let Some(point) = reading.location {
                 let value = json!({"type": "Point", "coordinates": [point.lon, point.lat]});
                 let moved = entity.location() != Some(&value);
+                if moved && entity.attr(LOCATION).is_some_and(|a| a.observed.is_none_or(|o| o < reading.observed_at)) {
+                    self.history.extend(temporal::passing(entity, LOCATION));
+                }
                 if latest(entity, &desk.names.get(LOCATION), AttrKind::GeoProperty, value, None, reading.observed_at, now).is_some() && moved {
                     entity.area = desk.directory.locate(point).map(|p| desk.names.get(&p.commune));
                 }
@@ -521,7 +589,7 @@ fn changed(old: &Entity, change: &Change, now: i64) -> Result<(Entity, Outcome)>
             next.modified = now;
             Outcome::Done
         }
-        Change::Create(_) | Change::Delete | Change::Expire => Outcome::Done,
+        Change::Create(_) | Change::Delete | Change::Expire | Change::Evolve(_) | Change::Revise(_) => Outcome::Done,
     };
     Ok((next, outcome))
 }

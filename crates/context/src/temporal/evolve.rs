@@ -1,7 +1,5 @@
 //! Writing history: instances given from outside, corrections and deletions.
 
-use std::sync::Arc;
-
 use dothi_kernel::value::quality;
 use dothi_kernel::{Caller, Error, Observation, Permission, Result, Scope, Value as Scalar};
 use serde_json::{Map, Value};
@@ -467,9 +465,4 @@ impl Context {
         }
         self.revise(caller, &subject.id, revision).await
     }
-}
-
-/// What a prepared change of history leaves of the live entity.
-pub fn revised(current: Option<&Arc<Entity>>, revision: &Revision) -> Option<Arc<Entity>> {
-    current.filter(|_| !revision.with_entity).cloned()
 }

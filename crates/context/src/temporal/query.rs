@@ -296,6 +296,7 @@ impl Context {
                 if begun.elapsed() > PATIENCE {
                     return Err(complex("The query takes too long; narrow it down by id, type, attributes or time."));
                 }
+                let header = if header.is_some() { header } else { tables::header(&self.store, &id).await? };
                 let subject = Subject { id, live, header };
                 if !subject.live.as_ref().is_none_or(|e| e.alive(now)) || !ask.selects(&subject.id, subject.types()) {
                     continue;
