@@ -6,6 +6,8 @@ mod inventory;
 mod ngsi;
 mod params;
 mod subscriptions;
+mod temporal;
+mod tenants;
 mod wire;
 
 use std::sync::Arc;

@@ -118,15 +118,7 @@ async fn forget(tx: &mut Tx, entity: &str, which: Which) -> Result<()> {
 async fn put_header(tx: &mut Tx, entity: &str, header: &Header) -> Result<()> {
     let sql = "insert into context_evolution (entity, types, attrs, created, modified, deleted, imported) values (?, ?, ?, ?, ?, ?, ?) on conflict (entity) do update set \
                types = excluded.types, attrs = excluded.attrs, modified = excluded.modified, deleted = excluded.deleted, imported = excluded.imported";
-    let values = params![
-        entity,
-        Param::json(&header.types)?,
-        Param::json(&header.attrs)?,
-        header.created,
-        header.modified,
-        header.deleted,
-        header.imported
-    ];
+    let values = params![entity, Param::json(&header.types)?, Param::json(&header.attrs)?, header.created, header.modified, header.deleted, header.imported];
     tx.exec(sql, values).await.map(|_| ())
 }
 

@@ -389,7 +389,16 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn new(desk: &'a Desk) -> Self {
         let listening = desk.subscriptions.listening();
-        Self { desk, staged: Staged::new(), observations: Vec::new(), pairs: Vec::new(), firsts: HashMap::new(), listening, notices: Vec::new(), history: Vec::new() }
+        Self {
+            desk,
+            staged: Staged::new(),
+            observations: Vec::new(),
+            pairs: Vec::new(),
+            firsts: HashMap::new(),
+            listening,
+            notices: Vec::new(),
+            history: Vec::new(),
+        }
     }
 
     fn current(&self, id: &str, now: i64) -> Option<Arc<Entity>> {

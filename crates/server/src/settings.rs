@@ -28,6 +28,10 @@ pub struct Settings {
     pub secure_cookies: bool,
     /// Subscriptions may notify private addresses (`DOTHI_NOTIFY_PRIVATE=1`).
     pub notify_private: bool,
+    /// Instances that one answer of the temporal API holds at most (`DOTHI_TEMPORAL_PAGE`); 0: 10,000.
+    pub temporal_page: usize,
+    /// Days for which superseded states of entities are kept (`DOTHI_HISTORY_DAYS`); 0: ten years.
+    pub history_days: u32,
 }
 
 impl Default for Settings {
@@ -42,6 +46,8 @@ impl Default for Settings {
             trust_loopback: false,
             secure_cookies: false,
             notify_private: false,
+            temporal_page: 0,
+            history_days: 0,
         }
     }
 }
@@ -93,6 +99,12 @@ impl Settings {
         }
         if let Some(v) = var("DOTHI_NOTIFY_PRIVATE") {
             settings.notify_private = flag("DOTHI_NOTIFY_PRIVATE", &v)?;
+        }
+        if let Some(v) = var("DOTHI_TEMPORAL_PAGE") {
+            settings.temporal_page = v.parse().map_err(|e| bad("DOTHI_TEMPORAL_PAGE", e))?;
+        }
+        if let Some(v) = var("DOTHI_HISTORY_DAYS") {
+            settings.history_days = v.parse().map_err(|e| bad("DOTHI_HISTORY_DAYS", e))?;
         }
         settings.check()?;
         Ok(settings)

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, inventory, subscriptions};
+use super::{batch, contexts, inventory, subscriptions, temporal, tenants};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -29,8 +29,13 @@ pub(super) type This = State<Arc<Context>>;
 /// Bytes of a batch.
 const BATCH_BODY: usize = 16 * 1024 * 1024;
 
-/// The routes, with their full paths.
+/// The routes of all tenants, with their full paths.
 pub fn router(this: Arc<Context>) -> Router {
+    tenants::in_front(this, routes)
+}
+
+/// The routes of one tenant.
+fn routes(this: Arc<Context>) -> Router {
     let batches = Router::new()
         .route("/entityOperations/create", post(batch::create))
         .route("/entityOperations/upsert", post(batch::upsert))
@@ -53,6 +58,7 @@ pub fn router(this: Arc<Context>) -> Router {
         .route("/jsonldContexts", post(contexts::add).get(contexts::list))
         .route("/jsonldContexts/{*id}", get(contexts::retrieve).delete(contexts::delete))
         .merge(batches)
+        .merge(temporal::routes())
         .fallback(async || Fault(missing("There is no such resource in this API.")))
         .method_not_allowed_fallback(async || Fault(Error::new(Kind::Method, "ngsi.method", "The resource does not take this method.")));
     Router::new().nest(PREFIX, routes).with_state(this)

@@ -57,8 +57,10 @@ pub struct Revision {
 /// Reads a temporal representation of an entity, or a fragment of one.
 pub fn read(body: &Map<String, Value>, ld: &Ld, now: i64) -> Result<Evolution> {
     // What does not evolve is read like that of any entity.
-    let (head, attrs): (Map<_, _>, Map<_, _>) =
-        body.clone().into_iter().partition(|(key, _)| matches!(key.as_str(), "id" | "@id" | "type" | "@type" | "expiresAt" | "createdAt" | "modifiedAt" | "deletedAt"));
+    let (head, attrs): (Map<_, _>, Map<_, _>) = body
+        .clone()
+        .into_iter()
+        .partition(|(key, _)| matches!(key.as_str(), "id" | "@id" | "type" | "@type" | "expiresAt" | "createdAt" | "modifiedAt" | "deletedAt"));
     let draft = parse::draft(&head, ld, Form::WHOLE)?;
     let expires = if let Tri::Set(x) = draft.expires { Some(x) } else { None };
     let mut out = Evolution { id: draft.id, types: draft.types, expires, attrs: Vec::new() };
@@ -452,7 +454,8 @@ impl Context {
         match point.filter(|p| in_lake && is_plain(&attr) && p.t == found.key.t) {
             // The same series and time again: the later value counts, also for what is the case now.
             Some(_) => {
-                let evolution = Evolution { attrs: vec![(name.clone(), vec![Given { attr, null: false }])], types: subject.types().to_vec(), ..Evolution::default() };
+                let evolution =
+                    Evolution { attrs: vec![(name.clone(), vec![Given { attr, null: false }])], types: subject.types().to_vec(), ..Evolution::default() };
                 return self.evolve(caller, subject.id.clone(), evolution, true).await.map(|_| ());
             }
             None => {

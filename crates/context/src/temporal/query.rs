@@ -223,7 +223,9 @@ impl Context {
             let states = |i: &[Instance]| i.iter().filter(|i| i.deleted.is_none()).map(|i| i.attr.clone()).collect::<Vec<Attr>>();
             then.attrs = attrs.iter().map(|(n, i)| (n.clone(), states(i))).filter(|(_, s)| !s.is_empty()).collect();
             let live = &self.live;
-            if !ask.filter.geo.as_ref().is_none_or(|g| g.matches(&then, now)) || !ask.filter.q.as_ref().is_none_or(|q| q.matches(&then, now, &|id| live.get(id))) {
+            if !ask.filter.geo.as_ref().is_none_or(|g| g.matches(&then, now))
+                || !ask.filter.q.as_ref().is_none_or(|q| q.matches(&then, now, &|id| live.get(id)))
+            {
                 return Ok(None);
             }
         }

@@ -84,7 +84,7 @@ impl Api {
     }
 
     pub async fn open(test: &TestStore) -> Arc<Context> {
-        let settings = ContextSettings { notify_private: false, trust_loopback: true };
+        let settings = ContextSettings { trust_loopback: true, ..ContextSettings::default() };
         let history = Arc::new(PendingHistory(test.store.clone()));
         Arc::new(Context::open(test.store.clone(), history, Arc::new(OneCommune), settings).await.expect("opens"))
     }

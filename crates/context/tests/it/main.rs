@@ -15,3 +15,4 @@ mod properties;
 mod rig;
 mod seeing;
 mod telling;
+mod tenants;
