@@ -13,6 +13,7 @@ pub mod geoq;
 mod guard;
 pub mod http;
 mod http_devices;
+mod instances;
 mod inventory;
 mod jobs;
 pub mod ld;
@@ -38,6 +39,7 @@ pub mod temporal;
 mod tenants;
 pub mod things;
 mod uplink;
+pub mod val;
 pub mod writer;
 
 use std::sync::Arc;

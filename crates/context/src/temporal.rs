@@ -61,8 +61,8 @@ pub struct Key {
 impl Key {
     /// The place of a state.
     pub fn of(attr: &Attr) -> Self {
-        let (basis, t) = attr.observed.map_or((Basis::Modified, attr.modified), |t| (Basis::Observed, t));
-        Self { dataset: attr.dataset.clone(), basis, t }
+        let (basis, t) = attr.observed().map_or((Basis::Modified, attr.modified), |t| (Basis::Observed, t));
+        Self { dataset: attr.dataset().cloned(), basis, t }
     }
 
     fn digest(&self, entity: &str, name: &str) -> u64 {
@@ -171,11 +171,11 @@ pub enum Write {
 pub fn is_plain(attr: &Attr) -> bool {
     let marks = |name: &str| name.strip_prefix(DEFAULT_VOCAB) == Some("quality");
     attr.kind == AttrKind::Property
-        && attr.dataset.is_none()
-        && attr.observed.is_some()
-        && attr.of.is_none()
-        && attr.expires.is_none()
-        && attr.subs.iter().all(|(name, _)| marks(name))
+        && attr.dataset().is_none()
+        && attr.observed().is_some()
+        && attr.of().is_none()
+        && attr.expires().is_none()
+        && attr.subs().iter().all(|(name, _)| marks(name))
         && crate::writer::scalar(&attr.value).is_some()
 }
 
@@ -205,7 +205,7 @@ impl Row {
             kind: kind.to_string(),
             name: name.clone(),
             key: Key::of(attr),
-            observed: attr.observed,
+            observed: attr.observed(),
             created: attr.created,
             modified: attr.modified,
             deleted: None,
@@ -215,8 +215,9 @@ impl Row {
 
     /// The deletion of an attribute.
     fn deletion(entity: &Iri, kind: &str, name: &Iri, attr: &Attr, now: i64) -> Result<Self> {
-        let gone = Attr { dataset: attr.dataset.clone(), ..Attr::new(attr.kind, null_of(attr.kind), now) };
-        let key = Key { dataset: attr.dataset.clone(), basis: Basis::Deleted, t: now };
+        let mut gone = Attr::new(attr.kind, null_of(attr.kind), now);
+        gone.set_dataset(attr.dataset().cloned());
+        let key = Key { dataset: attr.dataset().cloned(), basis: Basis::Deleted, t: now };
         let row = Self::of(entity, kind, name, &gone)?;
         Ok(Self { key, created: attr.created, deleted: Some(now), ..row })
     }
@@ -228,9 +229,11 @@ impl Row {
 }
 
 /// The states of scopes: an attribute of their own kind. On changes through the entity API it is observed when it is made.
-fn scope_state(scope: &[Box<str>], at: i64) -> Attr {
+fn scope_state(scope: &[Box<str>], at: i64, observed: bool) -> Attr {
     let value: Vec<serde_json::Value> = scope.iter().map(|s| (&**s).into()).collect();
-    Attr { observed: Some(at), ..Attr::new(AttrKind::Property, serde_json::Value::Array(value), at) }
+    let mut attr = Attr::new(AttrKind::Property, serde_json::Value::Array(value), at);
+    attr.set_observed(observed.then_some(at));
+    attr
 }
 
 /// What a change of an entity adds to history: states that are over, and deletions. `lake`: plain observed scalars are
@@ -244,7 +247,7 @@ pub fn instances(before: Option<&Entity>, after: Option<&Entity>, now: i64, lake
     let (id, kind) = (&before.id, before.types.first().map_or("", |t| short(t)));
     for (name, states) in &before.attrs {
         for old in states {
-            let new = after.and_then(|e| find(&e.attrs, name)).and_then(|s| s.iter().find(|a| a.dataset == old.dataset));
+            let new = after.and_then(|e| find(&e.attrs, name)).and_then(|s| s.iter().find(|a| a.dataset() == old.dataset()));
             if new.is_some_and(|new| new.same(old)) {
                 continue;
             }
@@ -260,19 +263,18 @@ pub fn instances(before: Option<&Entity>, after: Option<&Entity>, now: i64, lake
     if *scope != *before.scope {
         let name: Iri = SCOPE.into();
         if !before.scope.is_empty() {
-            out.push(Write::Past(Row::of(id, kind, &name, &scope_state(&before.scope, before.created))?));
+            out.push(Write::Past(Row::of(id, kind, &name, &scope_state(&before.scope, before.created, true))?));
         }
         if !scope.is_empty() {
-            out.push(Write::Set(Row::of(id, kind, &name, &scope_state(scope, now))?));
+            out.push(Write::Set(Row::of(id, kind, &name, &scope_state(scope, now, true))?));
         } else if after.is_some() {
-            let gone = Attr { observed: None, ..scope_state(&[], now) };
-            let row = Row::of(id, kind, &name, &gone)?;
+            let row = Row::of(id, kind, &name, &scope_state(&[], now, false))?;
             out.push(Write::Set(Row { key: Key { dataset: None, basis: Basis::Deleted, t: now }, deleted: Some(now), ..row }));
         }
     }
     if after.is_none() {
-        let unit = |states: &[Attr]| states.first().and_then(|a| a.unit.clone());
-        let attrs = before.attrs.iter().map(|(name, states)| (name.clone(), unit(states))).collect();
+        let unit = |states: &[Attr]| states.first().and_then(Attr::unit);
+        let attrs = before.attrs.iter().map(|(name, states)| (name.clone(), unit(states.as_ref()))).collect();
         let header = Header { types: before.types.clone(), attrs, created: before.created, modified: before.modified, deleted: Some(now), imported: false };
         out.push(Write::Header(id.clone(), header));
     }
@@ -281,7 +283,7 @@ pub fn instances(before: Option<&Entity>, after: Option<&Entity>, now: i64, lake
 
 /// The state of an attribute that a reading is about to replace, when the lake does not keep it.
 pub fn passing(entity: &Entity, name: &str) -> Option<Write> {
-    let old = find(&entity.attrs, name).and_then(|states| states.iter().find(|a| a.dataset.is_none()));
+    let old = find(&entity.attrs, name).and_then(|states| states.iter().find(|a| a.dataset().is_none()));
     let kind = entity.types.first().map_or("", |t| short(t));
     // A state that cannot be written as JSON cannot have been read either.
     old.filter(|a| !is_plain(a)).and_then(|a| Row::of(&entity.id, kind, &name.into(), a).ok()).map(Write::Past)

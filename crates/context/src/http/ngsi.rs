@@ -298,7 +298,9 @@ async fn delete_attr(State(this): This, Path((id, attr)): Path<(String, String)>
         (false, None | Some("@none")) => Which::One(None),
         (false, Some(dataset)) => Which::One(Some(id_of(dataset)?)),
     };
-    let change = Change::DeleteAttr(attribute_name(&attr, &ld)?, which);
+    // The scope can be deleted like an attribute, though it is none (5.6.5).
+    let name = if attr == "scope" { crate::temporal::SCOPE.into() } else { attribute_name(&attr, &ld)? };
+    let change = Change::DeleteAttr(name, which);
     one(&this, &asked, Order { id: id_of(&id)?, only: only(&asked, &ld)?, change }).await?;
     Ok(no_content())
 }

@@ -203,8 +203,7 @@ pub fn aggregate(what: &Aggregation, instances: &[(i64, &Instance)], anchor: i64
             periods.push(((start, end), Bucket::default()));
         }
         if let Some((_, bucket)) = periods.last_mut() {
-            let value = serde_json::to_value(&instance.attr.value).unwrap_or_default();
-            bucket.take(&value, instance.attr.kind, distinct);
+            bucket.take(&instance.attr.value.json(), instance.attr.kind, distinct);
         }
     }
     let row = |value: Value, (start, end): (i64, i64)| json!([value, instant(start), instant(end)]);
@@ -220,7 +219,8 @@ mod tests {
 
     fn at(text: &str, value: Value) -> (i64, Instance) {
         let t = crate::model::parse_instant(text).expect("an instant");
-        let attr = Attr { observed: Some(t), ..Attr::new(AttrKind::Property, value, t) };
+        let mut attr = Attr::new(AttrKind::Property, value, t);
+        attr.set_observed(Some(t));
         (t, Instance { key: Key { dataset: None, basis: Basis::Observed, t }, attr, deleted: None })
     }
 

@@ -89,8 +89,8 @@ fn states(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
     for one in many {
         let mut given = state(name, one, ld, now)?;
         // Instances without a time of their own are of this moment, one after the other.
-        let before = out.iter().filter(|g| g.attr.observed.is_none() && g.attr.dataset == given.attr.dataset).count();
-        if given.attr.observed.is_none() {
+        let before = out.iter().filter(|g| g.attr.observed().is_none() && g.attr.dataset() == given.attr.dataset()).count();
+        if given.attr.observed().is_none() {
             given.attr.modified = now.saturating_add(i64::try_from(before).unwrap_or(0));
         }
         out.push(given);
@@ -115,13 +115,13 @@ fn deletion(name: &str, value: &Value, now: i64) -> Result<Option<Attr>> {
     let Some(kind) = AttrKind::ALL.into_iter().find(|k| object.get(k.member()).is_some_and(|v| is_null_of(*k, v))) else { return Ok(None) };
     let kind = object.get("type").and_then(Value::as_str).and_then(AttrKind::parse).unwrap_or(kind);
     let wrong = |what: &str| bad(format!("{}: {what} has a wrong form.", cut(name)));
-    let mut attr = Attr::new(kind, null_of(kind).into(), now);
-    attr.observed = object.get("observedAt").map(|t| t.as_str().and_then(parse_instant).ok_or_else(|| wrong("observedAt"))).transpose()?;
-    attr.dataset = match object.get("datasetId").map(Value::as_str) {
+    let mut attr = Attr::new(kind, null_of(kind), now);
+    attr.set_observed(object.get("observedAt").map(|t| t.as_str().and_then(parse_instant).ok_or_else(|| wrong("observedAt"))).transpose()?);
+    attr.set_dataset(match object.get("datasetId").map(Value::as_str) {
         None | Some(Some("@none")) => None,
         Some(Some(uri)) if is_uri(uri) => Some(uri.into()),
         Some(_) => return Err(wrong("datasetId")),
-    };
+    });
     Ok(Some(attr))
 }
 
@@ -139,13 +139,13 @@ fn scopes(value: &Value, now: i64) -> Result<Vec<Given>> {
     for one in instances {
         let null = one.get("value").is_some_and(|v| v.as_array().is_some_and(Vec::is_empty) || is_null_of(AttrKind::Property, v));
         let value = match one.get("value") {
-            Some(_) if null => Value::Array(Vec::new()).into(),
+            Some(_) if null => Value::Array(Vec::new()),
             Some(value) => scope(value)?,
             None => return Err(bad("scope: an instance without value.")),
         };
         let time = |t: &Value| t.as_str().and_then(parse_instant).ok_or_else(|| bad("scope: observedAt must be an instant in UTC."));
         let mut attr = Attr::new(AttrKind::Property, value, now.saturating_add(i64::try_from(out.len()).unwrap_or(0)));
-        attr.observed = one.get("observedAt").map(time).transpose()?;
+        attr.set_observed(one.get("observedAt").map(time).transpose()?);
         out.push(Given { attr, null });
     }
     Ok(out)
@@ -165,9 +165,9 @@ fn observation(entity: &Iri, kind: &str, name: &str, attr: &Attr, area: Option<&
         entity: entity.clone(),
         kind: kind.into(),
         attribute: short(name).into(),
-        t: attr.observed?,
+        t: attr.observed()?,
         value: scalar(&attr.value)?,
-        unit: attr.unit.clone(),
+        unit: attr.unit(),
         quality: 0,
         area: area.cloned(),
     })
@@ -202,16 +202,16 @@ pub fn evolve(id: &Iri, current: Option<&Entity>, evolution: &Evolution, now: i6
                     }
                 }
                 None => {
-                    let deleted = null.then(|| attr.observed.unwrap_or(now));
+                    let deleted = null.then(|| attr.observed().unwrap_or(now));
                     out.writes.push(Write::Set(Row { deleted, ..row }));
                 }
             }
         }
         match &**name {
             SCOPE => {
-                let newest = given.iter().max_by_key(|g| g.attr.observed.unwrap_or(i64::MAX));
-                let texts = newest.and_then(|g| serde_json::to_value(&g.attr.value).ok()).and_then(|v| serde_json::from_value::<Vec<Box<str>>>(v).ok());
-                entity.scope = texts.unwrap_or_default();
+                let newest = given.iter().max_by_key(|g| g.attr.observed().unwrap_or(i64::MAX));
+                let texts = newest.and_then(|g| g.attr.value.as_array()).unwrap_or_default();
+                entity.scope = texts.iter().filter_map(Value::as_str).map(Box::from).collect();
             }
             _ => present(&mut entity, name, given)?,
         }
@@ -228,27 +228,27 @@ pub fn evolve(id: &Iri, current: Option<&Entity>, evolution: &Evolution, now: i6
 
 /// Brings the live attribute up to the newest of the instances.
 fn present(entity: &mut Entity, name: &Iri, given: &[Given]) -> Result<()> {
-    let mut datasets: Vec<Option<Iri>> = given.iter().map(|g| g.attr.dataset.clone()).collect();
+    let mut datasets: Vec<Option<Iri>> = given.iter().map(|g| g.attr.dataset().cloned()).collect();
     datasets.sort_unstable();
     datasets.dedup();
     for dataset in datasets {
-        let of = given.iter().filter(|g| g.attr.dataset == dataset);
-        let Some(newest) = of.max_by_key(|g| g.attr.observed.unwrap_or(i64::MAX)) else { continue };
-        let old = find(&entity.attrs, name).and_then(|i| i.iter().find(|a| a.dataset == dataset));
-        if old.is_some_and(|old| matches!((old.observed, newest.attr.observed), (Some(o), Some(n)) if o > n)) {
+        let of = given.iter().filter(|g| g.attr.dataset() == dataset.as_ref());
+        let Some(newest) = of.max_by_key(|g| g.attr.observed().unwrap_or(i64::MAX)) else { continue };
+        let old = find(&entity.attrs, name).and_then(|i| i.iter().find(|a| a.dataset() == dataset.as_ref()));
+        if old.is_some_and(|old| matches!((old.observed(), newest.attr.observed()), (Some(o), Some(n)) if o > n)) {
             continue;
         }
         let mut attr = newest.attr.clone();
         attr.created = old.map_or(attr.created, |o| o.created);
         match find_mut(&mut entity.attrs, name) {
             Some(states) => {
-                states.retain(|a| a.dataset != dataset);
+                states.retain(|a| a.dataset() != dataset.as_ref());
                 if !newest.null {
                     states.push(attr);
                 }
             }
             None if newest.null => {}
-            None => entity.attrs.push((name.clone(), vec![attr])),
+            None => entity.attrs.push((name.clone(), attr.into())),
         }
     }
     entity.attrs.retain(|(_, states)| !states.is_empty());
@@ -344,7 +344,7 @@ impl Context {
         let states = subject.live.as_ref().and_then(|e| find(&e.attrs, name)).unwrap_or_default();
         let meant = |a: &&Attr| match chosen {
             Chosen::All => true,
-            Chosen::Dataset(dataset) => a.dataset == *dataset,
+            Chosen::Dataset(dataset) => a.dataset() == dataset.as_ref(),
         };
         for state in states.iter().filter(meant).filter(|a| !(self.keeps_lake() && is_plain(a))) {
             writes.push(Write::Set(Row::hidden(&subject.id, subject.kind(), name, state)?));
@@ -440,7 +440,7 @@ impl Context {
         let (subject, found, in_lake) = self.instance(caller, id, name, instance).await?;
         let now = caller.now.as_microsecond();
         let mut entity = Entity::new(subject.id.clone(), subject.types().to_vec(), now);
-        entity.attrs.push((name.clone(), vec![found.attr.clone()]));
+        entity.attrs.push((name.clone(), found.attr.clone().into()));
         if !change::partial(&mut entity, name, inputs, now)? {
             return Err(bad("The fragment must describe this one instance; its datasetId cannot change."));
         }

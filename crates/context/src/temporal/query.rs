@@ -176,12 +176,11 @@ impl Ask {
 
 /// Stretches of time in which the scope was asked for.
 fn valid(instances: &[Instance], query: &ScopeQuery) -> Vec<(i64, i64)> {
-    let since = |i: &Instance| i.attr.observed.unwrap_or(if i.deleted.is_some() { i.attr.modified } else { i64::MIN });
+    let since = |i: &Instance| i.attr.observed().unwrap_or(if i.deleted.is_some() { i.attr.modified } else { i64::MIN });
     let mut states: Vec<(i64, bool)> = instances
         .iter()
         .map(|i| {
-            let value = serde_json::to_value(&i.attr.value).unwrap_or_default();
-            let scopes: Vec<Box<str>> = serde_json::from_value(value).unwrap_or_default();
+            let scopes: Vec<Box<str>> = i.attr.value.as_array().unwrap_or_default().iter().filter_map(|s| s.as_str()).map(Box::from).collect();
             (since(i), query.matches(&scopes))
         })
         .collect();
@@ -221,7 +220,7 @@ impl Context {
             let mut then = Entity::new(subject.id.clone(), subject.types().to_vec(), now);
             (then.created, then.modified, _) = subject.times();
             let states = |i: &[Instance]| i.iter().filter(|i| i.deleted.is_none()).map(|i| i.attr.clone()).collect::<Vec<Attr>>();
-            then.attrs = attrs.iter().map(|(n, i)| (n.clone(), states(i))).filter(|(_, s)| !s.is_empty()).collect();
+            then.attrs = attrs.iter().map(|(n, i)| (n.clone(), states(i))).filter(|(_, s)| !s.is_empty()).map(|(n, s)| (n, s.into())).collect();
             let live = &self.live;
             if !ask.filter.geo.as_ref().is_none_or(|g| g.matches(&then, now))
                 || !ask.filter.q.as_ref().is_none_or(|q| q.matches(&then, now, &|id| live.get(id)))

@@ -61,7 +61,7 @@ impl Instance {
     /// A time of it.
     pub fn time(&self, property: TimeProperty) -> Option<i64> {
         match property {
-            TimeProperty::Observed => self.attr.observed,
+            TimeProperty::Observed => self.attr.observed(),
             TimeProperty::Created => Some(self.attr.created),
             TimeProperty::Modified => Some(self.attr.modified),
             TimeProperty::Deleted => self.deleted,
@@ -70,7 +70,7 @@ impl Instance {
 
     /// The time it is ordered by.
     pub fn place(&self, property: Option<TimeProperty>) -> i64 {
-        property.and_then(|p| self.time(p)).or(self.attr.observed).unwrap_or(self.attr.modified)
+        property.and_then(|p| self.time(p)).or(self.attr.observed()).unwrap_or(self.attr.modified)
     }
 }
 
@@ -125,7 +125,7 @@ impl Subject {
         let instance = |attr: Attr| Instance { key: Key::of(&attr), attr, deleted: None };
         if name == SCOPE {
             let scope = self.live.iter().filter(|e| !e.scope.is_empty());
-            return scope.map(|e| instance(super::scope_state(&e.scope, e.created))).collect();
+            return scope.map(|e| instance(super::scope_state(&e.scope, e.created, true))).collect();
         }
         self.states(name).iter().filter(|a| a.alive(now) && !(lake && is_plain(a))).map(|a| instance(a.clone())).collect()
     }
@@ -133,12 +133,12 @@ impl Subject {
 
 /// The state that an observation in the lake stands for.
 fn observed(point: &Point, unit: Option<&Iri>) -> Attr {
-    let mut attr = Attr::new(AttrKind::Property, crate::writer::to_json(&point.value), point.t);
-    attr.observed = Some(point.t);
-    attr.unit = unit.cloned();
+    let mut attr = Attr::new(AttrKind::Property, crate::writer::to_val(&point.value), point.t);
+    attr.set_observed(Some(point.t));
+    attr.set_unit(unit.cloned());
     if point.quality != 0 {
         let name = format!("{}quality", crate::model::DEFAULT_VOCAB).into();
-        attr.subs.push((name, vec![Attr::new(AttrKind::Property, point.quality.into(), point.t)]));
+        attr.subs_mut().push((name, Attr::new(AttrKind::Property, i64::from(point.quality), point.t).into()));
     }
     attr
 }
@@ -181,16 +181,16 @@ impl Context {
         out.extend(current.into_iter().filter(|i| span.holds(i) && !taken.contains(&i.key) && !beyond(i.place(span.property))));
         if &**name != SCOPE && self.keeps_lake() && span.property != Some(TimeProperty::Deleted) {
             let states = subject.states(name);
-            let unit = states.first().and_then(|a| a.unit.as_ref());
-            let unit = unit.or_else(|| subject.former().iter().find(|(n, _)| n == name).and_then(|(_, u)| u.as_ref()));
-            let shown: HashSet<i64> = out.iter().filter(|i| i.key.dataset.is_none()).filter_map(|i| i.attr.observed).collect();
+            let unit = states.first().and_then(Attr::unit);
+            let unit = unit.or_else(|| subject.former().iter().find(|(n, _)| n == name).and_then(|(_, u)| u.clone()));
+            let shown: HashSet<i64> = out.iter().filter(|i| i.key.dataset.is_none()).filter_map(|i| i.attr.observed()).collect();
             for point in self.observations(&subject.id, short(name), span).await? {
                 let key = Key { dataset: None, basis: super::Basis::Observed, t: point.t };
                 if shown.contains(&point.t) || taken.contains(&key) || beyond(point.t) {
                     continue;
                 }
-                let mut attr = observed(&point, unit);
-                if let Some(now) = states.iter().find(|a| a.observed == Some(point.t) && a.dataset.is_none()) {
+                let mut attr = observed(&point, unit.as_ref());
+                if let Some(now) = states.iter().find(|a| a.observed() == Some(point.t) && a.dataset().is_none()) {
                     (attr.created, attr.modified) = (now.created, now.modified);
                 }
                 out.push(Instance { key, attr, deleted: None });

@@ -78,7 +78,7 @@ fn normalized(entity: &str, name: &Iri, instance: &Instance, ld: &Ld, view: &Vie
 
 /// One scope is a text, several are a list.
 fn scope(instance: &Instance) -> Value {
-    match serde_json::to_value(&instance.attr.value).unwrap_or_default() {
+    match instance.attr.value.to_json() {
         Value::Array(many) if !many.is_empty() => one_or_many(many),
         other => other,
     }
@@ -100,7 +100,7 @@ fn groups(instances: &[Instance]) -> Vec<(Option<&Iri>, AttrKind, Vec<&Instance>
 fn values(name: &Iri, instances: &[Instance], ask: &Ask, ld: &Ld, view: &View) -> Value {
     let simplified = |i: &Instance| if &**name == SCOPE { scope(i) } else { render::simplified(&i.attr, ld, view) };
     let pairs = |group: &[&Instance]| -> Value {
-        let of = |i: &&Instance| json!([simplified(i), instant(i.deleted.filter(|_| i.attr.observed.is_none()).unwrap_or(i.place(ask.window.by())))]);
+        let of = |i: &&Instance| json!([simplified(i), instant(i.deleted.filter(|_| i.attr.observed().is_none()).unwrap_or(i.place(ask.window.by())))]);
         group.iter().map(of).collect()
     };
     let object = |dataset: Option<&Iri>, kind: AttrKind, pairs: Value| {

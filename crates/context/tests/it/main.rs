@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
-mod contexts;
 mod codecs;
+mod contexts;
 mod devices;
 mod entities;
 mod finding;
@@ -15,4 +15,5 @@ mod properties;
 mod rig;
 mod seeing;
 mod telling;
+mod temporal;
 mod tenants;
