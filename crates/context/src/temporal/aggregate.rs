@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dothi_kernel::Result;
+use dothi_kernel::{Error, Kind, Result};
 use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::fault::{TOO_MANY, bad, cut};
 use crate::model::{AttrKind, instant};
 
 /// Periods of one attribute at most.
-const MAX_PERIODS: usize = 100_000;
+pub const MAX_PERIODS: usize = 100_000;
 
 /// What is computed of each period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +185,11 @@ impl Bucket {
     }
 }
 
+/// 403 for a period that is too short for the time asked for.
+pub fn too_many_periods() -> Error {
+    Error::new(Kind::Forbidden, TOO_MANY, format!("The aggregation has more than {MAX_PERIODS} periods; choose a longer aggrPeriodDuration."))
+}
+
 /// The results of each method over the instances of one dataset, in time order: `[value, start, end]` of each period.
 /// `anchor` is where the first period begins, `last` where the whole query ends.
 pub fn aggregate(what: &Aggregation, instances: &[(i64, &Instance)], anchor: i64, last: i64) -> Result<Vec<(Method, Vec<Value>)>> {
@@ -197,8 +202,7 @@ pub fn aggregate(what: &Aggregation, instances: &[(i64, &Instance)], anchor: i64
         from = (start, step);
         if periods.last().is_none_or(|(span, _)| span.0 != start) {
             if periods.len() >= MAX_PERIODS {
-                let detail = format!("The aggregation has more than {MAX_PERIODS} periods; choose a longer aggrPeriodDuration.");
-                return Err(dothi_kernel::Error::new(dothi_kernel::Kind::Forbidden, TOO_MANY, detail));
+                return Err(too_many_periods());
             }
             periods.push(((start, end), Bucket::default()));
         }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dothi_kernel::history::{Point, SeriesQuery};
 use dothi_kernel::{Caller, Error, Kind, Permission, Result, Scope};
+use serde_json::{Value, json};
 
-use super::aggregate::Aggregation;
+use super::aggregate::{Aggregation, MAX_PERIODS, Method, Period, too_many_periods};
 use super::read::{Instance, Span, Subject, TimeProperty};
-use super::{Header, SCOPE};
+use super::{Header, SCOPE, is_plain};
 use crate::Context;
 use crate::fault::{TOO_MANY, complex, cut, missing};
 use crate::live::{Candidates, Order};
-use crate::model::{Attr, Entity, Iri};
+use crate::model::{Attr, Entity, Iri, find, instant};
 use crate::query::{Filter, Paging};
+use crate::registry::short;
 use crate::select::{ScopeQuery, TypeSelector};
 use crate::tables_temporal as tables;
 
@@ -20,6 +23,7 @@ use crate::tables_temporal as tables;
 const CHUNK: usize = 256;
 /// Instances of one attribute that a condition or an aggregation may look at.
 const TESTED: usize = 200_000;
+const SECOND: i64 = 1_000_000;
 /// Longest query.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -94,6 +98,8 @@ pub struct Evolution {
     pub subject: Subject,
     /// Instances in time order by expanded name; the scope is one of the names.
     pub attrs: Vec<(Iri, Vec<Instance>)>,
+    /// Aggregates that the lake computed: attributes of which no instance had to be read.
+    pub computed: Vec<(Iri, Vec<(Method, Vec<Value>)>)>,
 }
 
 /// A page cut in time: from where to where it reaches, and how long it may be at most (`lastN`).
@@ -201,7 +207,14 @@ impl Context {
         let page = self.time_page().saturating_add(1);
         let whole = |name: &Iri| ask.aggregation.is_some() || tested.contains(name);
         let mut attrs: Vec<(Iri, Vec<Instance>)> = Vec::new();
+        let mut computed = Vec::new();
         for name in names.iter().filter(|n| ask.wants(n) || tested.contains(n)) {
+            if !tested.contains(name)
+                && let Some(rows) = self.computed(&subject, name, ask).await?
+            {
+                computed.push((name.clone(), rows));
+                continue;
+            }
             let scoped = ask.filter.scope.is_some();
             let limit = if whole(name) || scoped { TESTED } else { ask.window.last.map_or(page, |n| n.min(page)) };
             let mut span = ask.window.span(limit);
@@ -258,7 +271,46 @@ impl Context {
         }
         attrs.retain(|(_, instances)| !instances.is_empty());
         let any = attrs.iter().any(|(name, _)| &**name != SCOPE || ask.filter.scope.is_none());
-        Ok(any.then_some(Evolution { subject, attrs }))
+        Ok((any || !computed.is_empty()).then_some(Evolution { subject, attrs, computed }))
+    }
+
+    /// Aggregates of a series that lies in the lake alone, when its buckets are what is asked for.
+    async fn computed(&self, subject: &Subject, name: &Iri, ask: &Ask) -> Result<Option<Vec<(Method, Vec<Value>)>>> {
+        let (Some(what), Some((Relation::After | Relation::Between, at, _))) = (&ask.aggregation, ask.window.relation) else { return Ok(None) };
+        let Period::Micros(width) = what.period else { return Ok(None) };
+        let methods = what.methods.iter().all(|m| matches!(m, Method::Avg | Method::Min | Method::Max | Method::TotalCount));
+        let plain = ask.window.last.is_none() && ask.datasets.is_none() && ask.filter.scope.is_none() && ask.window.by() == Some(TimeProperty::Observed);
+        let seconds = i32::try_from(width / SECOND).ok().filter(|_| width % SECOND == 0 && at % SECOND == 0);
+        let states = subject.live.as_ref().and_then(|e| find(&e.attrs, name)).unwrap_or_default();
+        let numbers = matches!(states, [one] if is_plain(one) && one.value.is_number());
+        let Some(seconds) = seconds.filter(|_| methods && plain && numbers && self.keeps_lake()) else { return Ok(None) };
+        if tables::any(&self.store, &subject.id, Some(name)).await? {
+            return Ok(None);
+        }
+        let (from, to) = ask.window.bounds();
+        let query = SeriesQuery {
+            entity: subject.id.to_string(),
+            attribute: short(name).to_string(),
+            from,
+            to,
+            bucket_s: u32::try_from(seconds).ok(),
+            // The first bucket begins at the time asked for.
+            offset_s: -i32::try_from((at / SECOND).rem_euclid(i64::from(seconds))).unwrap_or(0),
+            limit: MAX_PERIODS + 1,
+        };
+        let points = self.history.series(&query).await?;
+        if points.len() > MAX_PERIODS {
+            return Err(too_many_periods());
+        }
+        let value = |method: Method, point: &Point| match method {
+            Method::Min => json!(point.min),
+            Method::Max => json!(point.max),
+            Method::TotalCount => json!(point.count),
+            _ => json!(point.value.number()),
+        };
+        let row = |method: Method, p: &Point| json!([value(method, p), instant(p.t), instant(p.t.saturating_add(width))]);
+        let rows = |method: Method| points.iter().map(|p| row(method, p)).collect::<Vec<Value>>();
+        Ok((!points.is_empty()).then(|| what.methods.iter().map(|m| (*m, rows(*m))).collect()))
     }
 
     /// The past of one entity (5.7.3).
@@ -273,7 +325,7 @@ impl Context {
         }
         match self.past(subject.clone(), ask, &names, now).await? {
             Some(evolution) => Ok(evolution),
-            None if self.has_history(&subject, &names, now).await? => Ok(Evolution { subject, attrs: Vec::new() }),
+            None if self.has_history(&subject, &names, now).await? => Ok(Evolution { subject, attrs: Vec::new(), computed: Vec::new() }),
             None => Err(none()),
         }
     }

@@ -55,6 +55,12 @@ pub fn evolution(past: &Evolution, ask: &Ask, form: Form, ld: &Ld, view: &View, 
         };
         out.insert(shown.into_owned(), value);
     }
+    for (name, rows) in past.computed.iter().filter(|(n, _)| form == Form::Aggregated && ask.shows(n)) {
+        let mut value = Map::new();
+        value.insert("type".into(), AttrKind::Property.name().into());
+        value.extend(rows.iter().map(|(method, rows)| (method.word().to_string(), rows.clone().into())));
+        out.insert(ld.compact(name).into_owned(), value.into());
+    }
     Ok(out)
 }
 
