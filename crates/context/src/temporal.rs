@@ -274,7 +274,7 @@ pub fn instances(before: Option<&Entity>, after: Option<&Entity>, now: i64, lake
     }
     if after.is_none() {
         let unit = |states: &[Attr]| states.first().and_then(Attr::unit);
-        let attrs = before.attrs.iter().map(|(name, states)| (name.clone(), unit(states.as_ref()))).collect();
+        let attrs = before.attrs.iter().map(|(name, states)| (name.clone(), unit(states))).collect();
         let header = Header { types: before.types.clone(), attrs, created: before.created, modified: before.modified, deleted: Some(now), imported: false };
         out.push(Write::Header(id.clone(), header));
     }
