@@ -6,6 +6,7 @@ mod codecs;
 mod contexts;
 mod devices;
 mod entities;
+mod federating;
 mod finding;
 mod forms;
 mod journal;
