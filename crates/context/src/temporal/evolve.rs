@@ -1,5 +1,7 @@
 //! Writing history: instances given from outside, corrections and deletions.
 
+use std::collections::HashMap;
+
 use dothi_kernel::value::quality;
 use dothi_kernel::{Caller, Error, Observation, Permission, Result, Scope, Value as Scalar};
 use serde_json::{Map, Value};
@@ -86,12 +88,14 @@ fn states(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
         one => vec![one],
     };
     let mut out: Vec<Given> = Vec::with_capacity(many.len());
+    let mut untimed: HashMap<Option<Iri>, i64> = HashMap::new();
     for one in many {
         let mut given = state(name, one, ld, now)?;
         // Instances without a time of their own are of this moment, one after the other.
-        let before = out.iter().filter(|g| g.attr.observed().is_none() && g.attr.dataset() == given.attr.dataset()).count();
         if given.attr.observed().is_none() {
-            given.attr.modified = now.saturating_add(i64::try_from(before).unwrap_or(0));
+            let before = untimed.entry(given.attr.dataset().cloned()).or_insert(0i64);
+            given.attr.modified = now.saturating_add(*before);
+            *before += 1;
         }
         out.push(given);
     }
