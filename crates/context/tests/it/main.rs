@@ -8,6 +8,7 @@ mod devices;
 mod entities;
 mod federating;
 mod finding;
+mod folding;
 mod forms;
 mod journal;
 mod models;
