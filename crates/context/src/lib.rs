@@ -31,12 +31,14 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
+mod sta;
 pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
 mod tables_federation;
 mod tables_journal;
+mod tables_sta;
 mod tables_temporal;
 mod tables_tenants;
 pub mod temporal;
@@ -101,6 +103,8 @@ pub struct Context {
     devices: Arc<Devices>,
     writer: Writer,
     directory: Arc<dyn Directory>,
+    sta: sta::Sta,
+    feed: Arc<sta::Feed>,
     guard: Guard,
     federation: Arc<federation::Federation>,
     /// One subscription changes at a time.
@@ -145,6 +149,7 @@ impl Context {
         let journal = Journal::open(store.clone(), live.clone(), &names).await?;
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
+        let feed = Arc::new(sta::Feed::default());
         let desk = Desk {
             store: store.clone(),
             live: live.clone(),
@@ -155,10 +160,14 @@ impl Context {
             subscriptions: subscriptions.clone(),
             lake: tenant.is_empty(),
             keep_days: settings.keep_days(),
+            feed: feed.clone(),
             journal: journal.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
+            sta,
+            feed,
             writer: Writer::start(desk),
             sending: tokio::spawn(sender.run()).abort_handle(),
             folding: tokio::spawn(Journal::keep(Arc::downgrade(&journal))).abort_handle(),

@@ -163,6 +163,8 @@ pub struct Desk {
     pub keep_days: u32,
     /// What was changed since the tables were last brought up to date.
     pub journal: Arc<Journal>,
+    /// Who wants to hear of observations.
+    pub feed: Arc<crate::sta::Feed>,
 }
 
 impl Writer {

@@ -16,6 +16,7 @@ mod mqtt;
 mod properties;
 mod rig;
 mod seeing;
+mod sta;
 mod telling;
 mod temporal;
 mod tenants;
