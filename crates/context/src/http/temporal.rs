@@ -33,7 +33,7 @@ const BODY: usize = 16 * 1024 * 1024;
 /// Methods of one aggregation.
 const MAX_METHODS: usize = 8;
 /// Members of a query's body that say when and how to aggregate.
-const ABOUT_TIME: [&str; 4] = ["temporalQ", "aggrParams", "orderBy", "csf"];
+const ABOUT_TIME: [&str; 4] = ["temporalQ", "aggrParams", "ordering", "csf"];
 
 /// The routes, below the API's prefix.
 pub fn routes() -> Router<Arc<Context>> {
@@ -269,15 +269,13 @@ async fn query(State(this): This, asked: Asked) -> Answer {
         Err(refused) => return Ok(*refused),
     };
     let ld = asked.ld(&this).await?;
+    unlinked(&[asked.params.get("q")])?;
+    let filter = params::filter(&asked.params, &ld)?;
     // Ids alone do not narrow a temporal query, nor do the attributes that every entity has (5.7.4.4).
-    let system = |name: &&str| matches!(*name, "createdAt" | "modifiedAt" | "deletedAt" | "observedAt" | "expiresAt");
-    let attrs = asked.params.list("attrs").is_some_and(|a| !a.iter().all(|n| system(&n)));
-    let narrowed = ["type", "q", "georel", "scopeQ"].iter().any(|p| asked.params.get(p).is_some());
-    if !attrs && !narrowed && !asked.params.flag("local")? {
+    if !params::narrowed(&asked.params, &filter)? {
         return Err(bad("The query is too wide: state at least one of type, attrs, q, scopeQ, a geo-query, or local=true.").into());
     }
-    unlinked(&[asked.params.get("q")])?;
-    let (ask, look) = read(&asked, media, &ld, params::filter(&asked.params, &ld)?)?;
+    let (ask, look) = read(&asked, media, &ld, filter)?;
     let page = params::paging(&asked.params)?;
     list(&this, &asked, &ld, ask, look, page).await
 }
@@ -326,16 +324,16 @@ async fn query_by_body(State(this): This, asked: Asked) -> Answer {
     if let Some(csf) = csf {
         Query::parse(csf.as_str().ok_or_else(|| bad("csf must be a text."))?, &ld)?;
     }
-    let down = match &order {
+    let down = match order.as_ref().map(|o| o.get("orderBy").cloned().unwrap_or_default()) {
         Some(Value::Array(many)) if many.len() == 1 => descending(many[0].as_str())?,
-        Some(Value::String(text)) => descending(Some(text))?,
-        Some(_) => return Err(bad("orderBy may be id here.").into()),
+        Some(Value::String(text)) => descending(Some(&text))?,
+        Some(_) => return Err(bad("ordering: orderBy may be id here.").into()),
         None => descending(asked.params.get("orderBy"))?,
     };
     let mut look = look(&asked, media, &ld, aggregation.is_some())?;
     check_aggregation(&look, aggregation.as_ref())?;
     let others = Params::read(&asked.params.without(&["format", "options"]).finish());
-    let (filter, view) = params::query_body(&body, &others, &ld)?;
+    let (filter, view, _) = params::query_body(&body, &others, &ld)?;
     look.view = View { form: look.view.form, sys_attrs: look.view.sys_attrs, ..view };
     let page = params::paging(&asked.params)?;
     let ask = ask(filter, window, aggregation, &mut look, down);
