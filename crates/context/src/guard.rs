@@ -60,6 +60,15 @@ impl Guard {
         }
     }
 
+    /// An allowed address of a host, for connections that are not HTTP.
+    pub async fn resolve_host(self, host: &str) -> std::result::Result<IpAddr, String> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return if self.allows(address) { Ok(address) } else { Err("requests may not go to this address".to_string()) };
+        }
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|e| e.to_string())?.map(|a| a.ip()).find(|a| self.allows(*a));
+        found.ok_or_else(|| "the name leads to no address that requests may go to".to_string())
+    }
+
     /// A client that reaches only what is allowed, under any name. It follows at most this many redirects, each looked at anew.
     pub fn client(self, redirects: usize) -> Result<reqwest::Client> {
         // Another part of the program may have chosen the provider already.

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod fault;
 pub mod geoq;
 mod guard;
+mod hosting;
 pub mod http;
 mod http_devices;
 mod inventory;
@@ -22,6 +23,7 @@ pub mod mqtt;
 mod notify;
 pub mod pack;
 pub mod parse;
+mod periodic;
 pub mod q;
 pub mod query;
 pub mod registry;
@@ -32,6 +34,7 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_subs;
 pub mod things;
 mod uplink;
 pub mod writer;
@@ -76,15 +79,15 @@ pub struct Context {
     writer: Writer,
     directory: Arc<dyn Directory>,
     guard: Guard,
+    started: i64,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
-    sending: tokio::task::AbortHandle,
+    sending: [tokio::task::AbortHandle; 2],
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        self.sending.abort();
-        self.subscriptions.close();
+        self.sending.iter().for_each(tokio::task::AbortHandle::abort);
     }
 }
 
@@ -93,11 +96,9 @@ impl Context {
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings) -> Result<Self> {
         let guard = Guard::new(settings);
         let (live, names, registry, contexts) =
-            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard)?));
+            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard, store.clone())?));
         let now = store.clock().now().as_microsecond();
-        for (id, at, document) in tables::load_hosted(&store).await? {
-            contexts.put(&id, "Hosted", document, at)?;
-        }
+        hosting::load(&store, &contexts).await?;
         live.load(tables::load(&store, &names).await?);
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
@@ -110,12 +111,14 @@ impl Context {
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let sender = Sender::new(store.clone(), subscriptions.clone(), guard, Arc::from(""))?;
+        let periodic = periodic::run(subscriptions.clone(), live.clone(), store.clock().clone());
         let context = Self {
             writer: Writer::start(desk),
-            sending: tokio::spawn(sender.run()).abort_handle(),
+            sending: [tokio::spawn(sender.run()).abort_handle(), tokio::spawn(periodic).abort_handle()],
             subscribing: tokio::sync::Mutex::new(()),
             guard,
+            started: now,
             store,
             history,
             live,
@@ -129,7 +132,6 @@ impl Context {
             context.take_over(&name, part, now)?;
         }
         context.load_subscriptions(now).await?;
-        context.subscriptions.wake();
         Ok(context)
     }
 
@@ -148,9 +150,9 @@ impl Context {
 
     fn take_over(&self, pack: &str, part: ContextPack, now: i64) -> Result<()> {
         if let Some(document) = part.context_document() {
-            self.contexts.put(pack, "Hosted", document.clone(), now)?;
+            self.contexts.fix(pack, ld::HOSTED, document.clone(), now)?;
             for url in &part.context_urls {
-                self.contexts.put(url, "Cached", document.clone(), now)?;
+                self.contexts.fix(url, ld::CACHED, document.clone(), now)?;
             }
         }
         self.registry.put(pack, part);
@@ -219,7 +221,12 @@ impl Context {
 
     /// Keeps a copy of a remote context, so that requests may name it.
     pub fn pin_context(&self, url: &str, document: serde_json::Value) -> Result<()> {
-        self.contexts.put(url, "Cached", document, self.store.clock().now().as_microsecond())
+        self.contexts.fix(url, ld::CACHED, document, self.store.clock().now().as_microsecond())
+    }
+
+    /// When the city model was opened, µs.
+    pub fn started(&self) -> i64 {
+        self.started
     }
 
     /// The contexts known here.

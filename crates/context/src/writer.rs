@@ -22,6 +22,7 @@ use crate::registry::{Registry, short};
 use crate::select::TypeSelector;
 use crate::subs::{Notice, Pair, Subscriptions};
 use crate::tables::{self, EntityRow};
+use crate::tables_subs;
 
 /// Changes of entities that one batch takes.
 const BATCH_CHANGES: usize = 1_000;
@@ -288,7 +289,7 @@ impl Desk {
             self.journal(&staged, &observations, &messages, &notices).await?;
             self.live.apply(staged);
         }
-        self.subscriptions.queued(&notices);
+        self.subscriptions.queued(notices);
         Ok(replies)
     }
 
@@ -320,9 +321,7 @@ impl Desk {
         tables::save(&mut tx, rows).await?;
         tables::delete(&mut tx, &deleted).await?;
         tables::remember_messages(&mut tx, messages).await?;
-        for notice in notices {
-            tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
-        }
+        tables_subs::put_notices(&mut tx, notices).await?;
         for (id, at) in timers {
             tx.schedule(EXPIRE, id, time::micros(at)).await?;
         }
