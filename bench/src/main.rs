@@ -3,8 +3,15 @@
 //! Both sides of a comparison run in one call on one machine; the load generator shares its processors with the server.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
+mod city;
+mod http;
 mod ingest;
+mod mqtt;
+mod notify;
+mod overload;
+mod process;
 mod query;
+mod soak;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +42,48 @@ enum What {
         #[arg(long, default_value_t = 10_000_000)]
         observations: u64,
     },
+    /// A city of a million things: loading, memory, start, lists by type and `q`, single changes.
+    City {
+        /// Entities.
+        #[arg(long, default_value_t = 1_000_000)]
+        entities: u64,
+        /// Seconds of each measurement.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Notifications told, and how soon.
+    Notify {
+        /// Subscriptions.
+        #[arg(long, default_value_t = 10_000)]
+        subscriptions: u64,
+        /// Writes a second.
+        #[arg(long, default_value_t = 500)]
+        rate: u64,
+        /// Seconds of writing.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// More than can be stored, then a kill: nothing acknowledged is lost.
+    Overload {
+        /// Seconds of it.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
+    /// Real measurements replayed for an hour: memory and files stay flat, nothing is missing.
+    Soak {
+        /// Folder of CSV files: station, time, then measured columns.
+        #[arg(long, default_value = "demo/hung-yen/air")]
+        folder: std::path::PathBuf,
+        /// Devices.
+        #[arg(long, default_value_t = 200)]
+        devices: usize,
+        /// Messages a second of all devices.
+        #[arg(long, default_value_t = 500)]
+        rate: u64,
+        /// Minutes.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
 }
 
 #[tokio::main]
@@ -45,6 +94,10 @@ async fn main() {
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
         What::Query { observations } => query::measure(observations).await,
+        What::City { entities, seconds } => city::measure(entities, seconds).await,
+        What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
+        What::Overload { seconds } => overload::measure(seconds).await,
+        What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,
     }
 }
 

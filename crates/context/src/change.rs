@@ -6,6 +6,7 @@ use dothi_kernel::Result;
 use serde_json::Value;
 
 use crate::fault::{bad, cut};
+use crate::instances::Instances;
 use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, MAX_ATTRIBUTES, MAX_INSTANCES, NULL, find, find_mut};
 use crate::parse::{AttrInput, Draft, Input, Tri};
 
@@ -31,15 +32,15 @@ fn complete(name: &str, input: &Input, now: i64) -> Result<Attr> {
         return Err(bad(format!("{}: null is not a value.", cut(name))));
     }
     let mut attr = Attr::new(kind, stripped(value), now);
-    attr.dataset = input.dataset.clone();
-    attr.observed = set(&input.observed);
-    attr.unit = set(&input.unit);
-    attr.of = set(&input.of).map(Box::new);
-    attr.expires = set(&input.expires);
+    attr.set_dataset(input.dataset.clone());
+    attr.set_observed(set(&input.observed));
+    attr.set_unit(set(&input.unit));
+    attr.set_of(set(&input.of));
+    attr.set_expires(set(&input.expires));
     for (sub, inputs) in &input.subs {
-        let instances = inputs.iter().filter(|i| matches!(i, Input::Attr(_))).map(|i| complete(sub, i, now)).collect::<Result<Vec<_>>>()?;
+        let instances = inputs.iter().filter(|i| matches!(i, Input::Attr(_))).map(|i| complete(sub, i, now)).collect::<Result<Instances>>()?;
         if !instances.is_empty() {
-            attr.subs.push((sub.clone(), instances));
+            attr.subs_mut().push((sub.clone(), instances));
         }
     }
     Ok(attr)
@@ -70,7 +71,7 @@ pub fn create(id: Iri, draft: &Draft, now: i64) -> Result<Entity> {
     entity.scope = set(&draft.scope).unwrap_or_default();
     entity.expires = set(&draft.expires);
     for (name, inputs) in &draft.attrs {
-        let instances = inputs.iter().map(|i| complete(name, i, now)).collect::<Result<Vec<_>>>()?;
+        let instances = inputs.iter().map(|i| complete(name, i, now)).collect::<Result<Instances>>()?;
         entity.attrs.push((name.clone(), instances));
     }
     Ok(entity)
@@ -109,10 +110,10 @@ fn put(attrs: &mut Attrs, name: &Iri, mut attr: Attr) -> Result<()> {
         if !room {
             return Err(bad(format!("An entity may have at most {MAX_ATTRIBUTES} attributes.")));
         }
-        attrs.push((name.clone(), vec![attr]));
+        attrs.push((name.clone(), attr.into()));
         return Ok(());
     };
-    if let Some(old) = instances.iter_mut().find(|a| a.dataset == attr.dataset) {
+    if let Some(old) = instances.iter_mut().find(|a| a.dataset() == attr.dataset()) {
         attr.created = old.created;
         *old = attr;
     } else if instances.len() >= MAX_INSTANCES {
@@ -127,7 +128,7 @@ fn put(attrs: &mut Attrs, name: &Iri, mut attr: Attr) -> Result<()> {
 fn remove(attrs: &mut Attrs, name: &str, dataset: Option<&Iri>) -> bool {
     let Some(instances) = find_mut(attrs, name) else { return false };
     let before = instances.len();
-    instances.retain(|a| a.dataset.as_ref() != dataset);
+    instances.retain(|a| a.dataset() != dataset);
     let gone = instances.len() < before;
     attrs.retain(|(_, i)| !i.is_empty());
     gone
@@ -144,7 +145,7 @@ pub fn append(entity: &mut Entity, draft: &Draft, keep: bool, now: i64) -> Resul
     for (name, inputs) in &draft.attrs {
         let mut kept = false;
         for input in inputs {
-            let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset.as_ref() == input.dataset()));
+            let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset() == input.dataset()));
             if keep && exists {
                 kept = true;
             } else {
@@ -166,7 +167,7 @@ pub fn update(entity: &mut Entity, draft: &Draft, now: i64) -> Result<Updated> {
     for (name, inputs) in &draft.attrs {
         let mut found = true;
         for input in inputs {
-            let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset.as_ref() == input.dataset()));
+            let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset() == input.dataset()));
             match input {
                 _ if !exists => found = false,
                 Input::Null(dataset) => {
@@ -211,11 +212,13 @@ fn merge_attrs(attrs: &mut Attrs, inputs: &[(Iri, Vec<Input>)], observed: Option
                 Input::Null(dataset) => {
                     remove(attrs, name, dataset.as_ref());
                 }
-                Input::Attr(new) => match find_mut(attrs, name).and_then(|i| i.iter_mut().find(|a| a.dataset == new.dataset)) {
+                Input::Attr(new) => match find_mut(attrs, name).and_then(|i| i.iter_mut().find(|a| a.dataset() == new.dataset.as_ref())) {
                     Some(old) => merge_attr(name, old, new, observed, now)?,
                     None => {
                         let mut attr = complete(name, input, now)?;
-                        attr.observed = attr.observed.or(observed);
+                        if attr.observed().is_none() {
+                            attr.set_observed(observed);
+                        }
                         put(attrs, name, attr)?;
                     }
                 },
@@ -227,19 +230,22 @@ fn merge_attrs(attrs: &mut Attrs, inputs: &[(Iri, Vec<Input>)], observed: Option
 
 fn merge_attr(name: &str, old: &mut Attr, new: &AttrInput, observed: Option<i64>, now: i64) -> Result<()> {
     old.modified = now;
-    let before = old.observed;
+    let before = old.observed();
     change_value(name, old, new, true)?;
-    if before == old.observed && observed.is_some() && old.observed.is_some() && new.observed == Tri::Absent {
-        old.observed = observed;
+    if before == old.observed() && observed.is_some() && before.is_some() && new.observed == Tri::Absent {
+        old.set_observed(observed);
     }
-    merge_attrs(&mut old.subs, &new.subs, None, now)
+    if new.subs.is_empty() {
+        return Ok(());
+    }
+    merge_attrs(old.subs_mut(), &new.subs, None, now)
 }
 
 /// Sets the value and the plain members; `deep` merges compound values.
 fn change_value(name: &str, old: &mut Attr, new: &AttrInput, deep: bool) -> Result<()> {
     match new.kind {
         Some(kind) if kind != old.kind => match &new.value {
-            Tri::Set(value) => (old.kind, old.value) = (kind, stripped(value)),
+            Tri::Set(value) => (old.kind, old.value) = (kind, stripped(value).into()),
             _ => return Err(bad(format!("{}: the attribute is a {}, not a {}.", cut(name), old.kind.name(), kind.name()))),
         },
         kind => {
@@ -247,30 +253,29 @@ fn change_value(name: &str, old: &mut Attr, new: &AttrInput, deep: bool) -> Resu
                 if kind.is_none() && !matches!(old.kind, AttrKind::Property | AttrKind::JsonProperty) {
                     // A bare value in a fragment takes the kind that is there, if it can be one of it.
                     let ld = crate::ld::Ld::default();
-                    old.value = crate::parse::checked(name, old.kind, value, &ld, crate::parse::Form::PATCH)?;
+                    old.value = crate::parse::checked(name, old.kind, value, &ld, crate::parse::Form::PATCH)?.into();
                 } else if deep && matches!(old.kind, AttrKind::Property | AttrKind::JsonProperty | AttrKind::LanguageProperty) {
-                    merge_value(&mut old.value, value);
+                    let mut merged = old.value.to_json();
+                    merge_value(&mut merged, value);
+                    old.value = merged.into();
                 } else {
-                    old.value = stripped(value);
+                    old.value = stripped(value).into();
                 }
             }
         }
     }
-    fn plain<T: Clone>(old: &mut Option<T>, new: &Tri<T>) {
-        match new {
-            Tri::Set(v) => *old = Some(v.clone()),
-            Tri::Null => *old = None,
-            Tri::Absent => {}
-        }
+    if new.observed != Tri::Absent {
+        old.set_observed(set(&new.observed));
     }
-    plain(&mut old.observed, &new.observed);
-    plain(&mut old.unit, &new.unit);
-    match &new.of {
-        Tri::Set(of) => old.of = Some(Box::new(of.clone())),
-        Tri::Null => old.of = None,
-        Tri::Absent => {}
+    if new.unit != Tri::Absent {
+        old.set_unit(set(&new.unit));
     }
-    plain(&mut old.expires, &new.expires);
+    if new.of != Tri::Absent {
+        old.set_of(set(&new.of));
+    }
+    if new.expires != Tri::Absent {
+        old.set_expires(set(&new.expires));
+    }
     Ok(())
 }
 
@@ -297,7 +302,7 @@ pub fn partial(entity: &mut Entity, name: &Iri, inputs: &[Input], now: i64) -> R
     for input in inputs {
         match input {
             Input::Null(dataset) => found &= remove(&mut entity.attrs, name, dataset.as_ref()),
-            Input::Attr(new) => match find_mut(&mut entity.attrs, name).and_then(|i| i.iter_mut().find(|a| a.dataset == new.dataset)) {
+            Input::Attr(new) => match find_mut(&mut entity.attrs, name).and_then(|i| i.iter_mut().find(|a| a.dataset() == new.dataset.as_ref())) {
                 None => found = false,
                 Some(old) => {
                     if let Some(kind) = new.kind
@@ -310,8 +315,8 @@ pub fn partial(entity: &mut Entity, name: &Iri, inputs: &[Input], now: i64) -> R
                     for (sub, inputs) in &new.subs {
                         for input in inputs {
                             match input {
-                                Input::Null(dataset) => drop(remove(&mut old.subs, sub, dataset.as_ref())),
-                                input => put(&mut old.subs, sub, complete(sub, input, now)?)?,
+                                Input::Null(dataset) => drop(remove(old.subs_mut(), sub, dataset.as_ref())),
+                                input => put(old.subs_mut(), sub, complete(sub, input, now)?)?,
                             }
                         }
                     }
@@ -326,7 +331,7 @@ pub fn partial(entity: &mut Entity, name: &Iri, inputs: &[Input], now: i64) -> R
 /// Replaces one attribute with all its instances given. False when it is not there.
 pub fn replace_attr(entity: &mut Entity, name: &Iri, inputs: &[Input], now: i64) -> Result<bool> {
     for input in inputs {
-        if !find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset.as_ref() == input.dataset())) {
+        if !find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset() == input.dataset())) {
             return Ok(false);
         }
         put(&mut entity.attrs, name, complete(name, input, now)?)?;

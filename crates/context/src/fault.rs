@@ -18,7 +18,7 @@ pub const TOO_COMPLEX: &str = "ngsi.too-complex-query";
 pub const TOO_MANY: &str = "ngsi.too-many-results";
 /// A remote `@context` that is not known here.
 pub const NO_CONTEXT: &str = "ngsi.context-not-available";
-/// A tenant other than the default one.
+/// A tenant that does not exist.
 pub const NO_TENANT: &str = "ngsi.no-such-tenant";
 
 /// BadRequestData with a reason.

@@ -6,7 +6,8 @@ use geo::{Distance, Euclidean, MapCoords, Relate};
 use serde_json::{Value, json};
 
 use crate::fault::{bad, complex, cut};
-use crate::model::{AttrKind, Entity, Iri, LOCATION, find, point_of};
+use crate::model::{AttrKind, Entity, Iri, LOCATION, find};
+use crate::val::Val;
 
 /// Metres of one degree of latitude.
 const DEGREE: f64 = 111_195.0;
@@ -116,12 +117,19 @@ impl GeoQuery {
         instances.iter().filter(|a| a.kind == AttrKind::GeoProperty && a.alive(now)).any(|a| self.holds(&a.value))
     }
 
-    fn holds(&self, value: &Value) -> bool {
-        if let (Some((lon, lat)), Relation::Near(max, min), geo::Geometry::Point(p)) = (point_of(value), self.relation, &self.geometry.0) {
+    fn holds(&self, value: &Val) -> bool {
+        let point = value.point();
+        if let (Some((lon, lat)), Relation::Near(max, min), geo::Geometry::Point(p)) = (point, self.relation, &self.geometry.0) {
             let metres = Point { lon, lat }.distance(Point { lon: p.x(), lat: p.y() });
             return max.is_none_or(|m| metres <= m) && min.is_none_or(|m| metres >= m);
         }
-        let Ok(place) = Geometry::from_geojson(value) else { return false };
+        let place = match point {
+            Some((lon, lat)) => Geometry(geo::Geometry::Point(geo::Point::new(lon, lat))),
+            None => match Geometry::from_geojson(&value.json()) {
+                Ok(place) => place,
+                Err(_) => return false,
+            },
+        };
         if let Relation::Near(max, min) = self.relation {
             let metres = distance(&place.0, &self.geometry.0);
             return max.is_none_or(|m| metres <= m) && min.is_none_or(|m| metres >= m);

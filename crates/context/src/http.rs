@@ -3,9 +3,11 @@
 mod batch;
 mod contexts;
 mod inventory;
+mod letters;
 mod ngsi;
 mod params;
 mod subscriptions;
+mod tenants;
 mod wire;
 
 use std::sync::Arc;
@@ -28,7 +30,7 @@ type This = State<Arc<Context>>;
 
 /// Routes under `/api/context`.
 pub fn router(this: Arc<Context>) -> OpenApiRouter {
-    let devices = crate::http_devices::router(this.clone());
+    let (devices, letters) = (crate::http_devices::router(this.clone()), letters::router(this.clone()));
     OpenApiRouter::new()
         .routes(routes!(things))
         .routes(routes!(thing))
@@ -37,6 +39,7 @@ pub fn router(this: Arc<Context>) -> OpenApiRouter {
         .routes(routes!(types))
         .with_state(this)
         .merge(devices)
+        .merge(letters)
 }
 
 /// Things.

@@ -14,6 +14,7 @@ mod guard;
 mod hosting;
 pub mod http;
 mod http_devices;
+mod instances;
 mod inventory;
 mod jobs;
 pub mod ld;
@@ -35,8 +36,11 @@ mod subscribing;
 pub mod tables;
 mod tables_devices;
 mod tables_subs;
+mod tables_tenants;
+mod tenants;
 pub mod things;
 mod uplink;
+pub mod val;
 pub mod writer;
 
 use std::sync::Arc;
@@ -53,6 +57,7 @@ use crate::notify::Sender;
 use crate::pack::ContextPack;
 use crate::registry::Registry;
 use crate::subs::Subscriptions;
+use crate::tenants::Tenants;
 use crate::writer::{BATCH_OBSERVATIONS, Desk, Ingested, Order, Outcome, Writer};
 
 pub use model::Reading;
@@ -83,6 +88,10 @@ pub struct Context {
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: [tokio::task::AbortHandle; 2],
+    /// Name of the tenant; empty for the default one.
+    tenant: Arc<str>,
+    /// The other tenants; the default one knows them.
+    tenants: Option<Tenants>,
 }
 
 impl Drop for Context {
@@ -92,8 +101,15 @@ impl Drop for Context {
 }
 
 impl Context {
-    /// Reads everything into memory and starts the writing and notifying tasks.
+    /// Reads everything into memory, that of the other tenants too, and starts the writing and notifying tasks.
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings) -> Result<Self> {
+        let mut context = Self::open_one(store.clone(), history, directory.clone(), settings, "".into()).await?;
+        context.tenants = Some(Tenants::open(store, directory, settings).await?);
+        Ok(context)
+    }
+
+    /// One tenant.
+    async fn open_one(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings, tenant: Arc<str>) -> Result<Self> {
         let guard = Guard::new(settings);
         let (live, names, registry, contexts) =
             (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard, store.clone())?));
@@ -111,7 +127,7 @@ impl Context {
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let sender = Sender::new(store.clone(), subscriptions.clone(), guard, Arc::from(""))?;
+        let sender = Sender::new(store.clone(), subscriptions.clone(), guard, tenant.clone())?;
         let periodic = periodic::run(subscriptions.clone(), live.clone(), store.clock().clone());
         let context = Self {
             writer: Writer::start(desk),
@@ -127,6 +143,8 @@ impl Context {
             subscriptions,
             devices,
             directory,
+            tenant,
+            tenants: None,
         };
         for (name, part) in tables::load_packs(&context.store).await? {
             context.take_over(&name, part, now)?;
@@ -145,7 +163,11 @@ impl Context {
         let mut tx = self.store.begin(caller).await?;
         tables::save_pack(&mut tx, pack, &part).await?;
         tx.commit().await?;
-        self.take_over(pack, part, caller.now.as_microsecond())
+        let now = caller.now.as_microsecond();
+        for tenant in self.tenants.iter().flat_map(Tenants::all) {
+            tenant.take_over(pack, part.clone(), now)?;
+        }
+        self.take_over(pack, part, now)
     }
 
     fn take_over(&self, pack: &str, part: ContextPack, now: i64) -> Result<()> {
@@ -207,6 +229,11 @@ impl Context {
 
     fn look_up(&self, id: &str, caller: &Caller) -> Option<Arc<Entity>> {
         self.live.get(id).filter(|e| e.alive(caller.now.as_microsecond()))
+    }
+
+    /// Name of the tenant; empty for the default one.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
     }
 
     /// The registry of devices.

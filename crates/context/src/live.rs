@@ -9,7 +9,7 @@ use dothi_kernel::geo::{BBox, Geometry};
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
-use crate::model::{Entity, Iri, point_of};
+use crate::model::{Entity, Iri};
 
 type Spot = GeomWithData<Rectangle<[f64; 2]>, Iri>;
 type ById = BTreeMap<Iri, Arc<Entity>>;
@@ -51,9 +51,9 @@ pub enum Order {
 /// Smallest box around an entity's location.
 pub fn bounds(entity: &Entity) -> Option<BBox> {
     let value = entity.location()?;
-    match point_of(value) {
+    match value.point() {
         Some((lon, lat)) => Some(BBox { west: lon, south: lat, east: lon, north: lat }),
-        None => Geometry::from_geojson(value).ok()?.bbox(),
+        None => Geometry::from_geojson(&value.json()).ok()?.bbox(),
     }
 }
 

@@ -4,10 +4,14 @@
 //! names keep a million of them small. Golden files in `tests/golden` must load for ever.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::instances::{Instances, Unit};
+use crate::val::Val;
 
 /// An expanded name, shared between all entities that use it.
 pub type Iri = Arc<str>;
@@ -102,43 +106,40 @@ impl AttrKind {
     }
 }
 
-/// One instance of an attribute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One instance of an attribute. What few of them have lies apart, behind accessors.
+#[derive(Clone)]
 pub struct Attr {
-    /// Kind.
-    #[serde(rename = "k")]
-    pub kind: AttrKind,
     /// Value in the form of its kind; vocabulary terms and links expanded.
-    #[serde(rename = "v")]
-    pub value: Value,
-    /// Which instance; none is the default one.
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
-    pub dataset: Option<Iri>,
-    /// When it was observed, µs.
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<i64>,
-    /// UN/CEFACT unit code.
-    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Iri>,
-    /// `objectType` of links, `valueType` of values; expanded.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<Box<Value>>,
-    /// When it stops to exist, µs.
-    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<i64>,
+    pub value: Val,
     /// Created, µs.
-    #[serde(rename = "c")]
     pub created: i64,
     /// Modified, µs.
-    #[serde(rename = "m")]
     pub modified: i64,
-    /// Attributes of the attribute.
-    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
-    pub subs: Attrs,
+    /// [`NEVER`] when not stated.
+    observed: i64,
+    rare: Option<Box<Rare>>,
+    unit: Unit,
+    /// Kind.
+    pub kind: AttrKind,
+}
+
+const NEVER: i64 = i64::MIN;
+
+/// What few attributes have.
+#[derive(Clone, Default)]
+struct Rare {
+    dataset: Option<Iri>,
+    /// A unit code that the table of units does not take.
+    unit: Option<Iri>,
+    of: Option<Value>,
+    expires: Option<i64>,
+    subs: Attrs,
 }
 
 /// Attributes by expanded name in order of arrival, each with its instances.
-pub type Attrs = Vec<(Iri, Vec<Attr>)>;
+pub type Attrs = Vec<(Iri, Instances)>;
+
+static NO_ATTRS: Attrs = Vec::new();
 
 /// An entity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,35 +200,118 @@ pub struct Reading {
 
 /// Finds the instances of an attribute.
 pub fn find<'a>(attrs: &'a Attrs, name: &str) -> Option<&'a [Attr]> {
-    attrs.iter().find(|(n, _)| &**n == name).map(|(_, a)| a.as_slice())
+    attrs.iter().find(|(n, _)| &**n == name).map(|(_, a)| &**a)
 }
 
 /// Finds the instances of an attribute, to change them.
-pub fn find_mut<'a>(attrs: &'a mut Attrs, name: &str) -> Option<&'a mut Vec<Attr>> {
+pub fn find_mut<'a>(attrs: &'a mut Attrs, name: &str) -> Option<&'a mut Instances> {
     attrs.iter_mut().find(|(n, _)| &**n == name).map(|(_, a)| a)
 }
 
 impl Attr {
     /// A new instance without sub-attributes.
-    pub fn new(kind: AttrKind, value: Value, now: i64) -> Self {
-        Self { kind, value, dataset: None, observed: None, unit: None, of: None, expires: None, created: now, modified: now, subs: Vec::new() }
+    pub fn new(kind: AttrKind, value: impl Into<Val>, now: i64) -> Self {
+        Self { kind, value: value.into(), created: now, modified: now, observed: NEVER, unit: Unit::default(), rare: None }
+    }
+
+    /// Which instance; none is the default one.
+    pub fn dataset(&self) -> Option<&Iri> {
+        self.rare.as_ref()?.dataset.as_ref()
+    }
+
+    /// When it was observed, µs.
+    pub fn observed(&self) -> Option<i64> {
+        (self.observed != NEVER).then_some(self.observed)
+    }
+
+    /// UN/CEFACT unit code.
+    pub fn unit(&self) -> Option<Iri> {
+        self.unit.code().or_else(|| self.rare.as_ref()?.unit.clone())
+    }
+
+    /// `objectType` of links, `valueType` of values; expanded.
+    pub fn of(&self) -> Option<&Value> {
+        self.rare.as_ref()?.of.as_ref()
+    }
+
+    /// When it stops to exist, µs.
+    pub fn expires(&self) -> Option<i64> {
+        self.rare.as_ref()?.expires
+    }
+
+    /// Attributes of the attribute.
+    pub fn subs(&self) -> &Attrs {
+        self.rare.as_ref().map_or(&NO_ATTRS, |r| &r.subs)
+    }
+
+    /// Attributes of the attribute, to change them.
+    pub fn subs_mut(&mut self) -> &mut Attrs {
+        &mut self.rare.get_or_insert_default().subs
+    }
+
+    /// Sets which instance it is.
+    pub fn set_dataset(&mut self, dataset: Option<Iri>) {
+        if dataset.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().dataset = dataset;
+        }
+    }
+
+    /// Sets when it was observed, µs.
+    pub fn set_observed(&mut self, observed: Option<i64>) {
+        self.observed = observed.unwrap_or(NEVER);
+    }
+
+    /// Sets the unit code.
+    pub fn set_unit(&mut self, unit: Option<Iri>) {
+        let known = unit.as_ref().and_then(|u| Unit::of(u));
+        self.unit = known.unwrap_or_default();
+        let odd = unit.filter(|_| known.is_none());
+        if odd.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().unit = odd;
+        }
+    }
+
+    /// Sets `objectType` or `valueType`.
+    pub fn set_of(&mut self, of: Option<Value>) {
+        if of.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().of = of;
+        }
+    }
+
+    /// Sets when it stops to exist, µs.
+    pub fn set_expires(&mut self, expires: Option<i64>) {
+        if expires.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().expires = expires;
+        }
     }
 
     /// Whether it still exists.
     pub fn alive(&self, now: i64) -> bool {
-        self.expires.is_none_or(|x| x > now)
+        self.expires().is_none_or(|x| x > now)
     }
 
     /// Whether two instances say the same; when they were written does not matter.
     pub fn same(&self, other: &Attr) -> bool {
         self.kind == other.kind
-            && self.value == other.value
             && self.observed == other.observed
-            && self.unit == other.unit
-            && self.dataset == other.dataset
-            && self.of == other.of
-            && self.expires == other.expires
-            && same_attrs(&self.subs, &other.subs)
+            && self.unit() == other.unit()
+            && self.value == other.value
+            && self.dataset() == other.dataset()
+            && self.of() == other.of()
+            && self.expires() == other.expires()
+            && same_attrs(self.subs(), other.subs())
+    }
+}
+
+impl PartialEq for Attr {
+    fn eq(&self, other: &Self) -> bool {
+        self.created == other.created && self.modified == other.modified && self.subs() == other.subs() && self.same(other)
+    }
+}
+
+impl fmt::Debug for Attr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -255,26 +339,26 @@ impl Entity {
     /// The default instance of an attribute, or its first.
     pub fn attr(&self, name: &str) -> Option<&Attr> {
         let instances = find(&self.attrs, name)?;
-        instances.iter().find(|a| a.dataset.is_none()).or_else(|| instances.first())
+        instances.iter().find(|a| a.dataset().is_none()).or_else(|| instances.first())
     }
 
     /// Its place, when it has one.
-    pub fn location(&self) -> Option<&Value> {
+    pub fn location(&self) -> Option<&Val> {
         self.attr(LOCATION).filter(|a| a.kind == AttrKind::GeoProperty).map(|a| &a.value)
     }
 
     /// The point of its location, or one that stands for its area.
     pub fn point(&self) -> Option<dothi_kernel::geo::Point> {
         let value = self.location()?;
-        if let Some((lon, lat)) = point_of(value) {
+        if let Some((lon, lat)) = value.point() {
             return Some(dothi_kernel::geo::Point { lon, lat });
         }
-        dothi_kernel::geo::Geometry::from_geojson(value).ok()?.representative()
+        dothi_kernel::geo::Geometry::from_geojson(&value.json()).ok()?.representative()
     }
 
     /// Newest observation of any attribute, µs.
     pub fn observed(&self) -> Option<i64> {
-        self.attrs.iter().flat_map(|(_, a)| a).filter_map(|a| a.observed).max()
+        self.attrs.iter().flat_map(|(_, a)| a).filter_map(Attr::observed).max()
     }
 
     /// Shares its names with all others.
@@ -288,9 +372,16 @@ fn intern_attrs(attrs: &mut Attrs, names: &Names) {
     for (name, instances) in attrs.iter_mut() {
         *name = names.get(name);
         instances.shrink_to_fit();
-        for attr in instances {
-            attr.unit.iter_mut().for_each(|u| *u = names.get(u));
-            intern_attrs(&mut attr.subs, names);
+        for attr in instances.iter_mut() {
+            if attr.kind == AttrKind::VocabProperty {
+                attr.value.share(|text| names.get(text));
+            }
+            // What was there once and went leaves no empty box behind.
+            attr.rare.take_if(|r| r.dataset.is_none() && r.unit.is_none() && r.of.is_none() && r.expires.is_none() && r.subs.is_empty());
+            if let Some(rare) = &mut attr.rare {
+                rare.dataset.iter_mut().for_each(|d| *d = names.get(d));
+                intern_attrs(&mut rare.subs, names);
+            }
         }
     }
     attrs.shrink_to_fit();
@@ -352,6 +443,110 @@ pub fn is_uri(text: &str) -> bool {
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
         && !rest.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`'))
+}
+
+mod stored {
+    //! The document's form of an attribute.
+
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    use super::{Attr, AttrKind, Attrs, Iri};
+    use crate::instances::Unit;
+    use crate::val::Val;
+
+    #[derive(Serialize)]
+    struct Out<'a> {
+        #[serde(rename = "k")]
+        kind: AttrKind,
+        #[serde(rename = "v")]
+        value: &'a Val,
+        #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+        dataset: Option<&'a Iri>,
+        #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
+        observed: Option<i64>,
+        #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
+        unit: Option<Iri>,
+        #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+        of: Option<&'a Value>,
+        #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+        expires: Option<i64>,
+        #[serde(rename = "c")]
+        created: i64,
+        #[serde(rename = "m")]
+        modified: i64,
+        #[serde(rename = "s", skip_serializing_if = "Vec::is_empty")]
+        subs: &'a Attrs,
+    }
+
+    impl Serialize for Attr {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let out = Out {
+                kind: self.kind,
+                value: &self.value,
+                dataset: self.dataset(),
+                observed: self.observed(),
+                unit: self.unit(),
+                of: self.of(),
+                expires: self.expires(),
+                created: self.created,
+                modified: self.modified,
+                subs: self.subs(),
+            };
+            out.serialize(to)
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct In<'a> {
+        #[serde(rename = "k")]
+        kind: AttrKind,
+        #[serde(rename = "v")]
+        value: Val,
+        #[serde(rename = "d", default)]
+        dataset: Option<Iri>,
+        #[serde(rename = "o", default)]
+        observed: Option<i64>,
+        #[serde(rename = "u", default, borrow)]
+        unit: Option<Code<'a>>,
+        #[serde(rename = "t", default)]
+        of: Option<Value>,
+        #[serde(rename = "x", default)]
+        expires: Option<i64>,
+        #[serde(rename = "c")]
+        created: i64,
+        #[serde(rename = "m")]
+        modified: i64,
+        #[serde(rename = "s", default)]
+        subs: Attrs,
+    }
+
+    /// A text that is looked at and not kept.
+    #[derive(Deserialize)]
+    struct Code<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    impl<'de> Deserialize<'de> for Attr {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            let read = In::deserialize(from)?;
+            let mut attr = Attr { modified: read.modified, ..Attr::new(read.kind, read.value, read.created) };
+            attr.set_observed(read.observed);
+            if let Some(Code(code)) = read.unit {
+                match Unit::of(&code) {
+                    Some(unit) => attr.unit = unit,
+                    None => attr.set_unit(Some(code.into())),
+                }
+            }
+            attr.set_dataset(read.dataset);
+            attr.set_of(read.of);
+            attr.set_expires(read.expires);
+            if !read.subs.is_empty() {
+                *attr.subs_mut() = read.subs;
+            }
+            Ok(attr)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use dothi_kernel::Result;
 use regex::Regex;
-use serde_json::Value;
 
 use crate::fault::{bad, complex, cut};
 use crate::ld::Ld;
 use crate::model::{Attr, AttrKind, Entity, Iri, find, instant, parse_instant};
 use crate::select::TypeSelector;
+use crate::val::{Look, Val};
 
 const MAX_LENGTH: usize = 8_192;
 const MAX_TERMS: usize = 200;
@@ -76,7 +76,7 @@ enum Atom {
 
 /// Something a path leads to.
 enum Target<'a> {
-    Json(&'a Value, AttrKind),
+    Json(Look<'a>, AttrKind),
     Instant(i64),
     Text(&'a str),
 }
@@ -408,45 +408,48 @@ impl Term {
 
     fn of_attr(&self, step: &Step, rest: &[Step], attr: &Attr, now: i64, lookup: Lookup<'_>, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
         if let Some(types) = &step.link {
-            let links: Vec<&str> = match &attr.value {
+            let links: Vec<&str> = match attr.value.look() {
                 _ if !matches!(attr.kind, AttrKind::Relationship | AttrKind::ListRelationship) => return false,
-                Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
-                one => one.as_str().into_iter().collect(),
+                Look::List(many) => many.iter().filter_map(|v| v.as_str()).collect(),
+                Look::Text(one) => vec![one],
+                _ => return false,
             };
             return links.iter().any(|uri| {
                 let linked = lookup(uri).filter(|e| e.alive(now) && types.matches(&e.types));
                 linked.is_some_and(|e| self.of_entity(rest, &e, now, lookup, pass))
             });
         }
-        let Some((next, rest)) = rest.split_first() else { return inside(&attr.value, &self.compound, attr.kind, pass) };
+        let Some((next, rest)) = rest.split_first() else { return inside(attr.value.look(), &self.compound, attr.kind, pass) };
         if rest.is_empty() && self.compound.is_empty() {
             match next.word.as_str() {
-                "observedAt" => return attr.observed.is_some_and(|t| pass(Target::Instant(t))),
+                "observedAt" => return attr.observed().is_some_and(|t| pass(Target::Instant(t))),
                 "createdAt" => return pass(Target::Instant(attr.created)),
                 "modifiedAt" => return pass(Target::Instant(attr.modified)),
-                "expiresAt" => return attr.expires.is_some_and(|t| pass(Target::Instant(t))),
-                "unitCode" => return attr.unit.as_ref().is_some_and(|u| pass(Target::Text(u))),
-                "datasetId" => return attr.dataset.as_ref().is_some_and(|d| pass(Target::Text(d))),
+                "expiresAt" => return attr.expires().is_some_and(|t| pass(Target::Instant(t))),
+                "unitCode" => return attr.unit().is_some_and(|u| pass(Target::Text(&u))),
+                "datasetId" => return attr.dataset().is_some_and(|d| pass(Target::Text(d))),
                 _ => {}
             }
         }
-        let instances = find(&attr.subs, &next.name).unwrap_or_default();
+        let instances = find(attr.subs(), &next.name).unwrap_or_default();
         instances.iter().filter(|a| a.alive(now)).any(|sub| self.of_attr(next, rest, sub, now, lookup, pass))
     }
 }
 
-fn inside(value: &Value, keys: &[String], kind: AttrKind, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
+fn inside(value: Look<'_>, keys: &[String], kind: AttrKind, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
     let Some((key, rest)) = keys.split_first() else {
         return match value {
             // A language map without a language means any of its texts.
-            Value::Object(map) if kind == AttrKind::LanguageProperty => map.values().any(|v| pass(Target::Json(v, kind))),
+            Look::Object(map) if kind == AttrKind::LanguageProperty => map.values().any(|v| pass(Target::Json(v.into(), kind))),
             value => pass(Target::Json(value, kind)),
         };
     };
     match value {
-        Value::Object(map) if key == "*" => map.values().any(|v| inside(v, rest, AttrKind::Property, pass)),
-        Value::Object(map) => map.get(key).is_some_and(|v| inside(v, rest, AttrKind::Property, pass)),
-        Value::Array(many) => many.iter().any(|v| inside(v, keys, AttrKind::Property, pass)),
+        Look::Object(map) if key == "*" => map.values().any(|v| inside(v.into(), rest, AttrKind::Property, pass)),
+        Look::Object(map) => map.get(key).is_some_and(|v| inside(v.into(), rest, AttrKind::Property, pass)),
+        Look::List(many) => many.iter().any(|v| inside(v.into(), keys, AttrKind::Property, pass)),
+        // A point's members can be asked for like those of any object.
+        Look::Point(lon, lat) => inside((&Val::from_point(lon, lat).to_json()).into(), keys, kind, pass),
         _ => false,
     }
 }
@@ -454,9 +457,9 @@ fn inside(value: &Value, keys: &[String], kind: AttrKind, pass: &mut dyn FnMut(T
 /// Asks a target, or each member of a list.
 fn each(target: &Target<'_>, test: &mut dyn FnMut(&Target<'_>) -> bool) -> bool {
     match target {
-        Target::Json(Value::Array(many), kind) => many.iter().any(|v| each(&Target::Json(v, *kind), test)),
-        Target::Json(Value::Object(map), kind) => match map.get("@value").or_else(|| map.get("@list")) {
-            Some(v) => each(&Target::Json(v, *kind), test),
+        Target::Json(Look::List(many), kind) => many.iter().any(|v| each(&Target::Json(v.into(), *kind), test)),
+        Target::Json(Look::Object(map), kind) => match map.get("@value").or_else(|| map.get("@list")) {
+            Some(v) => each(&Target::Json(v.into(), *kind), test),
             None => test(target),
         },
         target => test(target),
@@ -472,17 +475,17 @@ fn equal(target: &Target<'_>, operand: &Operand) -> bool {
 
 fn is(target: &Target<'_>, atom: &Atom) -> bool {
     match (target, atom) {
-        (Target::Json(Value::Bool(v), _), Atom::Bool(a)) => v == a,
-        (Target::Json(Value::String(v), AttrKind::VocabProperty), Atom::Text(a, expanded)) => v == a || expanded.as_deref() == Some(v),
+        (Target::Json(Look::Bool(v), _), Atom::Bool(a)) => v == a,
+        (Target::Json(Look::Text(v), AttrKind::VocabProperty), Atom::Text(a, expanded)) => *v == a || expanded.as_deref() == Some(*v),
         (target, atom) => compare(target, atom).is_some_and(|o| o.is_eq()),
     }
 }
 
 fn compare(target: &Target<'_>, atom: &Atom) -> Option<std::cmp::Ordering> {
     match (target, atom) {
-        (Target::Json(Value::Number(v), _), Atom::Number(a)) => v.as_f64()?.partial_cmp(a),
-        (Target::Json(Value::String(v), _), Atom::Text(a, _)) => Some(v.as_str().cmp(a)),
-        (Target::Json(Value::String(v), _), Atom::Instant(a)) => Some(parse_instant(v)?.cmp(a)),
+        (Target::Json(Look::Number(v), _), Atom::Number(a)) => v.partial_cmp(a),
+        (Target::Json(Look::Text(v), _), Atom::Text(a, _)) => Some((*v).cmp(a)),
+        (Target::Json(Look::Text(v), _), Atom::Instant(a)) => Some(parse_instant(v)?.cmp(a)),
         (Target::Instant(v), Atom::Instant(a)) => Some(v.cmp(a)),
         (Target::Instant(v), Atom::Text(a, _)) => match parse_instant(a) {
             Some(a) => Some(v.cmp(&a)),
@@ -496,7 +499,7 @@ fn compare(target: &Target<'_>, atom: &Atom) -> Option<std::cmp::Ordering> {
 
 fn like(target: &Target<'_>, regex: &Regex) -> bool {
     each(target, &mut |t| match t {
-        Target::Json(Value::String(v), _) => regex.is_match(v),
+        Target::Json(Look::Text(v), _) => regex.is_match(v),
         Target::Text(v) => regex.is_match(v),
         _ => false,
     })

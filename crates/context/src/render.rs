@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ld::Ld;
 use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, LOCATION, find, instant};
+use crate::val::Look;
 
 /// Representation of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,7 +49,7 @@ impl View {
     }
 
     fn instance(&self, attr: &Attr) -> bool {
-        let name = attr.dataset.as_deref().unwrap_or("@none");
+        let name = attr.dataset().map_or("@none", |d| d);
         self.datasets.as_ref().is_none_or(|d| d.iter().any(|m| &**m == name))
     }
 }
@@ -96,8 +97,7 @@ fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View,
         let value = match (view.form, shown.as_slice()) {
             (Form::Simplified, [one]) => simplified(one, ld, view),
             (Form::Simplified, many) => {
-                let by_dataset: Map<String, Value> =
-                    many.iter().map(|a| (a.dataset.as_deref().unwrap_or("@none").to_string(), simplified(a, ld, view))).collect();
+                let by_dataset: Map<String, Value> = many.iter().map(|a| (a.dataset().map_or("@none", |d| d).to_string(), simplified(a, ld, view))).collect();
                 json!({"dataset": by_dataset})
             }
             (_, [one]) => attribute(one, ld, view, now),
@@ -119,8 +119,8 @@ fn in_language<'a>(map: &'a Map<String, Value>, wanted: &[String]) -> Option<(&'
 }
 
 fn translated<'a>(attr: &'a Attr, view: &View) -> Option<(&'a str, &'a Value)> {
-    match (&view.lang, attr.kind, &attr.value) {
-        (Some(wanted), AttrKind::LanguageProperty, Value::Object(map)) => in_language(map, wanted),
+    match (&view.lang, attr.kind, attr.value.look()) {
+        (Some(wanted), AttrKind::LanguageProperty, Look::Object(map)) => in_language(map, wanted),
         _ => None,
     }
 }
@@ -139,9 +139,9 @@ fn simplified(attr: &Attr, ld: &Ld, view: &View) -> Value {
             Some((_, text)) => text.clone(),
             None => json!({"languageMap": attr.value}),
         },
-        AttrKind::VocabProperty => json!({"vocab": vocabulary(&attr.value, ld)}),
+        AttrKind::VocabProperty => json!({"vocab": vocabulary(&attr.value.json(), ld)}),
         AttrKind::JsonProperty => json!({"json": attr.value}),
-        _ => attr.value.clone(),
+        _ => attr.value.to_json(),
     }
 }
 
@@ -156,35 +156,35 @@ pub fn attribute(attr: &Attr, ld: &Ld, view: &View, now: i64) -> Value {
     }
     let value = match (attr.kind, text) {
         (_, Some((_, text))) => text.clone(),
-        (AttrKind::VocabProperty, _) => vocabulary(&attr.value, ld),
+        (AttrKind::VocabProperty, _) => vocabulary(&attr.value.json(), ld),
         (AttrKind::ListRelationship, _) if !concise => attr.value.as_array().into_iter().flatten().map(|u| json!({"object": u})).collect(),
-        _ => attr.value.clone(),
+        _ => attr.value.to_json(),
     };
     out.insert(kind.member().into(), value);
     if let Some((tag, _)) = text {
         out.insert("lang".into(), tag.into());
     }
-    if let Some(of) = &attr.of {
+    if let Some(of) = attr.of() {
         let name = if matches!(attr.kind, AttrKind::Relationship | AttrKind::ListRelationship) { "objectType" } else { "valueType" };
         out.insert(name.into(), vocabulary(of, ld));
     }
-    if let Some(unit) = &attr.unit {
-        out.insert("unitCode".into(), (&**unit).into());
+    if let Some(unit) = attr.unit() {
+        out.insert("unitCode".into(), (&*unit).into());
     }
-    if let Some(t) = attr.observed {
+    if let Some(t) = attr.observed() {
         out.insert("observedAt".into(), instant(t).into());
     }
-    if let Some(dataset) = &attr.dataset {
+    if let Some(dataset) = attr.dataset() {
         out.insert("datasetId".into(), (&**dataset).into());
     }
     if view.sys_attrs {
         out.insert("createdAt".into(), instant(attr.created).into());
         out.insert("modifiedAt".into(), instant(attr.modified).into());
-        if let Some(x) = attr.expires {
+        if let Some(x) = attr.expires() {
             out.insert("expiresAt".into(), instant(x).into());
         }
     }
-    attributes(&mut out, &attr.subs, ld, view, now, false);
+    attributes(&mut out, attr.subs(), ld, view, now, false);
     // A concise Property that has nothing but a plain value is that value.
     let collapses = |v: &Value| !v.is_object() && !v.as_array().is_some_and(|a| a.iter().any(Value::is_object));
     match out.get("value") {
@@ -197,9 +197,9 @@ pub fn attribute(attr: &Attr, ld: &Ld, view: &View, now: i64) -> Value {
 pub fn feature(source: &Entity, ld: &Ld, view: &View, now: i64) -> Map<String, Value> {
     let geometry_name = view.geometry_property.as_deref().unwrap_or(LOCATION);
     let geometry = find(&source.attrs, geometry_name)
-        .and_then(|i| i.iter().find(|a| a.dataset.is_none()).or_else(|| i.first()))
+        .and_then(|i| i.iter().find(|a| a.dataset().is_none()).or_else(|| i.first()))
         .filter(|a| a.kind == AttrKind::GeoProperty && a.alive(now))
-        .map_or(Value::Null, |a| a.value.clone());
+        .map_or(Value::Null, |a| a.value.to_json());
     let mut properties = entity(source, ld, view, now);
     properties.shift_remove("id");
     let mut out = Map::new();

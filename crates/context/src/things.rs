@@ -16,6 +16,7 @@ use crate::live::{Candidates, Order};
 use crate::model::{Attr, AttrKind, Entity, Iri};
 use crate::pack::{AttributeType, EntityType};
 use crate::registry::short;
+use crate::val::{Look, Val};
 
 /// Entities looked at in one go while scanning.
 const CHUNK: usize = 512;
@@ -265,7 +266,7 @@ impl Context {
             limit: SERIES_LIMIT,
         };
         let points = self.history.series(&series).await?;
-        Ok(ThingSeries { unit: attr.and_then(|a| a.unit.as_ref()).map(|u| u.to_string()).or(declared), points })
+        Ok(ThingSeries { unit: attr.and_then(Attr::unit).map(|u| u.to_string()).or(declared), points })
     }
 
     /// All things with a place, compactly: GeoJSON with id, type, name, main value and state.
@@ -365,9 +366,9 @@ impl Context {
         for (name, _) in entity.attrs.iter().filter(|(n, _)| !hidden(short(n))) {
             let Some(attr) = entity.attr(name).filter(|a| a.alive(now)) else { continue };
             let quality =
-                attr.subs.iter().find(|(n, _)| short(n) == "quality").and_then(|(_, i)| i.first()?.value.as_u64()).and_then(|q| u16::try_from(q).ok());
+                attr.subs().iter().find(|(n, _)| short(n) == "quality").and_then(|(_, i)| i.first()?.value.as_u64()).and_then(|q| u16::try_from(q).ok());
             let shown =
-                ThingAttribute { value: plain(attr), unit: attr.unit.as_ref().map(|u| u.to_string()), observed_at: attr.observed.map(time::micros), quality };
+                ThingAttribute { value: plain(attr), unit: attr.unit().map(|u| u.to_string()), observed_at: attr.observed().map(time::micros), quality };
             attributes.insert(short(name).to_string(), shown);
         }
         let area_name = entity.area.as_deref().and_then(|a| self.directory.commune(a)).map(|p| p.commune_name);
@@ -389,15 +390,15 @@ impl Context {
 
 fn plain(attr: &Attr) -> Value {
     match attr.kind {
-        AttrKind::VocabProperty => attr.value.as_str().map_or_else(|| attr.value.clone(), |v| short(v).into()),
-        _ => attr.value.clone(),
+        AttrKind::VocabProperty => attr.value.as_str().map_or_else(|| attr.value.to_json(), |v| short(v).into()),
+        _ => attr.value.to_json(),
     }
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(s) => Some(s.clone()),
-        Value::Object(map) => map.get("vi").or_else(|| map.get("@none")).or_else(|| map.values().next()).and_then(Value::as_str).map(str::to_string),
+fn text_of(value: &Val) -> Option<String> {
+    match value.look() {
+        Look::Text(s) => Some(s.to_string()),
+        Look::Object(map) => map.get("vi").or_else(|| map.get("@none")).or_else(|| map.values().next()).and_then(Value::as_str).map(str::to_string),
         _ => None,
     }
 }

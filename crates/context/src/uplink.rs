@@ -13,7 +13,7 @@ use crate::ld::Ld;
 use crate::model::Reading;
 use crate::parse::{self, Form};
 use crate::registry::short;
-use crate::writer::{Change, Order, to_json};
+use crate::writer::{Change, Order, to_val};
 
 /// How long the same values without a time of their own count as the same message when it is said to be repeated.
 const SAME_UNTIMED: Duration = Duration::from_secs(600);
@@ -47,8 +47,8 @@ impl Context {
     fn now_of(&self, reading: &Reading) -> Option<(i64, bool)> {
         let entity = self.live.get(&reading.entity)?;
         let (_, instances) = entity.attrs.iter().find(|(name, _)| short(name) == &*reading.attribute)?;
-        let attr = instances.iter().find(|a| a.dataset.is_none())?;
-        Some((attr.observed?, attr.value == to_json(&reading.value)))
+        let attr = instances.iter().find(|a| a.dataset().is_none())?;
+        Some((attr.observed()?, attr.value == to_val(&reading.value)))
     }
 
     async fn in_history(&self, reading: &Reading) -> Result<bool> {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use dothi_kernel::{Caller, Directory, Error, Event, History, Kind, Observation, Result, Value, time};
 use dothi_store::Store;
 use futures::FutureExt;
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::change::{self, Updated, Which};
@@ -23,6 +22,7 @@ use crate::select::TypeSelector;
 use crate::subs::{Notice, Pair, Subscriptions};
 use crate::tables::{self, EntityRow};
 use crate::tables_subs;
+use crate::val::{Look, Val};
 
 /// Changes of entities that one batch takes.
 const BATCH_CHANGES: usize = 1_000;
@@ -428,10 +428,10 @@ impl<'a> Stage<'a> {
     fn observe(&mut self, entity: &Entity, before: Option<&Entity>) {
         let kind = entity.types.first().map_or("", |t| short(t));
         for (name, instances) in &entity.attrs {
-            let Some(attr) = instances.iter().find(|a| a.dataset.is_none() && a.kind == AttrKind::Property) else { continue };
-            let (Some(t), Some(value)) = (attr.observed, scalar(&attr.value)) else { continue };
-            let old = before.and_then(|b| find(&b.attrs, name)).and_then(|i| i.iter().find(|a| a.dataset.is_none()));
-            if old.is_some_and(|o| o.observed == attr.observed && o.value == attr.value) {
+            let Some(attr) = instances.iter().find(|a| a.dataset().is_none() && a.kind == AttrKind::Property) else { continue };
+            let (Some(t), Some(value)) = (attr.observed(), scalar(&attr.value)) else { continue };
+            let old = before.and_then(|b| find(&b.attrs, name)).and_then(|i| i.iter().find(|a| a.dataset().is_none()));
+            if old.is_some_and(|o| o.observed() == attr.observed() && o.value == attr.value) {
                 continue;
             }
             self.observations.push(Observation {
@@ -440,7 +440,7 @@ impl<'a> Stage<'a> {
                 attribute: self.desk.names.get(short(name)),
                 t,
                 value,
-                unit: attr.unit.clone(),
+                unit: attr.unit(),
                 quality: 0,
                 area: entity.area.clone(),
             });
@@ -464,7 +464,7 @@ impl<'a> Stage<'a> {
             entity.version += 1;
             entity.modified = now;
             if let Some(point) = reading.location {
-                let value = json!({"type": "Point", "coordinates": [point.lon, point.lat]});
+                let value = Val::from_point(point.lon, point.lat);
                 let moved = entity.location() != Some(&value);
                 if latest(entity, &desk.names.get(LOCATION), AttrKind::GeoProperty, value, None, reading.observed_at, now).is_some() && moved {
                     entity.area = desk.directory.locate(point).map(|p| desk.names.get(&p.commune));
@@ -472,7 +472,7 @@ impl<'a> Stage<'a> {
             }
             let name = entity.attrs.iter().find(|(n, _)| short(n) == &*reading.attribute).map(|(n, _)| n.clone());
             let name = name.unwrap_or_else(|| desk.names.get(&desk.registry.expand(&reading.attribute)));
-            match latest(entity, &name, AttrKind::Property, to_json(&reading.value), reading.unit.as_ref(), reading.observed_at, now) {
+            match latest(entity, &name, AttrKind::Property, to_val(&reading.value), reading.unit.as_ref(), reading.observed_at, now) {
                 Some(attr) => note_quality(attr, &desk.names, reading.quality, now),
                 None => done.late += 1,
             }
@@ -526,43 +526,40 @@ fn changed(old: &Entity, change: &Change, now: i64) -> Result<(Entity, Outcome)>
 }
 
 /// Sets the default instance of an attribute unless it is newer already. The attribute when it was set.
-fn latest<'a>(
-    entity: &'a mut Entity,
-    name: &Iri,
-    kind: AttrKind,
-    value: serde_json::Value,
-    unit: Option<&Iri>,
-    observed: i64,
-    now: i64,
-) -> Option<&'a mut Attr> {
-    if find(&entity.attrs, name).is_none_or(|i| i.iter().all(|a| a.dataset.is_some())) {
-        let attr = Attr { observed: Some(observed), unit: unit.cloned(), ..Attr::new(kind, value, now) };
+fn latest<'a>(entity: &'a mut Entity, name: &Iri, kind: AttrKind, value: Val, unit: Option<&Iri>, observed: i64, now: i64) -> Option<&'a mut Attr> {
+    if find(&entity.attrs, name).is_none_or(|i| i.iter().all(|a| a.dataset().is_some())) {
+        let mut attr = Attr::new(kind, value, now);
+        attr.set_observed(Some(observed));
+        attr.set_unit(unit.cloned());
         match find_mut(&mut entity.attrs, name) {
             Some(instances) => instances.push(attr),
-            None => entity.attrs.push((name.clone(), vec![attr])),
+            None => entity.attrs.push((name.clone(), attr.into())),
         }
         return find_mut(&mut entity.attrs, name)?.last_mut();
     }
-    let attr = find_mut(&mut entity.attrs, name)?.iter_mut().find(|a| a.dataset.is_none())?;
-    if attr.observed.is_some_and(|o| o > observed) {
+    let attr = find_mut(&mut entity.attrs, name)?.iter_mut().find(|a| a.dataset().is_none())?;
+    if attr.observed().is_some_and(|o| o > observed) {
         return None;
     }
-    (attr.kind, attr.value, attr.observed, attr.modified) = (kind, value, Some(observed), now);
+    (attr.kind, attr.value, attr.modified) = (kind, value, now);
+    attr.set_observed(Some(observed));
     if unit.is_some() {
-        attr.unit = unit.cloned();
+        attr.set_unit(unit.cloned());
     }
     Some(attr)
 }
 
 fn note_quality(attr: &mut Attr, names: &Names, quality: u16, now: i64) {
-    attr.subs.retain(|(n, _)| short(n) != "quality");
+    if !attr.subs().is_empty() {
+        attr.subs_mut().retain(|(n, _)| short(n) != "quality");
+    }
     if quality != 0 {
         let name = names.get(&format!("{}quality", crate::model::DEFAULT_VOCAB));
-        attr.subs.push((name, vec![Attr::new(AttrKind::Property, quality.into(), now)]));
+        attr.subs_mut().push((name, Attr::new(AttrKind::Property, i64::from(quality), now).into()));
     }
 }
 
-pub(crate) fn to_json(value: &Value) -> serde_json::Value {
+pub(crate) fn to_val(value: &Value) -> Val {
     match value {
         Value::Bool(b) => (*b).into(),
         // Whole numbers read better without a fraction, and JSON makes no difference.
@@ -572,11 +569,11 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     }
 }
 
-fn scalar(value: &serde_json::Value) -> Option<Value> {
-    match value {
-        serde_json::Value::Bool(b) => Some(Value::Bool(*b)),
-        serde_json::Value::Number(n) => n.as_f64().map(Value::Number),
-        serde_json::Value::String(s) if s.len() <= 1_024 => Some(Value::Text(s.as_str().into())),
+fn scalar(value: &Val) -> Option<Value> {
+    match value.look() {
+        Look::Bool(b) => Some(Value::Bool(b)),
+        Look::Number(n) => Some(Value::Number(n)),
+        Look::Text(s) if s.len() <= 1_024 => Some(Value::Text(s.into())),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::Lake;
 use crate::file::{self, Written};
+use crate::hold;
 use crate::query::FOLDER;
 use crate::registry::{self, FileEntry, Snapshot, View};
 use crate::schema::{TABLE, day_of};
@@ -96,7 +98,15 @@ impl Lake {
     pub async fn prepare(&self) -> Result<Option<Prepared>> {
         let view = self.view().await?;
         let (mut batches, mut ids, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
-        for pending in &view.pending {
+        let (free, unseen) = match self.hold.get() {
+            Some((reader, limits)) => hold::free(&self.store, reader, *limits, &view.pending).await?,
+            None => (view.pending.len(), 0),
+        };
+        if unseen > 0 {
+            let total = self.unseen.fetch_add(unseen as u64, Ordering::Relaxed) + unseen as u64;
+            tracing::warn!(unseen, total, "more batches wait for the rules than may wait: the oldest go into files unseen");
+        }
+        for pending in &view.pending[..free] {
             let full = rows + pending.batch.num_rows() > ROUND_ROWS || bytes + pending.size > ROUND_BYTES;
             if full && !ids.is_empty() {
                 break;

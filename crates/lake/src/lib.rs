@@ -6,6 +6,7 @@ mod blob;
 mod compact;
 mod deadline;
 mod file;
+mod hold;
 mod query;
 mod registry;
 mod schema;
@@ -17,6 +18,7 @@ use dothi_kernel::{Observation, Result};
 use dothi_store::Store;
 
 pub use compact::{CompactReport, LakeStats, Prepared};
+pub use hold::HoldLimits;
 pub use registry::MIGRATIONS;
 
 /// The lake of a store.
@@ -26,6 +28,10 @@ pub struct Lake {
     engine: query::Engine,
     /// One piece of background work at a time.
     background: tokio::sync::Mutex<()>,
+    /// Who must have seen a batch before it goes into a file.
+    hold: std::sync::OnceLock<(&'static str, HoldLimits)>,
+    /// Batches that went into files unseen.
+    unseen: std::sync::atomic::AtomicU64,
 }
 
 impl Lake {
@@ -33,9 +39,28 @@ impl Lake {
     pub async fn open(store: Store) -> Result<Self> {
         registry::bootstrap(&store).await?;
         let engine = query::Engine::new(&store)?;
-        let lake = Self { store, cache: tokio::sync::Mutex::default(), engine, background: tokio::sync::Mutex::default() };
+        let lake = Self {
+            store,
+            cache: tokio::sync::Mutex::default(),
+            engine,
+            background: tokio::sync::Mutex::default(),
+            hold: Default::default(),
+            unseen: Default::default(),
+        };
         lake.ensure_scheduled().await?;
         Ok(lake)
+    }
+
+    /// From now on a batch stays pending until the reader of events `reader` has passed it, within `limits`. Said once.
+    pub fn hold_for(&self, reader: &'static str, limits: HoldLimits) {
+        if self.hold.set((reader, limits)).is_err() {
+            tracing::warn!(reader, "the lake already waits for a reader");
+        }
+    }
+
+    /// Batches that went into files before their reader had seen them, since the start.
+    pub fn unseen(&self) -> u64 {
+        self.unseen.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

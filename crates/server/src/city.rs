@@ -83,6 +83,7 @@ impl City {
         let store_settings = dothi_store::Settings { data: settings.data.clone(), database_url: settings.database_url.clone() };
         let store = Store::open(&store_settings, clock, &migrations).await?;
         let lake = Arc::new(Lake::open(store.clone()).await?);
+        lake.hold_for(crate::reactions::CONSUMER, dothi_lake::HoldLimits::default());
         let history: Arc<dyn History> = lake.clone();
         let access = Arc::new(Access::open(store.clone(), AccessSettings { home_province: home, secure_cookies: settings.secure_cookies }).await?);
         let system = Caller::system("start", store.clock().as_ref());

@@ -97,12 +97,13 @@ pub fn memory_bytes() -> Option<u64> {
 pub async fn metrics(State(city): State<Arc<City>>) -> Result<impl IntoResponse> {
     let h = city.health().await?;
     let mut text = String::new();
-    let gauges: [(&str, &str, f64); 8] = [
+    let gauges: [(&str, &str, f64); 9] = [
         ("dothi_events_total", "Events written", h.events as f64),
         ("dothi_reactions_behind", "Events not yet reacted to", h.reactions_behind as f64),
         ("dothi_jobs_due", "Jobs due now", h.jobs_due as f64),
         ("dothi_jobs_dead", "Jobs given up", h.jobs_dead as f64),
         ("dothi_pending_observations", "Observations not yet in files", h.pending_observations as f64),
+        ("dothi_lake_unseen_batches_total", "Batches that went into files before rules saw them", city.lake.unseen() as f64),
         ("dothi_live_screens", "Screens on the live stream", h.screens as f64),
         ("dothi_http_requests_total", "HTTP requests answered", city.requests.load(std::sync::atomic::Ordering::Relaxed) as f64),
         ("process_resident_memory_bytes", "Resident memory", h.memory_bytes.unwrap_or(0) as f64),

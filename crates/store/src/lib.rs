@@ -57,6 +57,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) data: PathBuf,
+    pub(crate) database_url: Option<String>,
+    /// Set for a branch: nobody reads its events or pending batches, so it keeps none.
+    pub(crate) branch: bool,
     pub(crate) last_event: watch::Sender<i64>,
     pub(crate) job_due: Notify,
 }
@@ -65,15 +68,36 @@ impl Store {
     /// Opens the store, creating or upgrading the schema. Each domain passes its own migrations; they run in order,
     /// once. 503 `store.unreachable`, 409 `store.newer` when the data were written by a newer program.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>, migrations: &[&[Migration]]) -> Result<Self> {
+        Self::connected(settings, None, clock, migrations).await
+    }
+
+    /// A store of its own beside this one, in the same place: a file in a folder of the data folder (SQLite) or a
+    /// schema of the same database (PostgreSQL). It has its own rows and timers but no outbox and no history: events and
+    /// pending batches written into it are dropped. `name` is ours: lower-case letters, digits and `_`.
+    pub async fn branch(&self, name: &str, migrations: &[&[Migration]]) -> Result<Self> {
+        if name.is_empty() || name.len() > 40 || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            return Err(Error::internal("opening a branch", format!("{name:?} is not a name for one")));
+        }
+        if self.0.engine == Engine::Postgres {
+            let system = Caller::system("branch", self.clock().as_ref());
+            let mut tx = self.begin(&system).await?;
+            tx.batch(&format!("create schema if not exists {name}")).await?;
+            tx.commit().await?;
+        }
+        let settings = Settings { data: self.0.data.join("branches").join(name), database_url: self.0.database_url.clone() };
+        Self::connected(&settings, Some(name), self.0.clock.clone(), migrations).await
+    }
+
+    async fn connected(settings: &Settings, branch: Option<&str>, clock: Arc<dyn Clock>, migrations: &[&[Migration]]) -> Result<Self> {
         std::fs::create_dir_all(settings.data.join("objects")).map_err(|e| unreachable_store("creating the data folder", e))?;
         let engine = if settings.database_url.is_some() { Engine::Postgres } else { Engine::Sqlite };
         let (pool, writer) = match &settings.database_url {
-            Some(url) => (connect(url, 16, false).await?, None),
+            Some(url) => (connect(url, if branch.is_some() { 2 } else { 16 }, false, branch).await?, None),
             None => {
                 let file = settings.data.join("dothi.db");
                 let url = format!("sqlite://{}?mode=rwc", file.display());
-                let writer = connect(&url, 1, true).await?;
-                let readers = connect(&url, 4, true).await?;
+                let writer = connect(&url, 1, true, branch).await?;
+                let readers = connect(&url, if branch.is_some() { 1 } else { 4 }, true, branch).await?;
                 (readers, Some(Arc::new(Mutex::new(tx::Writer::new(writer)))))
             }
         };
@@ -93,6 +117,8 @@ impl Store {
             clock,
             objects,
             data: settings.data.clone(),
+            database_url: settings.database_url.clone(),
+            branch: branch.is_some(),
             last_event: watch::Sender::new(0),
             job_due: Notify::new(),
         }));
@@ -171,17 +197,22 @@ fn unreachable_store(doing: &'static str, cause: impl std::fmt::Display) -> Erro
     Error::unavailable("store.unreachable", "The data store cannot be reached.").with("doing", doing).because(cause)
 }
 
-async fn connect(url: &str, connections: u32, sqlite: bool) -> Result<DatabaseConnection> {
+async fn connect(url: &str, connections: u32, sqlite: bool, branch: Option<&str>) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false).test_before_acquire(!sqlite);
+    if let Some(schema) = branch.filter(|_| !sqlite) {
+        options.set_schema_search_path(schema);
+    }
+    // KiB of pages kept; branches are many and small.
+    let cache = if branch.is_some() { "-2048" } else { "-65536" };
     if sqlite {
         options.idle_timeout(None::<std::time::Duration>).max_lifetime(None::<std::time::Duration>);
-        options.map_sqlx_sqlite_opts(|o| {
+        options.map_sqlx_sqlite_opts(move |o| {
             // Durable before acknowledged: FULL also after power loss. Busy waits cover outside readers such as DuckDB.
             o.pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
                 .pragma("foreign_keys", "ON")
-                .pragma("cache_size", "-65536")
+                .pragma("cache_size", cache)
                 .pragma("temp_store", "MEMORY")
                 .busy_timeout(std::time::Duration::from_secs(10))
                 .statement_cache_capacity(400)

@@ -10,7 +10,7 @@ use crate::{Store, params};
 pub struct Migration {
     /// Domain (`cases`).
     pub domain: &'static str,
-    /// 1, 2, 3, … without gaps.
+    /// Rising; each number once, gaps are allowed.
     pub version: u32,
     /// Statements, separated by `;`.
     pub sql: &'static str,
@@ -23,25 +23,25 @@ pub(crate) async fn run(store: &Store, domains: &[&[Migration]]) -> Result<()> {
     let mut tx = store.begin(&system).await?;
     tx.batch("create table if not exists schema_version (domain TEXT not null primary key, version BIGINT not null)").await?;
     for steps in std::iter::once(&OWN).chain(domains) {
-        let Some(first) = steps.first() else { continue };
+        let mut steps = steps.to_vec();
+        steps.sort_by_key(|s| s.version);
+        let (Some(first), Some(last)) = (steps.first(), steps.last()) else { continue };
         let row = tx.row("select version from schema_version where domain = ?", params![first.domain]).await?;
         let at = row.map_or(Ok(0), |r| r.int("version"))?;
-        if at > steps.len() as i64 {
+        if at > i64::from(last.version) {
             return Err(Error::conflict("store.newer", "The data were written by a newer version of the program.")
                 .with("domain", first.domain)
                 .with("version", at));
         }
-        for (step, expected) in steps.iter().zip(1u32..) {
-            if step.version != expected || step.domain != first.domain {
-                return Err(Error::internal("checking migrations", format!("{} {} out of order", step.domain, step.version)));
-            }
-            if i64::from(step.version) > at {
-                tx.batch(step.sql).await?;
-            }
+        if let Some(pair) = steps.windows(2).find(|p| p[0].version == p[1].version || p[0].domain != p[1].domain) {
+            return Err(Error::internal("checking migrations", format!("{} {} stands twice, or in another domain's list", pair[1].domain, pair[1].version)));
+        }
+        for step in steps.iter().filter(|s| i64::from(s.version) > at) {
+            tx.batch(step.sql).await?;
         }
         tx.exec(
             "insert into schema_version (domain, version) values (?, ?) on conflict (domain) do update set version = excluded.version",
-            params![first.domain, steps.len()],
+            params![first.domain, i64::from(last.version)],
         )
         .await?;
     }

@@ -23,9 +23,12 @@ pub struct PendingBatch {
 }
 
 impl Tx {
-    /// Adds a batch; it is part of history as soon as the change commits.
+    /// Adds a batch; it is part of history as soon as the change commits. A branch has no history and keeps nothing.
     pub async fn put_pending(&mut self, count: u32, t_min: i64, t_max: i64, bytes: Vec<u8>) -> Result<Uuid> {
         let (id, now) = (self.id(), self.now());
+        if self.is_branch() {
+            return Ok(id);
+        }
         self.exec("insert into pending_batch (id, count, t_min, t_max, bytes, at) values (?, ?, ?, ?, ?, ?)", params![id, count, t_min, t_max, bytes, now])
             .await?;
         self.emit(dothi_kernel::Event::ObservationsAccepted { batch: id, count });

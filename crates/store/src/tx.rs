@@ -136,9 +136,15 @@ impl Tx {
         Ok(row.map(Row))
     }
 
-    /// Puts an event into the outbox.
+    /// Puts an event into the outbox. A branch has none.
     pub fn emit(&mut self, event: Event) {
-        self.events.push(event);
+        if !self.store.0.branch {
+            self.events.push(event);
+        }
+    }
+
+    pub(crate) fn is_branch(&self) -> bool {
+        self.store.0.branch
     }
 
     pub(crate) fn note_job(&mut self) {

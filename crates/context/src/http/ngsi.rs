@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, inventory, subscriptions};
+use super::{batch, contexts, inventory, subscriptions, tenants};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -29,8 +29,13 @@ pub(super) type This = State<Arc<Context>>;
 /// Bytes of a batch.
 const BATCH_BODY: usize = 16 * 1024 * 1024;
 
-/// The routes, with their full paths.
+/// The routes of all tenants, with their full paths.
 pub fn router(this: Arc<Context>) -> Router {
+    tenants::in_front(this, routes)
+}
+
+/// The routes of one tenant.
+fn routes(this: Arc<Context>) -> Router {
     let batches = Router::new()
         .route("/entityOperations/create", post(batch::create))
         .route("/entityOperations/upsert", post(batch::upsert))

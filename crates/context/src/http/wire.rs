@@ -35,7 +35,7 @@ const ERRORS: &str = "https://uri.etsi.org/ngsi-ld/errors/";
 fn words(error: &Error) -> (&'static str, &'static str, u16) {
     match (error.code(), error.kind()) {
         (fault::NO_CONTEXT, _) => ("LdContextNotAvailable", "The remote @context is not available.", 504),
-        (fault::NO_TENANT, _) => ("NoMultiTenantSupport", "Tenants are not supported.", 501),
+        (fault::NO_TENANT, _) => ("NonexistentTenant", "There is no such tenant.", 404),
         (fault::TOO_COMPLEX, _) => ("TooComplexQuery", "The query is too complex.", 403),
         (fault::TOO_MANY, _) => ("TooManyResults", "The query asks for too many results.", 403),
         (fault::INVALID_REQUEST, _) => ("InvalidRequest", "The request is not valid.", 400),
@@ -153,9 +153,6 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
             request.extensions().get::<Caller>().cloned().ok_or_else(|| Error::internal("finding the caller", "no caller in the request's extensions"))?;
         let headers = request.headers().clone();
         let uri = request.uri().clone();
-        if headers.get("NGSILD-Tenant").is_some_and(|t| !t.is_empty() && t != "default") {
-            return Err(Error::invalid(fault::NO_TENANT, "Only the default tenant exists here.").into());
-        }
         let params = Params::read(uri.query().unwrap_or_default());
         let body = Bytes::from_request(request, state).await.map_err(|e| {
             let status = e.status();

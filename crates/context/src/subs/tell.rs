@@ -33,7 +33,7 @@ impl<'a> Diff<'a> {
         let (old, new) = (before.as_deref(), after.as_deref());
         for (name, instances) in new.iter().flat_map(|e| &e.attrs) {
             let known = old.and_then(|o| find(&o.attrs, name)).unwrap_or_default();
-            let twin = |a: &Attr, all: &'a [Attr]| all.iter().find(|o| o.dataset == a.dataset);
+            let twin = |a: &Attr, all: &'a [Attr]| all.iter().find(|o| o.dataset() == a.dataset());
             let mut fates = Vec::new();
             for instance in instances.iter() {
                 match twin(instance, known) {
@@ -42,7 +42,7 @@ impl<'a> Diff<'a> {
                     Some(_) => {}
                 }
             }
-            fates.extend(known.iter().filter(|k| !instances.iter().any(|i| i.dataset == k.dataset)).map(Fate::Deleted));
+            fates.extend(known.iter().filter(|k| !instances.iter().any(|i| i.dataset() == k.dataset())).map(Fate::Deleted));
             if !fates.is_empty() {
                 out.push((name, fates));
             }
@@ -116,13 +116,13 @@ impl Subscription {
             }
         }
         for (name, old) in &gone {
-            let mut null = (*old).clone();
-            null.value = if old.kind == AttrKind::LanguageProperty { json!({"@none": NULL}) } else { Value::from(NULL) };
-            (null.observed, null.unit, null.of, null.expires) = (None, None, None, None);
-            null.subs.clear();
+            let nothing = if old.kind == AttrKind::LanguageProperty { json!({"@none": NULL}) } else { Value::from(NULL) };
+            let mut null = Attr::new(old.kind, nothing, old.created);
+            null.modified = old.modified;
+            null.set_dataset(old.dataset().cloned());
             match crate::model::find_mut(&mut shown.attrs, name) {
                 Some(instances) => instances.push(null),
-                None => shown.attrs.push(((*name).clone(), vec![null])),
+                None => shown.attrs.push(((*name).clone(), null.into())),
             }
         }
         let mut data = render::entity(&shown, &self.speech, &View { lang: self.view.lang.clone(), ..self.view.clone() }, now);
@@ -142,7 +142,7 @@ impl Subscription {
                 for fate in fates {
                     match fate {
                         Fate::Updated(old)
-                            if shown.attrs.iter().any(|(n, i)| n == *name && i.iter().any(|a| a.dataset == old.dataset && a.value != old.value)) =>
+                            if shown.attrs.iter().any(|(n, i)| n == *name && i.iter().any(|a| a.dataset() == old.dataset() && a.value != old.value)) =>
                         {
                             self.amend(&mut data, name, old, |shown| self.add_previous(shown, old));
                         }
@@ -192,7 +192,7 @@ impl Subscription {
             return;
         }
         let Some(shown) = data.get_mut(&*self.speech.compact(name)) else { return };
-        let dataset = old.dataset.as_deref();
+        let dataset = old.dataset().map(|d| &**d);
         let instance = match shown {
             Value::Array(many) if many.iter().all(Value::is_object) => many.iter_mut().find(|v| v.get("datasetId").and_then(Value::as_str) == dataset),
             one => Some(one),
@@ -219,7 +219,7 @@ impl Subscription {
 
     fn links(entity: &Entity) -> impl Iterator<Item = (&Iri, &Attr, Vec<String>)> {
         let targets = |attr: &Attr| -> Vec<String> {
-            let value = Value::from(attr.value.clone());
+            let value = attr.value.to_json();
             let one = |v: &Value| v.as_str().or_else(|| v.get("object").and_then(Value::as_str)).map(str::to_string);
             match &value {
                 Value::Array(many) => many.iter().filter_map(one).collect(),
@@ -278,7 +278,7 @@ impl Subscription {
                 *shown = value;
                 continue;
             }
-            let dataset = attr.dataset.as_deref();
+            let dataset = attr.dataset().map(|d| &**d);
             let instance = match shown {
                 Value::Array(many) => many.iter_mut().find(|v| v.get("datasetId").and_then(Value::as_str) == dataset),
                 one => Some(one),

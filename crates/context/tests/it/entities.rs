@@ -170,7 +170,6 @@ async fn requests_are_refused_in_the_standards_form() {
         ("POST", "/entities", vec![("content-type", "text/plain")], "{}", 415, ""),
         ("POST", "/entities", vec![("content-type", "application/ld+json")], &entity, 400, "BadRequestData"),
         ("POST", "/entities", vec![json_type, ("link", link)], &entity, 504, "LdContextNotAvailable"),
-        ("POST", "/entities", vec![json_type, ("ngsild-tenant", "t1")], &entity, 501, "NoMultiTenantSupport"),
         ("GET", "/entities", vec![], "", 400, "BadRequestData"),
         ("GET", "/entities?type=Room&limit=1001", vec![], "", 403, "TooManyResults"),
         ("GET", "/entities?type=Room&limit=0", vec![], "", 400, "BadRequestData"),

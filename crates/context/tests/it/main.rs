@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
-mod contexts;
 mod codecs;
+mod contexts;
 mod devices;
 mod entities;
 mod finding;
@@ -15,3 +15,4 @@ mod properties;
 mod rig;
 mod seeing;
 mod telling;
+mod tenants;

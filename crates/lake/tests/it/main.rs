@@ -4,6 +4,7 @@
 mod crash;
 mod duck;
 mod golden;
+mod hold;
 mod model;
 mod sql;
 
