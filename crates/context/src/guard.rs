@@ -52,7 +52,9 @@ impl Guard {
         let literal = match url.host() {
             Some(url::Host::Ipv4(a)) => Some(IpAddr::V4(a)),
             Some(url::Host::Ipv6(a)) => Some(IpAddr::V6(a)),
-            _ => None,
+            // Schemes that the URL standard does not know have names only.
+            Some(url::Host::Domain(name)) => name.parse().ok(),
+            None => None,
         };
         match literal {
             Some(address) if !self.allows(address) => Err(bad("Requests may not go to this address.")),

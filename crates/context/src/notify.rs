@@ -134,7 +134,11 @@ impl Sender {
                     if !(old || fault.refused && failures >= REFUSALS || batch.iter().all(|w| w.seq == 0)) {
                         ledger.note(Entry::Status(id.clone())).await;
                         let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE);
-                        tokio::time::sleep(subscription.receiver.cooldown.unwrap_or(pause)).await;
+                        // A change of the subscription may be the cure.
+                        tokio::select! {
+                            () = tokio::time::sleep(subscription.receiver.cooldown.unwrap_or(pause)) => {}
+                            () = subscription.delivery.changed.notified() => {}
+                        }
                         continue;
                     }
                     tracing::warn!(subscription = &*id, reason = fault.reason, "a notification was given up");

@@ -23,7 +23,7 @@ pub(crate) async fn run(subscriptions: Arc<Subscriptions>, live: Arc<Live>, cloc
     let mut due: HashMap<Iri, (Duration, Instant)> = HashMap::new();
     loop {
         let now = Instant::now();
-        let rhythmic = subscriptions.those(|s| s.interval.is_some());
+        let rhythmic = subscriptions.rhythmic();
         due.retain(|id, _| rhythmic.iter().any(|s| s.id == *id));
         let mut next = now + LOOK;
         for subscription in rhythmic {

@@ -159,6 +159,8 @@ pub struct Delivery {
     status: Mutex<Status>,
     line: Mutex<Line>,
     waiting: AtomicI64,
+    /// Told when the subscription changed: a pause may have lost its reason.
+    pub(crate) changed: Notify,
 }
 
 /// What waits, in order.
@@ -199,6 +201,9 @@ impl Delivery {
     pub(crate) fn rest(&self) -> bool {
         let mut line = self.line();
         line.busy = line.far || !line.near.is_empty();
+        if !line.busy {
+            self.waiting.store(0, Ordering::Relaxed);
+        }
         !line.busy
     }
 
@@ -224,6 +229,7 @@ pub struct Subscriptions {
 #[derive(Debug, Default)]
 struct Table {
     by_id: BTreeMap<Iri, Arc<Subscription>>,
+    rhythmic: BTreeMap<Iri, Arc<Subscription>>,
     index: index::Index,
 }
 
@@ -263,6 +269,10 @@ impl Subscriptions {
         let rhythmic = {
             let mut table = self.all.write().unwrap_or_else(PoisonError::into_inner);
             table.index.add(&new);
+            match new.interval {
+                Some(_) => drop(table.rhythmic.insert(new.id.clone(), new.clone())),
+                None => drop(table.rhythmic.remove(&new.id)),
+            }
             let old = table.by_id.insert(new.id.clone(), new.clone());
             if let Some(old) = &old {
                 table.index.remove(old);
@@ -272,6 +282,7 @@ impl Subscriptions {
         if rhythmic {
             self.rhythm.notify_one();
         }
+        new.delivery.changed.notify_waiters();
         self.wake(&new);
     }
 
@@ -280,7 +291,13 @@ impl Subscriptions {
         let mut table = self.all.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = table.by_id.remove(id) {
             table.index.remove(&old);
+            table.rhythmic.remove(id);
         }
+    }
+
+    /// Those that speak in a rhythm.
+    pub(crate) fn rhythmic(&self) -> Vec<Arc<Subscription>> {
+        self.table().rhythmic.values().cloned().collect()
     }
 
     /// One.
@@ -322,10 +339,10 @@ impl Subscriptions {
     pub fn queued(&self, notices: Vec<Notice>) {
         for notice in notices {
             let Some(subscription) = self.get(&notice.subscription) else { continue };
-            subscription.delivery.waiting.fetch_add(1, Ordering::Relaxed);
             {
                 let mut line = subscription.delivery.line();
-                if line.far || (line.near.len() >= NEAR && notice.waiting.seq > 0) {
+                subscription.delivery.waiting.fetch_add(1, Ordering::Relaxed);
+                if notice.waiting.seq > 0 && (line.far || line.near.len() >= NEAR) {
                     line.far = true;
                     line.missed = true;
                 } else {

@@ -135,7 +135,10 @@ pub struct DeadLetter {
 /// Keeps a notification that was given up; of a subscription's the newest `keep` stay.
 pub async fn bury(tx: &mut Tx, subscription: &str, letters: &[DeadLetter], keep: usize) -> Result<()> {
     for some in letters.chunks(ROWS) {
-        let sql = format!("insert into context_dead_letter (seq, subscription, at, failed, reason, body) values {}", places("(?, ?, ?, ?, ?, ?)", some.len()));
+        let sql = format!(
+            "insert into context_dead_letter (seq, subscription, at, failed, reason, body) values {} on conflict (seq) do nothing",
+            places("(?, ?, ?, ?, ?, ?)", some.len())
+        );
         let values = some.iter().flat_map(|l| params![l.waiting.seq, subscription, l.waiting.at, l.failed, &l.reason, &*l.waiting.body]).collect();
         tx.exec(&sql, values).await?;
     }

@@ -196,9 +196,13 @@ impl Subscription {
             return Err(bad("A subscription needs entities or watchedAttributes."));
         }
         let throttling = number(&body, "throttling", 0.0)?.filter(|s| *s > 0.0).map(Duration::from_secs_f64);
-        let interval = number(&body, "timeInterval", f64::MIN_POSITIVE)?.map(|s| Duration::from_secs_f64(s.max(0.1)));
-        if interval.is_some() && (watched.is_some() || body.contains_key("throttling") || body.contains_key("notificationTrigger")) {
-            return Err(bad("timeInterval cannot stand together with watchedAttributes, throttling or notificationTrigger."));
+        let interval = number(&body, "timeInterval", 0.0)?;
+        if interval == Some(0.0) {
+            return Err(bad("timeInterval must be above 0."));
+        }
+        let interval = interval.map(|s| Duration::from_secs_f64(s.max(0.1)));
+        if interval.is_some() && (watched.is_some() || body.contains_key("throttling")) {
+            return Err(bad("timeInterval cannot stand together with watchedAttributes or throttling."));
         }
         if interval.is_some() && selectors.is_empty() {
             return Err(bad("A subscription with timeInterval needs entities."));
