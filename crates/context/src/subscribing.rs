@@ -174,7 +174,8 @@ impl Context {
     /// Reads subscriptions and what waits for them, at start.
     pub(crate) async fn load_subscriptions(&self, now: i64) -> Result<()> {
         let (counts, last) = tables::notice_counts(&self.store).await?;
-        self.subscriptions.start_at(last);
+        // Places never come again, so that what an earlier run books late cannot hit a later one's.
+        self.subscriptions.start_at(last.max(now));
         for (id, at, doc, status) in tables::load_subscriptions::<Status>(&self.store).await? {
             match self.load_subscription(&id, at, &doc, now) {
                 Ok(subscription) => {

@@ -84,7 +84,7 @@ fn receiver(notification: &Map<String, Value>) -> Result<Receiver> {
         return Err(bad("endpoint: uri must be an http, https, mqtt or mqtts address."));
     }
     let topic = url.path().trim_start_matches('/');
-    if is_mqtt && (topic.is_empty() || topic.contains(['+', '#'])) {
+    if is_mqtt && (topic.is_empty() || topic.contains('+') || url.fragment().is_some() || url.query().is_some()) {
         return Err(bad("endpoint: an mqtt address needs a topic without wildcards."));
     }
     let accept = match text(endpoint, "accept")? {
