@@ -2,10 +2,15 @@
 
 mod batch;
 mod contexts;
+mod distributed;
+mod dividing;
+mod federation;
 mod inventory;
 mod letters;
+mod maps;
 mod ngsi;
 mod params;
+mod snapshots;
 mod subscriptions;
 mod tenants;
 mod wire;

@@ -111,10 +111,10 @@ impl Live {
     }
 
     /// Makes durable changes visible.
-    pub fn apply(&self, staged: Staged) {
+    pub fn apply(&self, staged: &Staged) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (id, next) in staged {
-            state.set(&id, next);
+            state.set(id, next.clone());
         }
     }
 
