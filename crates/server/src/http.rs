@@ -36,15 +36,9 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_rules::http::router(city.rules.clone()))
         .merge(dothi_cases::http::router(city.cases.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
+        .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(health::health))
-                .routes(routes!(views::vitals))
-                .routes(routes!(views::packs))
-                .routes(routes!(history::query))
-                .with_state(city.clone()),
-        )
+        .merge(OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(views::vitals)).routes(routes!(views::packs)).with_state(city.clone()))
         .split_for_parts()
 }
 

@@ -36,6 +36,7 @@ fn body(path: &str) -> Value {
         "/api/access/tokens" => json!({"name": "thử", "permissions": ["context-read"]}),
         "/api/access/password" => json!({"old": "sai mật khẩu cũ", "new": word}),
         "/api/context/devices" => json!({"id": "matrix-01", "name": "Thiết bị", "profile": "dothi-json"}),
+        "/api/history/queries" | "/api/history/queries/{id}" => json!({"name": "Số dòng", "sql": "select count(*) from observation"}),
         "/api/history/query" => json!({"sql": "select count(*) from observation"}),
         "/api/oversight/compute" => json!({"set": "tb-41"}),
         "/api/oversight/values" => json!({"set": "tb-41", "indicator": "L1.N1.PN1.01", "area": "33", "period": "2026", "number": 91.0, "note": "báo cáo năm"}),
