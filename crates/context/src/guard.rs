@@ -88,6 +88,8 @@ impl Guard {
             .dns_resolver(Arc::new(self))
             .redirect(if redirects == 0 { reqwest::redirect::Policy::none() } else { policy })
             .no_proxy()
+            // Some receivers know names of headers in this form only.
+            .http1_title_case_headers()
             .connect_timeout(Duration::from_secs(5))
             .user_agent("Dothi")
             .build()

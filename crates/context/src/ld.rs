@@ -450,6 +450,7 @@ fn addresses<'a>(value: &'a Value, out: &mut Vec<&'a str>, depth: usize) -> Resu
         Value::String(url) if !is_core(url) => out.push(url),
         Value::Array(many) if depth < MAX_NESTING => many.iter().try_for_each(|one| addresses(one, out, depth + 1))?,
         Value::Array(_) => return Err(bad("The @context is nested too deep or too long.")),
+        Value::Bool(_) | Value::Number(_) => return Err(bad("A @context must be an address, an object or a list of these.")),
         _ => {}
     }
     Ok(())

@@ -423,8 +423,8 @@ impl Subscription {
         }
         if let Some(Value::Object(notification)) = out.get_mut("notification") {
             let failed = status.last_failure > status.last_success;
-            notification.insert("status".into(), if failed { "failed" } else { "ok" }.into());
             if status.times_sent > 0 || status.times_failed > 0 {
+                notification.insert("status".into(), if failed { "failed" } else { "ok" }.into());
                 notification.insert("timesSent".into(), status.times_sent.into());
                 notification.insert("timesFailed".into(), status.times_failed.into());
             }

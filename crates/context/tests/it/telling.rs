@@ -400,7 +400,7 @@ async fn over_mqtt_too() {
             .enumerate()
     {
         let api = Api::new().await;
-        let mut raw = crate::rig::Raw::open(rig.address, false).await;
+        let (mut raw, _) = crate::rig::Raw::connect(rig.address, false, "hears", true, None).await;
         assert!(raw.subscribe("tell/#").await < 0x80);
         let endpoint = json!({"uri": format!("mqtt://{}/tell/me", rig.address), "notifierInfo": info, "receiverInfo": [{"key": "x-a", "value": "b"}]});
         let reply = api.call("POST", "/subscriptions", &subscription("", json!({"notification": {"endpoint": endpoint}}))).await;
