@@ -6,7 +6,7 @@ use dothi_store::Store;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::fault::{bad, missing};
+use crate::fault::{bad, invalid, missing};
 use crate::ld::{CACHED, Contexts, HOSTED, IMPLICIT, LOCAL_PATH, Ld, is_core};
 use crate::{Context, tables_subs as tables};
 
@@ -98,7 +98,7 @@ impl Context {
 }
 
 fn context_of(document: &Value) -> Result<Value> {
-    document.get("@context").cloned().ok_or_else(|| bad("A context document needs a member @context."))
+    document.get("@context").cloned().ok_or_else(|| invalid("A context document needs a member @context."))
 }
 
 /// Reads what is kept. A document may include others; what cannot be read is told and left out.

@@ -53,10 +53,11 @@ pub fn core_document() -> &'static str {
     CORE_TEXT
 }
 
-/// Whether an address names the core context, in any version; terms are additive with the same IRIs.
+/// Whether an address names the core context, in any version there is; terms are additive with the same IRIs.
 pub fn is_core(url: &str) -> bool {
     let rest = url.strip_prefix("https://uri.etsi.org/ngsi-ld/v1/").or_else(|| url.strip_prefix("http://uri.etsi.org/ngsi-ld/v1/"));
-    rest.is_some_and(|r| r.starts_with("ngsi-ld-core-context") && r.ends_with(".jsonld"))
+    let version = rest.and_then(|r| r.strip_prefix("ngsi-ld-core-context")).and_then(|r| r.strip_suffix(".jsonld"));
+    version.is_some_and(|v| v.is_empty() || v.strip_prefix("-v1.").is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit()))
 }
 
 impl TermMap {

@@ -20,7 +20,7 @@ use crate::model::{Entity, Iri, instant};
 use crate::query::Filter;
 use crate::render::View;
 pub use names::{compacted, expanded};
-pub use parse::Frame;
+pub use parse::{Frame, decoded};
 
 /// Entities of one notification.
 pub(crate) const MAX_DATA: usize = 1_000;

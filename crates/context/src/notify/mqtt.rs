@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Fault;
 use crate::guard::Guard;
-use crate::subs::Subscription;
+use crate::subs::{Subscription, decoded};
 
 /// How long a connection stays without work.
 const IDLE: Duration = Duration::from_secs(60);
@@ -46,12 +46,6 @@ struct Broker {
 pub(super) struct Links {
     guard: Guard,
     open: Arc<Mutex<HashMap<Broker, mpsc::Sender<Message>>>>,
-}
-
-fn decoded(text: &str) -> String {
-    url::form_urlencoded::parse(format!("x={}", text.replace('+', "%2B").replace('&', "%26")).as_bytes())
-        .next()
-        .map_or_else(String::new, |(_, v)| v.into_owned())
 }
 
 impl Links {

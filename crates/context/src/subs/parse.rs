@@ -19,6 +19,12 @@ fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
     object.get(name).map(|v| v.as_str().ok_or_else(|| bad(format!("{name} must be a text.")))).transpose()
 }
 
+/// A text without the encoding of URIs.
+pub fn decoded(text: &str) -> String {
+    let pair = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));
+    url::form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
 fn flag(object: &Map<String, Value>, name: &str) -> Result<Option<bool>> {
     object.get(name).map(|v| v.as_bool().ok_or_else(|| bad(format!("{name} must be true or false.")))).transpose()
 }
@@ -227,7 +233,8 @@ impl Subscription {
         Ok(Self {
             filter: Filter {
                 selectors,
-                q: text(&body, "q")?.map(|q| Query::parse(q, &ld)).transpose()?,
+                // It may be encoded as in an address (4.9).
+                q: text(&body, "q")?.map(|q| Query::parse(&decoded(q), &ld)).transpose()?,
                 geo: body.get("geoQ").map(|g| crate::http::geo_member(g, &ld)).transpose()?,
                 scope: text(&body, "scopeQ")?.map(ScopeQuery::parse).transpose()?,
                 ..Filter::default()

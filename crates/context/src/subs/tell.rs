@@ -110,6 +110,8 @@ impl Subscription {
         for (name, fates) in &diff.0 {
             for fate in fates {
                 match fate {
+                    // An attribute that is gone as a whole is one Null, however many instances it had.
+                    Fate::Deleted(_) if gone.last().is_some_and(|(n, _)| n == name) && find(&shown.attrs, name).is_none() => {}
                     Fate::Deleted(old) if tells_gone && (self.watches(name) || self.show_changes) => gone.push((name, old)),
                     _ => {}
                 }
