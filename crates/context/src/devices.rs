@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,21 @@ pub trait Sink: Send + Sync + 'static {
     /// Whether all of these are stored already. Asked only for repetitions that memory does not know. Without times
     /// of their own (`timed`), the same values seen a short while ago count as the same readings.
     fn holds<'a>(&'a self, readings: &'a [Reading], timed: bool) -> BoxFuture<'a, Result<bool>>;
+
+    /// Stores an observation published under a topic of SensorThings; `path` is what follows the version in the topic.
+    fn observe<'a>(&'a self, _caller: &'a Caller, _path: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Err(Error::not_found("sta.not-found", "SensorThings is not served here.")) })
+    }
+
+    /// Where observations can be heard of; none when SensorThings is not served.
+    fn feed(&self) -> Option<&crate::sta::Feed> {
+        None
+    }
+
+    /// An observation as subscribers of SensorThings read it.
+    fn told<'a>(&'a self, _observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async { None })
+    }
 }
 
 /// How a device is doing.

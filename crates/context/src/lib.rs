@@ -33,12 +33,14 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
+mod sta;
 pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
 mod tables_federation;
 mod tables_journal;
+mod tables_sta;
 mod tables_subs;
 mod tables_tenants;
 mod tenants;
@@ -88,6 +90,8 @@ pub struct Context {
     devices: Arc<Devices>,
     writer: Writer,
     directory: Arc<dyn Directory>,
+    sta: sta::Sta,
+    feed: Arc<sta::Feed>,
     guard: Guard,
     started: i64,
     /// One subscription changes at a time.
@@ -127,6 +131,7 @@ impl Context {
         let journal = Journal::open(store.clone(), live.clone(), &names).await?;
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
+        let feed = Arc::new(sta::Feed::default());
         let desk = Desk {
             store: store.clone(),
             live: live.clone(),
@@ -135,11 +140,15 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            feed: feed.clone(),
             journal: journal.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard, tenant.clone())?;
         let periodic = periodic::run(subscriptions.clone(), live.clone(), store.clock().clone());
+        let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
+            sta,
+            feed,
             writer: Writer::start(desk),
             sending: [tokio::spawn(sender.run()).abort_handle(), tokio::spawn(periodic).abort_handle()],
             folding: tokio::spawn(Journal::keep(Arc::downgrade(&journal))).abort_handle(),

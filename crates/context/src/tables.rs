@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     crate::tables_tenants::MIGRATION,
     crate::tables_subs::MIGRATION,
     crate::tables_federation::MIGRATION,
+    Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
 ];
 
 /// Rows of one statement.

@@ -153,6 +153,8 @@ pub struct Desk {
     pub subscriptions: Arc<Subscriptions>,
     /// What was changed since the tables were last brought up to date.
     pub journal: Arc<Journal>,
+    /// Who wants to hear of observations.
+    pub feed: Arc<crate::sta::Feed>,
 }
 
 impl Writer {

@@ -80,6 +80,12 @@ pub trait History: Send + Sync {
     async fn latest(&self, entity: &str, attribute: &str) -> Result<Option<Point>>;
     /// A stretch of a series in time order.
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>>;
+    /// The same, but the oldest points are kept when cut. Raw points only.
+    async fn head(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
+        let mut points = self.series(&SeriesQuery { bucket_s: None, limit: usize::MAX, ..query.clone() }).await?;
+        points.truncate(query.limit);
+        Ok(points)
+    }
     /// A read-only SQL query over the lake's tables (`observation`).
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
 }

@@ -98,6 +98,9 @@ impl History for Lake {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
         series::series(&self.view().await?, &self.engine.files, query).await
     }
+    async fn head(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
+        series::head(&self.view().await?, &self.engine.files, query).await
+    }
 
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table> {
         self.engine.table(self.view().await?, sql, limits).await

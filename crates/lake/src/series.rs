@@ -295,6 +295,32 @@ pub(crate) async fn series(view: &View, files: &Files, query: &SeriesQuery) -> R
     read(view, files, query, limit, AHEAD).await
 }
 
+/// The beginning of a stretch of a series; read from the oldest on, until the answer is full.
+pub(crate) async fn head(view: &View, files: &Files, query: &SeriesQuery) -> Result<Vec<Point>> {
+    let limit = query.limit.min(POINTS);
+    if query.from >= query.to || limit == 0 {
+        return Ok(Vec::new());
+    }
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    let candidates = view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)).cloned().collect();
+    let mut arrived = pending(view, wanted)?;
+    arrived.sort_by_key(|s| s.t);
+    let mut points: Vec<Point> = Vec::new();
+    for cluster in clusters(candidates).iter().rev() {
+        let later = arrived.split_off(arrived.partition_point(|s| s.t <= cluster.t.1));
+        let mut samples = files.cluster(cluster, query).await?;
+        samples.extend(std::mem::replace(&mut arrived, later));
+        points.extend(settle(samples).into_iter().map(raw));
+        if points.len() >= limit {
+            points.truncate(limit);
+            return Ok(points);
+        }
+    }
+    points.extend(settle(arrived).into_iter().map(raw));
+    points.truncate(limit);
+    Ok(points)
+}
+
 async fn read(view: &View, files: &Files, query: &SeriesQuery, limit: usize, ahead: usize) -> Result<Vec<Point>> {
     let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
     let candidates = view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)).cloned().collect();

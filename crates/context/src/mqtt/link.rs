@@ -401,7 +401,7 @@ impl Link {
                 true => PubackReasonCode::Success,
                 false => return self.leave(DisconnectReasonCode::ServerBusy),
             },
-            Outcome::Duplicate => PubackReasonCode::Success,
+            Outcome::Duplicate | Outcome::Kept => PubackReasonCode::Success,
             Outcome::Refused(Refusal::Payload(_)) => PubackReasonCode::PayloadFormatInvalid,
             Outcome::Refused(Refusal::NotAllowed) => PubackReasonCode::NotAuthorized,
             Outcome::Refused(Refusal::Unknown) => PubackReasonCode::TopicNameInvalid,

@@ -67,6 +67,7 @@ struct Landed {
     /// Its row in the journal and how long that is.
     row: Option<(i64, usize)>,
     notices: Vec<Notice>,
+    observations: Vec<Observation>,
 }
 
 /// All that one batch stores.
@@ -240,6 +241,7 @@ impl Desk {
             self.journal.note(seq, bytes, staged.keys());
         }
         self.subscriptions.queued(landed.notices);
+        self.feed.tell(landed.observations);
     }
 
     /// Stores a batch while no other is on its way.
@@ -286,7 +288,7 @@ impl Desk {
     async fn fly(self: Arc<Self>, cargo: Cargo, before: Option<Option<oneshot::Receiver<()>>>, tell: oneshot::Sender<()>) -> Result<Landed> {
         if cargo.staged.is_empty() && cargo.observations.is_empty() && cargo.messages.is_empty() && before.is_none() {
             let _next = tell.send(());
-            return Ok(Landed { row: None, notices: cargo.notices });
+            return Ok(Landed { row: None, notices: cargo.notices, observations: Vec::new() });
         }
         let history = self.history.clone();
         let packing = tokio::task::spawn_blocking(move || cargo.pack(&*history).map(|packed| (packed, cargo)));
@@ -298,7 +300,7 @@ impl Desk {
         let row = self.store(packed, &cargo).await?;
         // Nobody may be waiting.
         let _last = tell.send(());
-        Ok(Landed { row, notices: cargo.notices })
+        Ok(Landed { row, notices: cargo.notices, observations: cargo.observations })
     }
 
     async fn store(&self, packed: Packed, cargo: &Cargo) -> Result<Option<(i64, usize)>> {

@@ -16,5 +16,6 @@ mod mqtt;
 mod properties;
 mod rig;
 mod seeing;
+mod sta;
 mod telling;
 mod tenants;
