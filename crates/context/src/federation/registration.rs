@@ -74,7 +74,7 @@ impl Mode {
 }
 
 /// Operations (4.20). A set of them is a word of bits.
-const OPERATIONS: [&str; 45] = [
+const OPERATIONS: [&str; 46] = [
     "createEntity",
     "updateEntity",
     "appendAttrs",
@@ -89,6 +89,7 @@ const OPERATIONS: [&str; 45] = [
     "appendAttrsTemporal",
     "deleteAttrsTemporal",
     "updateAttrsTemporal",
+    "updateAttrInstanceTemporal",
     "deleteAttrInstanceTemporal",
     "deleteTemporal",
     "mergeEntity",
