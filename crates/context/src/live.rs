@@ -26,6 +26,7 @@ struct State {
     all: ById,
     by_type: HashMap<Iri, ById>,
     places: RTree<Spot>,
+    sta: crate::sta::Index,
 }
 
 /// Where a scan looks.
@@ -68,6 +69,7 @@ impl State {
             Some(entity) => self.all.insert(id.clone(), entity.clone()),
             None => self.all.remove(id),
         };
+        self.sta.set(id, before.as_deref(), next.as_ref());
         if let Some(before) = &before {
             let kept = |kind: &Iri| next.as_ref().is_some_and(|n| n.types.contains(kind));
             for kind in before.types.iter().filter(|k| !kept(k)) {
@@ -106,15 +108,19 @@ impl Live {
                 by_type.entry(kind.clone()).or_default().insert(entity.id.clone(), entity.clone());
             }
         }
+        let mut sta = crate::sta::Index::default();
+        for entity in &entities {
+            sta.set(&entity.id, None, Some(entity));
+        }
         let all = entities.into_iter().map(|e| (e.id.clone(), e)).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = State { all, by_type, places: RTree::bulk_load(places) };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = State { all, by_type, places: RTree::bulk_load(places), sta };
     }
 
     /// Makes durable changes visible.
-    pub fn apply(&self, staged: Staged) {
+    pub fn apply(&self, staged: &Staged) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (id, next) in staged {
-            state.set(&id, next);
+            state.set(id, next.clone());
         }
     }
 
@@ -125,6 +131,11 @@ impl Live {
     /// One entity, expired or not.
     pub fn get(&self, id: &str) -> Option<Arc<Entity>> {
         self.read(|s| s.all.get(id).cloned())
+    }
+
+    /// Looks at the entities made through SensorThings.
+    pub(crate) fn sta<T>(&self, look: impl FnOnce(&crate::sta::Index) -> T) -> T {
+        self.read(|s| look(&s.sta))
     }
 
     /// How many there are.
