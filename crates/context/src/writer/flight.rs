@@ -17,7 +17,7 @@ use crate::live::Staged;
 use crate::model::Iri;
 use crate::subs::Notice;
 use crate::temporal::Write;
-use crate::{tables, tables_journal, tables_temporal};
+use crate::{tables, tables_journal, tables_subs, tables_temporal};
 
 /// Instances that one step of forgetting takes.
 const EXPIRE_ROWS: usize = 1_000;
@@ -266,7 +266,7 @@ impl Desk {
         if let Some((seq, bytes)) = landed.row {
             self.journal.note(seq, bytes, staged.keys());
         }
-        self.subscriptions.queued(&landed.notices);
+        self.subscriptions.queued(landed.notices);
         self.feed.tell(landed.observations);
     }
 
@@ -339,9 +339,7 @@ impl Desk {
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
         tables_temporal::apply(&mut tx, cargo.history.clone()).await?;
-        for notice in &cargo.notices {
-            tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
-        }
+        tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {
             tx.schedule(EXPIRE, &id, time::micros(at)).await?;
         }
