@@ -7,12 +7,14 @@ mod dividing;
 mod federation;
 mod inventory;
 mod known;
+mod letters;
 mod maps;
 mod ngsi;
 mod params;
 mod snapshots;
 mod sta;
 mod subscriptions;
+mod temporal;
 mod tenants;
 mod wire;
 
@@ -37,7 +39,7 @@ type This = State<Arc<Context>>;
 
 /// Routes under `/api/context`.
 pub fn router(this: Arc<Context>) -> OpenApiRouter {
-    let devices = crate::http_devices::router(this.clone());
+    let (devices, letters) = (crate::http_devices::router(this.clone()), letters::router(this.clone()));
     OpenApiRouter::new()
         .routes(routes!(things))
         .routes(routes!(thing))
@@ -46,6 +48,7 @@ pub fn router(this: Arc<Context>) -> OpenApiRouter {
         .routes(routes!(types))
         .with_state(this)
         .merge(devices)
+        .merge(letters)
 }
 
 /// Things.

@@ -20,4 +20,5 @@ mod rig;
 mod seeing;
 mod sta;
 mod telling;
+mod temporal;
 mod tenants;
