@@ -239,10 +239,10 @@ pub fn plan(index: &Index, target: &Target<'_>) -> Plan {
 }
 
 /// Sources to read from, with the attributes that they may be asked for.
-pub fn readers(index: &Index, ids: Option<&[Iri]>, types: &[Iri], wanted: Option<&[Iri]>, operation: &str, now: i64) -> Vec<Part> {
+pub fn readers(index: &Index, ids: Option<&[Iri]>, types: &[Iri], wanted: Option<&[Iri]>, operations: &[&str], now: i64) -> Vec<Part> {
     let mut out = Vec::new();
     for registration in index.candidates(ids, types) {
-        if !registration.alive(now) || !current(&registration) || !registration.offers(operation) {
+        if !registration.alive(now) || !current(&registration) || !operations.iter().any(|o| registration.offers(o)) {
             continue;
         }
         let known: Vec<Option<Vec<Iri>>> = match ids {

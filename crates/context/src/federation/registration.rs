@@ -554,6 +554,18 @@ impl Registration {
         found.map(Some)
     }
 
+    /// The entities that it names; none when it covers others, too.
+    pub fn ids(&self) -> Option<Vec<Iri>> {
+        let entities = self.information.iter().map(|i| i.entities.as_ref()).collect::<Option<Vec<_>>>()?;
+        entities.into_iter().flatten().map(|e| e.id.clone()).collect()
+    }
+
+    /// Types that it states for an entity.
+    pub fn types_of(&self, id: &str) -> Vec<Iri> {
+        let entities = self.information.iter().filter_map(|i| i.entities.as_ref()).flatten();
+        entities.filter(|e| e.covers(Some(id), &[])).flat_map(|e| e.types.iter().cloned()).collect()
+    }
+
     /// As users see it.
     pub fn describe(&self, ld: &Ld, sys_attrs: bool) -> Map<String, Value> {
         let mut out = Map::new();

@@ -10,11 +10,11 @@ use axum::response::Response;
 use dothi_kernel::{Error, Permission, Result, Scope};
 use futures::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::wire::{Asked, Params};
 use crate::Context;
-use crate::fault::{UNSUPPORTED, missing};
+use crate::fault::{UNSUPPORTED, bad, missing};
 use crate::federation::forward::{Call, Origin, Trouble};
 use crate::federation::maps::{self, HERE, Sources};
 use crate::federation::matching::{self, Part, Wanted};
@@ -133,25 +133,22 @@ pub async fn entity(this: &Context, asked: &Asked, ld: &Ld, id: &Iri) -> Result<
     let index = federation.index();
     let local = this.entity(&asked.caller, id).ok();
     let types = local.as_ref().map(|e| e.types.clone()).unwrap_or_default();
-    let mut parts = matching::readers(&index, Some(std::slice::from_ref(id)), &types, shown(asked, ld)?.as_deref(), "retrieveEntity", now);
+    let any = ["retrieveEntity", "queryEntity", "queryBatch"];
+    let mut parts = matching::readers(&index, Some(std::slice::from_ref(id)), &types, shown(asked, ld)?.as_deref(), &any, now);
     if parts.is_empty() {
         let local = local.and_then(|e| matching::stripped(&index, &e, now));
         return local.ok_or_else(|| missing(format!("There is no entity {id}.")));
     }
     parts.sort_by_key(|p| by_mode(p.registration.mode));
-    let calls = parts.iter().map(|part| {
-        let mut query = vec![("options".to_string(), "sysAttrs".to_string())];
-        query.extend(asked.params.get("type").map(|t| ("type".to_string(), t.to_string())));
-        query.extend(part.attrs.as_ref().map(|a| ("attrs".to_string(), names(a, ld))));
-        let call = Call { method: Method::GET, path: format!("/entities/{}", encoded(id)), query, body: None, ld };
-        this.call_source(&origin, &part.registration, call, now)
-    });
+    let calls = parts.iter().map(|part| this.call_source(&origin, &part.registration, retrieving(asked, ld, id, part), now));
     let replies = join_all(calls).await;
     let mut found = local.and_then(|e| matching::stripped(&index, &e, now)).map(|e| Entity::clone(&e));
     for (part, reply) in parts.iter().zip(replies) {
         let read = match reply {
             Ok(reply) if reply.status == 200 => match reply.body {
-                Some(body) => merge::read(&body, &reply.ld).map_err(|_| Trouble::Garbled),
+                // A query found nothing.
+                Some(Value::Array(all)) if all.is_empty() => continue,
+                Some(body) => merge::read(body.get(0).unwrap_or(&body), &reply.ld).map_err(|_| Trouble::Garbled),
                 None => Err(Trouble::Garbled),
             },
             Ok(reply) if reply.status == 404 => continue,
@@ -168,6 +165,31 @@ pub async fn entity(this: &Context, asked: &Asked, ld: &Ld, id: &Iri) -> Result<
     let mut found = found.ok_or_else(|| missing(format!("There is no entity {id}, here or at a registered source.")))?;
     merge::finish(&mut found, now);
     Ok(Arc::new(found))
+}
+
+/// Asks a source for one entity, by the operation that it offers.
+fn retrieving<'a>(asked: &Asked, ld: &'a Ld, id: &Iri, part: &Part) -> Call<'a> {
+    let mut query = vec![("options".to_string(), "sysAttrs".to_string())];
+    let kind = asked.params.get("type").map(|t| ("type".to_string(), t.to_string()));
+    if part.registration.offers("retrieveEntity") {
+        query.extend(kind);
+        query.extend(part.attrs.as_ref().map(|a| ("attrs".to_string(), names(a, ld))));
+        return Call { method: Method::GET, path: format!("/entities/{}", encoded(id)), query, body: None, ld };
+    }
+    // Some brokers want a type in every query; the registration states those that there can be.
+    let types = part.registration.types_of(id);
+    let stated = kind.map(|(_, t)| t).or_else(|| (!types.is_empty()).then(|| names(&types, ld)));
+    if part.registration.offers("queryEntity") {
+        query.push(("id".to_string(), id.to_string()));
+        query.extend(stated.map(|t| ("type".to_string(), t)));
+        query.extend(part.attrs.as_ref().map(|a| ("attrs".to_string(), names(a, ld))));
+        return Call { method: Method::GET, path: "/entities".into(), query, body: None, ld };
+    }
+    let mut body = json!({"type": "Query", "entities": [{"id": &**id, "type": stated.unwrap_or_else(|| "*".into())}]});
+    if let Some(attrs) = &part.attrs {
+        body["attrs"] = attrs.iter().map(|a| Value::from(ld.compact(a).into_owned())).collect();
+    }
+    Call { method: Method::POST, path: "/entityOperations/query".into(), query, body: Some(body), ld }
 }
 
 /// Only what the source is registered for.
@@ -236,7 +258,7 @@ impl Distributed<'_> {
         let csf = asked.params.get("csf").map(|q| Query::parse(q, self.ld)).transpose()?;
         let fits = Wanted { conditions: csf.into_iter().collect(), ..Wanted::default() };
         let index = self.this.federation().index();
-        let mut parts = matching::readers(&index, ids.as_deref(), &types, wanted.as_deref(), "queryEntity", self.now);
+        let mut parts = matching::readers(&index, ids.as_deref(), &types, wanted.as_deref(), &["queryEntity", "queryBatch"], self.now);
         parts.retain(|p| fits.matches(&p.registration, self.now));
         parts.sort_by_key(|p| by_mode(p.registration.mode));
         Ok(parts)
@@ -249,10 +271,10 @@ impl Distributed<'_> {
         if offset > 0 {
             query.push(("offset".to_string(), offset.to_string()));
         }
-        if self.posted && part.registration.offers("queryBatch") {
-            let Value::Object(mut body) = serde_json::from_slice(&asked.body).unwrap_or_default() else {
-                return Err(Error::internal("reading a query again", "no object"));
-            };
+        // A source that names the entities it has is not asked for others.
+        let own = part.registration.ids().map(|all| all.join(","));
+        if part.registration.offers("queryBatch") && (self.posted || !part.registration.offers("queryEntity")) {
+            let mut body = if self.posted { stated_body(&asked.body)? } else { as_body(&asked.params, ids, own.as_deref()) };
             body.retain(|k, _| {
                 matches!(k.as_str(), "type" | "entities" | "jsonKeys" | "expandValues") || (whole && matches!(k.as_str(), "q" | "geoQ" | "scopeQ"))
             });
@@ -268,7 +290,7 @@ impl Distributed<'_> {
         }
         match ids {
             Some(ids) => query.push(("id".to_string(), ids.join(","))),
-            None => query.extend(stated.get("id").map(|v| ("id".to_string(), v.to_string()))),
+            None => query.extend(stated.get("id").map(str::to_string).or(own).map(|v| ("id".to_string(), v))),
         }
         if self.split {
             query.push(("splitEntities".to_string(), "true".to_string()));
@@ -466,6 +488,43 @@ impl Distributed<'_> {
     }
 }
 
+/// The body of a query, once more.
+fn stated_body(body: &[u8]) -> Result<Map<String, Value>> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(body)) => Ok(body),
+        _ => Err(Error::internal("reading a query again", "no object")),
+    }
+}
+
+/// The parameters of a query as a body.
+fn as_body(params: &Params, ids: Option<&[Iri]>, own: Option<&str>) -> Map<String, Value> {
+    let mut entity = Map::new();
+    let ids = ids.map(|all| all.join(",")).or_else(|| params.get("id").map(str::to_string)).or_else(|| own.map(str::to_string));
+    match ids {
+        Some(ids) if !ids.contains(',') => drop(entity.insert("id".into(), ids.into())),
+        Some(ids) => drop(entity.insert("id".into(), ids.split(',').collect())),
+        None => {}
+    }
+    if let Some(pattern) = params.get("idPattern") {
+        entity.insert("idPattern".into(), pattern.into());
+    }
+    entity.insert("type".into(), params.get("type").unwrap_or("*").into());
+    let mut body = Map::new();
+    body.insert("type".into(), "Query".into());
+    body.insert("entities".into(), vec![Value::Object(entity)].into());
+    for name in ["q", "scopeQ"] {
+        if let Some(text) = params.get(name) {
+            body.insert(name.into(), text.into());
+        }
+    }
+    if params.get("georel").is_some() {
+        let members = ["georel", "geometry", "coordinates", "geoproperty"];
+        let geo = members.iter().filter_map(|m| Some(((*m).to_string(), Value::from(params.get(m)?)))).collect();
+        body.insert("geoQ".into(), Value::Object(geo));
+    }
+    body
+}
+
 /// The body of a query as parameters of one that finds at least as much.
 fn parameters(body: &[u8], params: &Params) -> Params {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -571,6 +630,9 @@ pub async fn query(this: &Context, asked: &Asked, ld: &Ld, filter: Filter, page:
     let alone = this.federation().alone() || is_local(asked)?;
     if alone || unconcerned(this, &filter) {
         return this.query(&asked.caller, filter, page.clone()).await;
+    }
+    if asked.params.get("orderBy").is_some() {
+        return Err(bad("What several sources hold cannot be ordered (4.23); ask with local=true."));
     }
     distributed(this, asked, ld, filter)?.page(page).await
 }

@@ -440,7 +440,7 @@ async fn purge(this: &Arc<Context>, asked: &Asked, ours: Ours) -> Result<Respons
     let filter = super::params::filter(&asked.params, &ld)?;
     let types = matching::anchors(filter.types.as_ref(), &filter.selectors);
     let origin = origin(&asked.headers);
-    let mut parts = matching::readers(&this.federation().index(), filter.ids.as_deref(), &types, None, "purgeEntity", now);
+    let mut parts = matching::readers(&this.federation().index(), filter.ids.as_deref(), &types, None, &["purgeEntity"], now);
     parts.retain(|p| p.registration.mode != Mode::Auxiliary);
     let plan = Plan { parts, refused: Vec::new(), kept: Kept::All };
     if circle(&origin, this, &plan) {
@@ -639,7 +639,7 @@ async fn inventory(this: &Arc<Context>, asked: &Asked, operation: Operation, our
         ("retrieveAttrTypes", true) => "retrieveAttrTypeDetails",
         (word, _) => word,
     };
-    let parts = matching::readers(&this.federation().index(), None, &[], None, word, now);
+    let parts = matching::readers(&this.federation().index(), None, &[], None, &[word], now);
     if parts.is_empty() {
         return Ok(response);
     }
