@@ -5,7 +5,7 @@
 //! after a checkpoint's position are replayed in order; so it does no harm that the table may hold later states of some
 //! entities when a crash interrupts a checkpoint.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ const FOLD: usize = 500;
 const EVERY: Duration = Duration::from_secs(30);
 /// … or when so many bytes were journaled since.
 const BYTES: usize = 64 << 20;
+/// Pages of the journal that are unpacked at once.
+const READING: usize = 2;
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -61,22 +63,34 @@ impl Journal {
         let mut entities = tables::load(&store, names).await?;
         let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::new());
         let mut by_id: HashMap<Iri, Entity> = HashMap::new();
+        let mut reading = VecDeque::new();
         loop {
+            // While one page is read, those before it are unpacked beside.
             let rows = tables_journal::after(&store, seq).await?;
-            let Some((last, _)) = rows.last() else { break };
-            if seq == 0 {
+            let more = !rows.is_empty();
+            if let Some((last, _)) = rows.last() {
+                seq = *last;
+                bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>();
+                let names = names.clone();
+                reading.push_back(tokio::task::spawn_blocking(move || rows.iter().map(|(_, row)| decode(row, &names)).collect::<Result<Vec<_>>>()));
+            }
+            if by_id.is_empty() && !reading.is_empty() {
                 by_id = entities.drain(..).map(|e| (e.id.clone(), Arc::unwrap_or_clone(e))).collect();
             }
-            seq = *last;
-            for (_, row) in &rows {
-                bytes += row.len();
-                decode(row, names, |record| {
+            while reading.len() > if more { READING } else { 0 } {
+                let Some(page) = reading.pop_front() else { break };
+                for record in page.await.map_err(|e| Error::internal("reading the journal", e))??.into_iter().flatten() {
                     dirty.insert(record.id().clone());
                     record.replay(&mut by_id);
-                })?;
+                }
+            }
+            if !more {
+                break;
             }
         }
-        entities.extend(by_id.into_values().map(Arc::new));
+        if !by_id.is_empty() {
+            entities.extend(by_id.into_values().map(Arc::new));
+        }
         live.load(entities);
         let state = Mutex::new(State { seq, dirty, bytes, since: Instant::now() });
         Ok(Arc::new(Self { store, live, last: seq.into(), state, turn: tokio::sync::Mutex::new(()) }))
@@ -346,23 +360,24 @@ fn damaged() -> Error {
 }
 
 /// Reads a row.
-fn decode(row: &[u8], names: &Arc<Names>, mut take: impl FnMut(Record)) -> Result<()> {
+fn decode(row: &[u8], names: &Names) -> Result<Vec<Record>> {
     let packed = match row.split_first() {
         Some((&FORMAT, packed)) => packed,
         _ => return Err(Error::internal("reading the journal", "a row has an unknown format; it was written by a newer version of the program")),
     };
     let bytes = zstd::stream::decode_all(packed).map_err(|e| Error::internal("reading the journal", e))?;
     let mut input = Input { rest: &bytes, names: Vec::new(), shared: names };
+    let mut records = Vec::new();
     while !input.rest.is_empty() {
-        take(input.record()?);
+        records.push(input.record()?);
     }
-    Ok(())
+    Ok(records)
 }
 
 struct Input<'a> {
     rest: &'a [u8],
     names: Vec<Iri>,
-    shared: &'a Arc<Names>,
+    shared: &'a Names,
 }
 
 impl<'a> Input<'a> {

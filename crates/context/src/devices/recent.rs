@@ -1,7 +1,7 @@
 //! What is remembered of a device's messages, so that a repetition is recognised while the first sending is still on
 //! its way to the disk, and for some time after.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
@@ -19,6 +19,8 @@ type Slot = Arc<tokio::sync::Mutex<bool>>;
 pub(super) struct Recent {
     running: HashMap<u64, Slot>,
     done: VecDeque<(u64, i64)>,
+    /// The keys of `done`.
+    stored: HashSet<u64>,
 }
 
 /// What memory knows of a message.
@@ -36,8 +38,10 @@ impl Recent {
     /// Looks a message up; `afresh` forgets what was known of it.
     pub(super) fn begin(&mut self, key: u64, afresh: bool) -> Known {
         if afresh {
-            self.done.retain(|(k, _)| *k != key);
-        } else if self.done.iter().any(|(k, _)| *k == key) {
+            if self.stored.remove(&key) {
+                self.done.retain(|(k, _)| *k != key);
+            }
+        } else if self.stored.contains(&key) {
             return Known::Done;
         } else if let Some(slot) = self.running.get(&key) {
             return Known::Running(slot.clone());
@@ -56,9 +60,14 @@ impl Recent {
         if !stored {
             return;
         }
-        self.done.push_back((key, now));
+        // Two sendings of the same may end one after the other.
+        if self.stored.insert(key) {
+            self.done.push_back((key, now));
+        }
         while self.done.len() > REMEMBERED || self.done.front().is_some_and(|(_, at)| *at < now - REMEMBERED_US) {
-            self.done.pop_front();
+            if let Some((old, _)) = self.done.pop_front() {
+                self.stored.remove(&old);
+            }
         }
     }
 }
@@ -101,13 +110,13 @@ mod tests {
         for key in 0..5_000 {
             store(&mut recent, key, 0);
         }
-        assert_eq!((recent.running.len(), recent.done.len()), (0, REMEMBERED));
+        assert_eq!((recent.running.len(), recent.done.len(), recent.stored.len()), (0, REMEMBERED, REMEMBERED));
         assert!(matches!(recent.begin(4_999, false), Known::Done));
         let Known::Fresh(slot) = recent.begin(4_999, true) else { panic!("a fresh sending is new") };
         assert!(matches!(recent.begin(4_999, false), Known::Running(_)));
         recent.end(4_999, &slot, false, 0);
         assert!(matches!(recent.begin(4_999, false), Known::Fresh(_)), "what failed is tried again");
         store(&mut recent, 9_999, REMEMBERED_US + 1);
-        assert_eq!(recent.done.len(), 1, "old ones are forgotten");
+        assert_eq!((recent.done.len(), recent.stored.len()), (1, 1), "old ones are forgotten");
     }
 }
