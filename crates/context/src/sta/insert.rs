@@ -41,12 +41,10 @@ pub(crate) fn object(body: Value) -> Result<Map<String, Value>> {
     }
 }
 
-/// The id of a reference to an entity (`{"@iot.id": 1}`).
+/// The id of a reference to an entity (`{"@iot.id": 1}`). Clients send whole entities that they know with their id: they
+/// mean those, too, and not new ones.
 pub(crate) fn reference(value: &Value) -> Option<Id> {
-    match value {
-        Value::Object(map) if map.len() == 1 => map.get("@iot.id").and_then(Id::of_json),
-        _ => None,
-    }
+    value.get("@iot.id").and_then(Id::of_json)
 }
 
 fn checked(kind: Kind, name: &str, form: Form, value: &Value) -> Result<()> {

@@ -322,6 +322,12 @@ async fn pages_join_to_the_whole() {
 async fn changes_and_what_hangs_on_them() {
     let mut s = Service::new().await;
     s.post("/Things", &thing()).await;
+    // A whole entity with its id stands for the one there is.
+    let mut known = s.get("/Datastreams(2)").await;
+    known["Thing"] = json!({"@iot.id": 1, "name": "Trạm A", "description": "Mái nhà"});
+    let open = s.post("/Observations", &json!({"result": true, "Datastream": known})).await;
+    assert_eq!(s.get(&format!("{open}/Datastream")).await["@iot.id"], 2);
+    assert_eq!(s.column("/Datastreams", "@iot.id").await, [1, 2]);
     // PATCH leaves what it does not name, PUT does not.
     assert_eq!(s.send("PATCH", "/Things(1)", r#"{"description": "neu", "properties": null}"#).await.0, 200);
     let read = s.get("/Things(1)").await;
