@@ -99,24 +99,15 @@ impl Form {
     pub const MERGE: Form = Form { nulls: true, partial: true, simplified: false, merge: true };
 }
 
-/// Members of attributes that the core context defines as such; no attribute may have their names (4.5.1).
-const RESERVED: [&str; 25] = [
+/// Non-reified properties of the core context; no attribute may have their names (4.5.1). (`value`, `object` and the like
+/// may be: published models use them.)
+const RESERVED: [&str; 15] = [
     "datasetId",
     "instanceId",
     "observedAt",
     "unitCode",
     "valueType",
     "objectType",
-    "value",
-    "object",
-    "languageMap",
-    "vocab",
-    "json",
-    "valueList",
-    "objectList",
-    "entity",
-    "entityList",
-    "lang",
     "previousValue",
     "previousObject",
     "previousLanguageMap",
@@ -127,6 +118,10 @@ const RESERVED: [&str; 25] = [
     "entityIdSealed",
     "entityTypeSealed",
 ];
+
+/// What the expanded names of `entityIdSealed` and `entityTypeSealed` begin with; the core context knows them inside of
+/// proofs only.
+pub const SEALED: &str = "https://uri.etsi.org/ngsi-ld/";
 
 /// Attributes that are places by definition (4.7.1).
 const PLACES: [&str; 3] = ["location", "observationSpace", "operationSpace"];
@@ -147,7 +142,7 @@ fn shallow(value: &Value, depth: usize) -> bool {
 /// Expands the name of a type or attribute (4.6.2: it begins with a letter).
 fn named(name: &str, ld: &Ld) -> Result<Iri> {
     if !name.contains(':') && !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        return Err(bad(format!("{:?} is not a valid name: it does not begin with a letter.", cut(name))));
+        return Err(bad(format!("{}: a name begins with a letter.", cut(name))));
     }
     ld.expand(name)
 }
@@ -165,7 +160,7 @@ pub fn draft(body: &Map<String, Value>, ld: &Ld, form: Form) -> Result<Draft> {
             "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
             "scope" => draft.scope = scope(value, form)?,
             "expiresAt" => draft.expires = tri(value, form, "expiresAt", time)?,
-            name if RESERVED.contains(&name) => return Err(bad(format!("{name} is a member of attributes, not the name of one."))),
+            name if RESERVED.contains(&name) => return Err(bad(format!("{name}: this is a member of attributes, not the name of one."))),
             name => {
                 let iri = named(name, ld)?;
                 if draft.attrs.iter().any(|(n, _)| *n == iri) {
@@ -350,7 +345,7 @@ fn member_input(name: &str, object: &Map<String, Value>, ld: &Ld, form: Form, de
                 let (kind, stored) =
                     if key == "entityTypeSealed" { (AttrKind::VocabProperty, ld.expand(text)?.as_ref().into()) } else { (AttrKind::Property, value.clone()) };
                 let sealed = AttrInput { kind: Some(kind), value: Tri::Set(stored), ..AttrInput::default() };
-                input.subs.push((ld.expand(key)?, vec![Input::Attr(Box::new(sealed))]));
+                input.subs.push((format!("{SEALED}{key}").into(), vec![Input::Attr(Box::new(sealed))]));
             }
             "datasetId" => match value.as_str() {
                 Some("@none") => {}

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::join::Join;
 use crate::ld::Ld;
 use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, LOCATION, find, instant};
+use crate::parse::SEALED;
 use crate::project::Projection;
 use crate::val::Look;
 
@@ -111,8 +112,8 @@ fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View,
         if top && !view.attribute(name) {
             continue;
         }
-        if !top && let Some(bare) = sealed(name, instances, ld) {
-            out.insert(ld.compact(name).into_owned(), bare);
+        if !top && let Some((short, bare)) = sealed(name, instances, ld) {
+            out.insert(short.into(), bare);
             continue;
         }
         let shown: Vec<&Attr> = instances.iter().filter(|a| a.alive(now) && (!top || view.instance(a))).collect();
@@ -133,9 +134,10 @@ fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View,
 }
 
 /// The members of a proof that stand bare (4.5.2.2).
-fn sealed(name: &str, instances: &[Attr], ld: &Ld) -> Option<Value> {
-    let bare = matches!(name, "https://uri.etsi.org/ngsi-ld/entityIdSealed" | "https://uri.etsi.org/ngsi-ld/entityTypeSealed");
-    instances.first().filter(|_| bare).map(|a| if a.kind == AttrKind::VocabProperty { vocabulary(&a.value.to_json(), ld) } else { a.value.to_json() })
+fn sealed<'a>(name: &'a str, instances: &[Attr], ld: &Ld) -> Option<(&'a str, Value)> {
+    let short = name.strip_prefix(SEALED).filter(|n| matches!(*n, "entityIdSealed" | "entityTypeSealed"))?;
+    let value = instances.first()?;
+    Some((short, if value.kind == AttrKind::VocabProperty { vocabulary(&value.value.to_json(), ld) } else { value.value.to_json() }))
 }
 
 /// The text of a language map in the best language, with its tag.

@@ -79,7 +79,7 @@ proptest! {
     #[test]
     fn merging_equals_the_reference(old in attributes(false, 1), patch in attributes(true, 1)) {
         let mut merged_entity = entity(&old);
-        let draft = parse::draft(patch.as_object().unwrap(), &Ld::default(), Form::PATCH).unwrap();
+        let draft = parse::draft(patch.as_object().unwrap(), &Ld::default(), Form::MERGE).unwrap();
         change::merge(&mut merged_entity, &draft, None, 2).unwrap();
         prop_assert_eq!(shown(&merged_entity), merged(&old, &patch));
     }
@@ -117,11 +117,11 @@ proptest! {
         let parsed = serde_json::from_slice::<Value>(&bytes).ok();
         for value in parsed.into_iter().chain([body]) {
             let _ = contexts.read(&value, 0);
-            for form in [Form::WHOLE, Form::UPDATE, Form::PATCH, Form { simplified: true, ..Form::PATCH }] {
+            for form in [Form::WHOLE, Form::UPDATE, Form::PATCH, Form::MERGE, Form { simplified: true, ..Form::PATCH }] {
                 let _ = parse::attribute("a", &value, &Ld::default(), form, 0);
                 if let Some(object) = value.as_object()
                     && let Ok(draft) = parse::draft(object, &Ld::default(), form) {
-                        let mut old = entity(&json!({"value": {"type": "Property", "value": {"x": 1}}}));
+                        let mut old = entity(&json!({"a": {"type": "Property", "value": {"x": 1}}}));
                         let _ = change::merge(&mut old, &draft, Some(1), 2);
                         let _ = change::append(&mut old, &draft, false, 2);
                         let _ = change::update(&mut old, &draft, 2);
@@ -152,6 +152,8 @@ fn tree() -> BoxedStrategy<Value> {
             "scope",
             "@context",
             "a",
+            "b",
+            "location",
             "Property",
             "GeoProperty",
             "Relationship",
