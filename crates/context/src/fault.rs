@@ -10,6 +10,8 @@ pub const INVALID_REQUEST: &str = "ngsi.invalid-request";
 pub const NOT_FOUND: &str = "ngsi.not-found";
 /// Exists already.
 pub const EXISTS: &str = "ngsi.already-exists";
+/// What is asked for contradicts a registration.
+pub const CONFLICT: &str = "ngsi.conflict";
 /// The platform does not do that.
 pub const UNSUPPORTED: &str = "ngsi.operation-not-supported";
 /// The query would cost too much.

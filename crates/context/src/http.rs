@@ -2,9 +2,14 @@
 
 mod batch;
 mod contexts;
+mod distributed;
+mod dividing;
+mod federation;
 mod inventory;
+mod maps;
 mod ngsi;
 mod params;
+mod snapshots;
 mod subscriptions;
 mod tenants;
 mod wire;

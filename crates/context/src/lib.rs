@@ -9,6 +9,7 @@ pub mod codec;
 pub mod decode;
 pub mod devices;
 pub mod fault;
+pub mod federation;
 pub mod geoq;
 mod guard;
 pub mod http;
@@ -33,6 +34,7 @@ pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
+mod tables_federation;
 mod tables_tenants;
 mod tenants;
 pub mod things;
@@ -81,6 +83,7 @@ pub struct Context {
     writer: Writer,
     directory: Arc<dyn Directory>,
     guard: Guard,
+    federation: Arc<federation::Federation>,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
@@ -132,6 +135,7 @@ impl Context {
             sending: tokio::spawn(sender.run()).abort_handle(),
             subscribing: tokio::sync::Mutex::new(()),
             guard,
+            federation: federation::Federation::open(store.clone(), guard).await?,
             store,
             history,
             live,
@@ -147,6 +151,7 @@ impl Context {
             context.take_over(&name, part, now)?;
         }
         context.load_subscriptions(now).await?;
+        context.load_listeners(now).await?;
         context.subscriptions.wake();
         Ok(context)
     }

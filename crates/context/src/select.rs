@@ -41,6 +41,11 @@ impl TypeSelector {
         Self(vec![vec![kind]])
     }
 
+    /// Any of these types.
+    pub fn any(kinds: Vec<Iri>) -> Self {
+        Self(kinds.into_iter().map(|kind| vec![kind]).collect())
+    }
+
     /// Whether an entity of these types is asked for.
     pub fn matches(&self, types: &[Iri]) -> bool {
         self.0.iter().any(|all| all.iter().all(|t| types.contains(t)))

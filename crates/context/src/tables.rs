@@ -24,6 +24,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { domain: "context", version: 2, sql: crate::devices::SCHEMA },
     crate::tables_tenants::MIGRATION,
+    crate::tables_federation::MIGRATION,
 ];
 
 /// Pages that are parsed at once.

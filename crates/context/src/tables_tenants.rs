@@ -4,8 +4,11 @@ use dothi_kernel::Result;
 use dothi_store::{Migration, Store, Tx, params};
 
 /// Schema.
-pub const MIGRATION: Migration =
-    Migration { domain: "context", version: 4, sql: "create table context_tenant (number BIGINT not null primary key, name TEXT not null unique, at BIGINT not null)" };
+pub const MIGRATION: Migration = Migration {
+    domain: "context",
+    version: 4,
+    sql: "create table context_tenant (number BIGINT not null primary key, name TEXT not null unique, at BIGINT not null)",
+};
 
 /// All tenants but the default one: number and name.
 pub async fn load(store: &Store) -> Result<Vec<(i64, String)>> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, inventory, subscriptions, tenants};
+use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, tenants};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -58,6 +58,8 @@ fn routes(this: Arc<Context>) -> Router {
         .route("/jsonldContexts", post(contexts::add).get(contexts::list))
         .route("/jsonldContexts/{*id}", get(contexts::retrieve).delete(contexts::delete))
         .merge(batches)
+        .merge(federation::router())
+        .layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around))
         .fallback(async || Fault(missing("There is no such resource in this API.")))
         .method_not_allowed_fallback(async || Fault(Error::new(Kind::Method, "ngsi.method", "The resource does not take this method.")));
     Router::new().nest(PREFIX, routes).with_state(this)
@@ -106,7 +108,7 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     let ld = asked.ld(&this).await?;
     let view = view(&asked.params, &ld)?;
     let only = only(&asked, &ld)?;
-    let entity = this.entity(&asked.caller, &id_of(&id)?)?;
+    let entity = distributed::entity(&this, &asked, &ld, &id_of(&id)?).await?;
     if only.is_some_and(|t| !t.matches(&entity.types)) {
         return Err(missing(format!("There is no entity {id} of this type.")).into());
     }
@@ -144,7 +146,7 @@ async fn query_by_body(State(this): This, asked: Asked) -> Answer {
 }
 
 async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, filter: Filter, view: &View, page: Paging) -> Answer {
-    let found = this.query(&asked.caller, filter, page.clone()).await?;
+    let found = distributed::query(this, asked, ld, filter, &page).await?;
     let now = asked.caller.now.as_microsecond();
     let body = match media {
         Media::GeoJson => {
@@ -167,7 +169,10 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, filter: Filt
 fn page_links(asked: &Asked, page: &Paging, found: &Found) -> Vec<String> {
     let link = |rel: &str, offset: usize, cursor: &str, id: &str| {
         let mut query = asked.params.without(&["offset", "limit", "pageAfter", "pageBefore"]);
-        query.append_pair("limit", &page.limit.to_string()).append_pair("offset", &offset.to_string()).append_pair(cursor, id);
+        query.append_pair("limit", &page.limit.to_string()).append_pair("offset", &offset.to_string());
+        if !asked.notes.fixed() {
+            query.append_pair(cursor, id);
+        }
         format!("<{}?{}>; rel=\"{rel}\"; type=\"application/ld+json\"", asked.path(), query.finish())
     };
     let mut links = Vec::new();

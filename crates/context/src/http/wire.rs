@@ -39,6 +39,7 @@ fn words(error: &Error) -> (&'static str, &'static str, u16) {
         (fault::TOO_COMPLEX, _) => ("TooComplexQuery", "The query is too complex.", 403),
         (fault::TOO_MANY, _) => ("TooManyResults", "The query asks for too many results.", 403),
         (fault::INVALID_REQUEST, _) => ("InvalidRequest", "The request is not valid.", 400),
+        (fault::CONFLICT, _) => ("Conflict", "The request contradicts a registration.", 409),
         (_, Kind::Invalid) => ("BadRequestData", "The request's data are not valid.", 400),
         (_, Kind::NotFound) => ("ResourceNotFound", "There is no such resource.", 404),
         (_, Kind::Conflict) => ("AlreadyExists", "The resource exists already.", 409),
@@ -101,6 +102,8 @@ pub struct Asked {
     pub params: Params,
     /// Body.
     pub body: Bytes,
+    /// What the way to the answer adds to it.
+    pub notes: super::distributed::Notes,
 }
 
 /// Query parameters, decoded; the first of each name counts.
@@ -154,6 +157,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
         let headers = request.headers().clone();
         let uri = request.uri().clone();
         let params = Params::read(uri.query().unwrap_or_default());
+        let notes = request.extensions().get().cloned().unwrap_or_default();
         let body = Bytes::from_request(request, state).await.map_err(|e| {
             let status = e.status();
             if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -162,7 +166,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
                 invalid("The body could not be read.")
             }
         })?;
-        Ok(Self { caller, headers, uri, params, body })
+        Ok(Self { caller, headers, uri, params, body, notes })
     }
 }
 
@@ -182,6 +186,18 @@ fn context_links(headers: &HeaderMap) -> Result<Vec<String>> {
 }
 
 impl Asked {
+    /// The same request as if it were a query with this body.
+    pub fn querying(&self, body: &Map<String, Value>) -> Self {
+        Self {
+            caller: self.caller.clone(),
+            headers: self.headers.clone(),
+            uri: Uri::from_static("/entityOperations/query"),
+            params: Params::default(),
+            body: Value::Object(body.clone()).to_string().into(),
+            notes: self.notes.clone(),
+        }
+    }
+
     /// The path as the client wrote it.
     pub fn path(&self) -> String {
         format!("{PREFIX}{}", self.uri.path())

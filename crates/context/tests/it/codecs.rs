@@ -53,15 +53,9 @@ fn a_script_cannot_break_its_bounds() {
     assert_eq!(code("function decodeUplink( {"), "codec.failed");
     assert_eq!(code("var x = 1;"), "codec.no-entry");
     assert_eq!(code("function decodeUplink() { return { bytes: [1000] }; }"), "codec.result");
-    for outside in [
-        "require('fs')",
-        "process.exit()",
-        "std.open('/etc/passwd')",
-        "os.exec(['ls'])",
-        "fetch('http://localhost')",
-        "setTimeout(function () {}, 1)",
-        "Deno",
-    ] {
+    for outside in
+        ["require('fs')", "process.exit()", "std.open('/etc/passwd')", "os.exec(['ls'])", "fetch('http://localhost')", "setTimeout(function () {}, 1)", "Deno"]
+    {
         let source = format!("function decodeUplink() {{ return {{ data: {{ got: typeof ({outside}) }} }}; }}");
         let given = run(&source, &uplink(&[]), Bounds::default());
         assert!(given.as_ref().map_or_else(|e| e.code() == "codec.failed", |o| o.data == json!({"got": "undefined"})), "{outside}: {given:?}");

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 mod api;
-mod contexts;
 mod codecs;
+mod contexts;
 mod devices;
 mod entities;
+mod federating;
 mod finding;
 mod forms;
 mod journal;
