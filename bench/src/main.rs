@@ -39,8 +39,20 @@ enum What {
     /// Query times over a lake of synthetic observations.
     Query {
         /// Observations to load.
-        #[arg(long, default_value_t = 10_000_000)]
-        observations: u64,
+        #[arg(long, alias = "observations", default_value_t = 10_000_000)]
+        rows: u64,
+        /// Days they are spread over, a minute apart.
+        #[arg(long, default_value_t = 90)]
+        days: i64,
+        /// A Python with the packages of tests/requirements.txt: DuckDB then asks the same files.
+        #[arg(long, env = "DOTHI_DUCKDB_PYTHON")]
+        duckdb: Option<String>,
+    },
+    /// Bytes that an observation of real measurements costs on disk.
+    Bytes {
+        /// CSV files, also compressed with gzip.
+        #[arg(required = true)]
+        files: Vec<std::path::PathBuf>,
     },
     /// A city of a million things: loading, memory, start, lists by type and `q`, single changes.
     City {
@@ -93,7 +105,8 @@ async fn main() {
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
-        What::Query { observations } => query::measure(observations).await,
+        What::Query { rows, days, duckdb } => query::measure(rows, days, duckdb).await,
+        What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds } => city::measure(entities, seconds).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Overload { seconds } => overload::measure(seconds).await,

@@ -284,6 +284,13 @@ impl Access {
         tables::tokens(&self.store, caller.person()?, page).await
     }
 
+    /// The sign-in name of whoever made the token a program came with; none for tokens of the installation itself.
+    pub async fn token_owner(&self, program: &Caller) -> Result<Option<String>> {
+        let (CallerKind::Program, Some(id)) = (program.kind, program.id) else { return Ok(None) };
+        let Some(owner) = tables::token_by_id(&self.store, id).await?.and_then(|row| row.owner) else { return Ok(None) };
+        Ok(tables::person_by_id(&self.store, owner).await?.map(|p| p.login))
+    }
+
     /// Ends a token: one's own, or anybody's for those who manage people. 404 `access.token.unknown`.
     pub async fn revoke_token(&self, caller: &Caller, id: Uuid) -> Result<()> {
         let unknown = || Error::not_found("access.token.unknown", "There is no such token.");

@@ -96,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let writes = 10_000.min(count);
     for n in 0..writes {
         let entity = made(n * (count / writes));
-        live.apply(HashMap::from([(entity.id.clone(), Some(Arc::new(entity)))]));
+        live.apply(&HashMap::from([(entity.id.clone(), Some(Arc::new(entity)))]));
     }
     println!("a change: {:.1} µs", begun.elapsed().as_secs_f64() * 1e6 / writes as f64);
     Ok(())

@@ -1,6 +1,8 @@
 //! Device profiles: how a device's payload becomes readings. A profile is data in a pack; nothing about a maker or a
 //! sector is written here.
 
+mod tree;
+
 use std::sync::Arc;
 
 use dothi_kernel::geo::Point;
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::model::Reading;
+pub use tree::{Node, Tree};
 
 /// Messages that one payload may hold.
 pub const MAX_RECORDS: usize = 1_000;
@@ -228,11 +231,10 @@ impl Path {
     }
 
     /// What stands there; null counts as absent.
-    fn find<'a>(&self, root: &'a Json) -> Option<&'a Json> {
-        let found = self.0.iter().try_fold(root, |at, step| match at {
-            Json::Object(map) => map.get(step),
-            Json::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
-            _ => None,
+    fn find<'a, T: Tree>(&self, root: &'a T) -> Option<&'a T> {
+        let found = self.0.iter().try_fold(root, |at, step| match at.items() {
+            Some(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
+            None => at.member(step),
         })?;
         (!found.is_null()).then_some(found)
     }
@@ -320,17 +322,14 @@ impl Decoder {
     }
 
     /// The id of the device that the payload names.
-    pub fn device_of(&self, payload: &Json) -> Option<String> {
+    pub fn device_of(&self, payload: &impl Tree) -> Option<String> {
         self.device.as_ref()?.find(payload)?.as_str().map(str::to_string)
     }
 
     /// Reads a payload that arrived at `now` about `entity`.
-    pub fn decode(&self, payload: &Json, entity: &Arc<str>, now: Timestamp) -> Result<Decoded, Fault> {
+    pub fn decode<T: Tree>(&self, payload: &T, entity: &Arc<str>, now: Timestamp) -> Result<Decoded, Fault> {
         let inside = self.records.as_ref().and_then(|p| p.find(payload)).unwrap_or(payload);
-        let records = match inside {
-            Json::Array(items) => items.as_slice(),
-            one => std::slice::from_ref(one),
-        };
+        let records = inside.items().unwrap_or_else(|| std::slice::from_ref(inside));
         if records.is_empty() {
             return Err(Fault::Empty);
         }
@@ -356,7 +355,7 @@ impl Decoder {
         Ok(out)
     }
 
-    fn record(&self, record: &Json, entity: &Arc<str>, arrival: i64, out: &mut Decoded) {
+    fn record(&self, record: &impl Tree, entity: &Arc<str>, arrival: i64, out: &mut Decoded) {
         let stated = self.time.as_ref().and_then(|(path, format)| path.find(record).map(|t| read_time(t, *format)));
         let earliest = arrival - i64::from(self.profile.max_age_s) * 1_000_000;
         let latest = arrival + i64::from(self.profile.ahead_s) * 1_000_000;
@@ -404,7 +403,7 @@ impl Decoder {
 }
 
 impl ReadyField {
-    fn read(&self, raw: &Json) -> Option<(Value, u16)> {
+    fn read(&self, raw: &impl Tree) -> Option<(Value, u16)> {
         match self.spec.kind {
             FieldKind::Number => {
                 let number = raw.as_f64()? * self.spec.factor + self.spec.offset;
@@ -421,7 +420,7 @@ impl ReadyField {
     }
 }
 
-fn read_time(raw: &Json, format: TimeFormat) -> Option<i64> {
+fn read_time(raw: &impl Tree, format: TimeFormat) -> Option<i64> {
     let stamp = match format {
         TimeFormat::Rfc3339 => raw.as_str()?.parse::<Timestamp>().ok()?.as_microsecond(),
         TimeFormat::Unix => scaled(raw, 1e6)?,
@@ -431,7 +430,7 @@ fn read_time(raw: &Json, format: TimeFormat) -> Option<i64> {
     (time::micros(stamp).as_microsecond() == stamp).then_some(stamp)
 }
 
-fn scaled(raw: &Json, factor: f64) -> Option<i64> {
+fn scaled(raw: &impl Tree, factor: f64) -> Option<i64> {
     let us = raw.as_f64()? * factor;
     // 2^53 µs is the year 2255; beyond it a float would not be exact.
     (us.abs() < 9.0e15).then_some(us as i64)

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::decode::{self, Decoder, DeviceProfile, Fault};
+use crate::decode::{Decoder, DeviceProfile, Fault, Node};
 use crate::model::Reading;
 use crate::tables_devices;
 use recent::{Known, Recent, Running};
@@ -40,6 +40,21 @@ pub trait Sink: Send + Sync + 'static {
     /// Whether all of these are stored already. Asked only for repetitions that memory does not know. Without times
     /// of their own (`timed`), the same values seen a short while ago count as the same readings.
     fn holds<'a>(&'a self, readings: &'a [Reading], timed: bool) -> BoxFuture<'a, Result<bool>>;
+
+    /// Stores an observation published under a topic of SensorThings; `path` is what follows the version in the topic.
+    fn observe<'a>(&'a self, _caller: &'a Caller, _path: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Err(Error::not_found("sta.not-found", "SensorThings is not served here.")) })
+    }
+
+    /// Where observations can be heard of; none when SensorThings is not served.
+    fn feed(&self) -> Option<&crate::sta::Feed> {
+        None
+    }
+
+    /// An observation as subscribers of SensorThings read it.
+    fn told<'a>(&'a self, _observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async { None })
+    }
 }
 
 /// How a device is doing.
@@ -223,6 +238,9 @@ pub(crate) struct Entry {
     secret_hash: String,
     live: Mutex<Live>,
     recent: Mutex<Recent>,
+    /// In whose name its readings are stored; made once, because every message needs it.
+    grants: Arc<[Grant]>,
+    login: Arc<str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -322,6 +340,14 @@ impl Entry {
                 connections: 0,
             }),
             recent: Mutex::default(),
+            grants: Arc::new([Grant {
+                role: "device".into(),
+                unit: String::new(),
+                permissions: [Permission::ContextWrite].into(),
+                units: None,
+                sectors: None,
+            }]),
+            login: format!("device:{}", row.text("id")?).into(),
         })
     }
 
@@ -333,16 +359,7 @@ impl Entry {
 
     /// The caller in whose name its readings are stored.
     pub(crate) fn caller(&self, address: Option<std::net::IpAddr>, clock: &dyn dothi_kernel::Clock) -> Caller {
-        let grant = Grant { role: "device".into(), unit: String::new(), permissions: [Permission::ContextWrite].into(), units: None, sectors: None };
-        Caller {
-            kind: CallerKind::Program,
-            id: None,
-            name: format!("device:{}", self.id).into(),
-            grants: Arc::new([grant]),
-            now: clock.now(),
-            request: clock.id(),
-            address,
-        }
+        Caller { kind: CallerKind::Program, id: None, name: self.login.clone(), grants: self.grants.clone(), now: clock.now(), request: clock.id(), address }
     }
 }
 
@@ -569,7 +586,10 @@ impl Devices {
 
     fn note(&self, entry: &Entry, change: impl FnOnce(&mut Live)) {
         change(&mut lock(&entry.live));
-        lock(&self.dirty).insert(entry.id.clone());
+        let mut dirty = lock(&self.dirty);
+        if !dirty.contains(&entry.id) {
+            dirty.insert(entry.id.clone());
+        }
     }
 
     /// Notes a fault on the device, for people to see.
@@ -596,7 +616,7 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let decoded = match decode::parse(incoming.payload).and_then(|json| decoder.decode(&json, &entry.entity, caller.now)) {
+        let decoded = match Node::parse(incoming.payload).and_then(|message| decoder.decode(&message, &entry.entity, caller.now)) {
             Ok(decoded) => decoded,
             Err(fault) => return refuse(fault.code()),
         };

@@ -10,6 +10,7 @@ mod maps;
 mod ngsi;
 mod params;
 mod snapshots;
+mod sta;
 mod subscriptions;
 mod tenants;
 mod wire;
@@ -29,6 +30,7 @@ use crate::things::{Thing, ThingQuery, ThingSeries, ThingSeriesQuery, ThingType}
 
 pub use ngsi::router as ngsi_router;
 pub(crate) use params::{geo_member, selectors};
+pub use sta::router as sta_router;
 
 type This = State<Arc<Context>>;
 

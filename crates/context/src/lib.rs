@@ -17,6 +17,7 @@ mod http_devices;
 mod instances;
 mod inventory;
 mod jobs;
+pub mod journal;
 pub mod ld;
 pub mod live;
 pub mod model;
@@ -30,11 +31,14 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
+mod sta;
 pub mod subs;
 mod subscribing;
 pub mod tables;
 mod tables_devices;
 mod tables_federation;
+mod tables_journal;
+mod tables_sta;
 mod tables_tenants;
 mod tenants;
 pub mod things;
@@ -49,6 +53,7 @@ use dothi_store::Store;
 
 use crate::devices::Devices;
 use crate::guard::Guard;
+use crate::journal::Journal;
 use crate::ld::Contexts;
 use crate::live::Live;
 use crate::model::{Entity, Names};
@@ -82,11 +87,15 @@ pub struct Context {
     devices: Arc<Devices>,
     writer: Writer,
     directory: Arc<dyn Directory>,
+    sta: sta::Sta,
+    feed: Arc<sta::Feed>,
     guard: Guard,
     federation: Arc<federation::Federation>,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
     sending: tokio::task::AbortHandle,
+    journal: Arc<Journal>,
+    folding: tokio::task::AbortHandle,
     /// Name of the tenant; empty for the default one.
     tenant: Arc<str>,
     /// The other tenants; the default one knows them.
@@ -96,6 +105,7 @@ pub struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         self.sending.abort();
+        self.folding.abort();
         self.subscriptions.close();
     }
 }
@@ -117,9 +127,10 @@ impl Context {
         for (id, at, document) in tables::load_hosted(&store).await? {
             contexts.put(&id, "Hosted", document, at)?;
         }
-        live.load(tables::load(&store, &names).await?);
+        let journal = Journal::open(store.clone(), live.clone(), &names).await?;
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
+        let feed = Arc::new(sta::Feed::default());
         let desk = Desk {
             store: store.clone(),
             live: live.clone(),
@@ -128,11 +139,18 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            feed: feed.clone(),
+            journal: journal.clone(),
         };
         let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
+            sta,
+            feed,
             writer: Writer::start(desk),
             sending: tokio::spawn(sender.run()).abort_handle(),
+            folding: tokio::spawn(Journal::keep(Arc::downgrade(&journal))).abort_handle(),
+            journal,
             subscribing: tokio::sync::Mutex::new(()),
             guard,
             federation: federation::Federation::open(store.clone(), guard).await?,
@@ -206,8 +224,10 @@ impl Context {
         if message.is_some_and(|m| m.is_empty() || m.len() > 200 || m.contains('\0')) {
             return Err(Error::invalid("context.message-id", "A message id has 1 to 200 characters."));
         }
+        let mut before: Option<&Reading> = None;
         for reading in &readings {
-            check(reading)?;
+            check(reading, before)?;
+            before = Some(reading);
         }
         if readings.is_empty() {
             return Ok(Ingested::default());
@@ -259,15 +279,23 @@ impl Context {
         &self.contexts
     }
 
+    /// Folds the journal into the table of entities now; how many entities were written. It happens by itself too.
+    pub async fn checkpoint(&self) -> Result<usize> {
+        self.journal.checkpoint().await
+    }
+
     /// Number of entities, for metrics.
     pub fn size(&self) -> usize {
         self.live.count()
     }
 }
 
-fn check(reading: &Reading) -> Result<()> {
+/// Checks a reading; what it shares with the one before is not looked at again.
+fn check(reading: &Reading, before: Option<&Reading>) -> Result<()> {
+    let same = |a: &Arc<str>, b: fn(&Reading) -> &Arc<str>| before.is_some_and(|r| Arc::ptr_eq(a, b(r)));
     let name = |n: &str| !n.is_empty() && n.len() <= 200 && !n.chars().any(|c| c.is_control() || c.is_whitespace());
-    if !model::is_uri(&reading.entity) || reading.entity.len() > 512 || !name(&reading.kind) || !name(&reading.attribute) {
+    let entity = same(&reading.entity, |r| &r.entity) || (reading.entity.len() <= 512 && model::is_uri(&reading.entity));
+    if !entity || !(same(&reading.kind, |r| &r.kind) || name(&reading.kind)) || !name(&reading.attribute) {
         return Err(Error::invalid("context.reading", "A reading needs an entity URN, a type and an attribute."));
     }
     match &reading.value {

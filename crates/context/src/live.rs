@@ -61,6 +61,7 @@ struct State {
     fields: BTreeMap<Iri, (Field, AtomicU64)>,
     /// Entities that expire some time.
     mortal: usize,
+    sta: crate::sta::Index,
 }
 
 /// Where a scan looks.
@@ -128,6 +129,7 @@ impl State {
                 }
             },
         };
+        self.sta.set(id, before.as_deref(), next.as_ref());
         // While lists are changed, the slot tells the id, which is the same before and after.
         if let Some(entity) = &next {
             self.slots.0[slot as usize] = Some(entity.clone());
@@ -265,7 +267,7 @@ impl Live {
         entities.dedup_by(|a, b| a.id == b.id);
         let mut state = State::default();
         state.slots.0 = entities.into_iter().map(Some).collect();
-        let State { slots, ids, hasher, all, by_type, places, mortal, .. } = &mut state;
+        let State { slots, ids, hasher, all, by_type, places, mortal, sta, .. } = &mut state;
         let slots = &*slots;
         ids.reserve(slots.0.len(), |_| 0);
         for (slot, entity) in (0u32..).zip(&slots.0) {
@@ -279,6 +281,7 @@ impl Live {
                 }
             }
             places.insert(slot, entity);
+            sta.set(&entity.id, None, Some(entity));
             *mortal += usize::from(mortal_one(entity));
         }
         let wanted: Vec<Iri> = {
@@ -290,10 +293,10 @@ impl Live {
     }
 
     /// Makes durable changes visible.
-    pub fn apply(&self, staged: Staged) {
+    pub fn apply(&self, staged: &Staged) {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         for (id, next) in staged {
-            state.set(&id, next);
+            state.set(id, next.clone());
         }
     }
 
@@ -304,6 +307,11 @@ impl Live {
     /// One entity, expired or not.
     pub fn get(&self, id: &str) -> Option<Arc<Entity>> {
         self.read(|s| s.get(id).cloned())
+    }
+
+    /// Looks at the entities made through SensorThings.
+    pub(crate) fn sta<T>(&self, look: impl FnOnce(&crate::sta::Index) -> T) -> T {
+        self.read(|s| look(&s.sta))
     }
 
     /// How many there are.

@@ -368,7 +368,8 @@ impl Entity {
     }
 }
 
-fn intern_attrs(attrs: &mut Attrs, names: &Names) {
+/// Shares the names of attributes with all others.
+pub(crate) fn intern_attrs(attrs: &mut Attrs, names: &Names) {
     for (name, instances) in attrs.iter_mut() {
         *name = names.get(name);
         instances.shrink_to_fit();

@@ -23,8 +23,10 @@ pub const MIGRATIONS: &[Migration] = &[
               create index context_notice_subscription on context_notice (subscription, seq);",
     },
     Migration { domain: "context", version: 2, sql: crate::devices::SCHEMA },
+    crate::tables_journal::MIGRATION,
     crate::tables_tenants::MIGRATION,
     crate::tables_federation::MIGRATION,
+    Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
 ];
 
 /// Pages that are parsed at once.
@@ -138,11 +140,11 @@ pub async fn seen_messages(store: &Store, ids: &[&str]) -> Result<Vec<String>> {
 }
 
 /// Remembers message ids.
-pub async fn remember_messages(tx: &mut Tx, ids: &[&str]) -> Result<()> {
+pub async fn remember_messages(tx: &mut Tx, ids: &[String]) -> Result<()> {
     let now = tx.now();
     for ids in ids.chunks(ROWS) {
         let sql = format!("insert into context_message (id, at) values {} on conflict (id) do nothing", places("(?, ?)", ids.len()));
-        tx.exec(&sql, ids.iter().flat_map(|i| params![*i, now]).collect()).await?;
+        tx.exec(&sql, ids.iter().flat_map(|i| params![i, now]).collect()).await?;
     }
     Ok(())
 }

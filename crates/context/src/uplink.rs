@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dothi_kernel::history::SeriesQuery;
-use dothi_kernel::{Caller, Error, Permission, Result, Scope};
+use dothi_kernel::{Caller, Error, Observation, Permission, Result, Scope};
 use futures::future::BoxFuture;
 use serde_json::json;
 
@@ -39,6 +39,18 @@ impl Sink for Context {
             }
             Ok(true)
         })
+    }
+
+    fn observe<'a>(&'a self, caller: &'a Caller, path: &'a str, body: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(crate::sta::observe(self, caller, path, body))
+    }
+
+    fn feed(&self) -> Option<&crate::sta::Feed> {
+        Some(&self.feed)
+    }
+
+    fn told<'a>(&'a self, observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(crate::sta::told(self, observation))
     }
 }
 

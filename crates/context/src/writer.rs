@@ -2,31 +2,33 @@
 //! result in one transaction and only then shows it to readers and answers the callers. So readers never see what is
 //! not durable, changes of one entity inside a batch see each other, and a thousand writers share one fsync.
 
-use std::collections::{HashMap, HashSet};
+mod flight;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Directory, Error, Event, History, Kind, Observation, Result, Value, time};
+use dothi_kernel::{Caller, Directory, Error, History, Observation, Result, Value};
 use dothi_store::Store;
-use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::change::{self, Updated, Which};
 use crate::fault::{exists, missing};
-use crate::jobs::EXPIRE;
+use crate::journal::{Journal, Measured};
 use crate::live::{Live, Staged};
 use crate::model::{Attr, AttrKind, Entity, Iri, LOCATION, Names, Reading, find, find_mut};
 use crate::parse::{Draft, Input};
 use crate::registry::{Registry, short};
 use crate::select::TypeSelector;
 use crate::subs::{Notice, Pair, Subscriptions};
-use crate::tables::{self, EntityRow};
 use crate::val::{Look, Val};
 
 /// Changes of entities that one batch takes.
 const BATCH_CHANGES: usize = 1_000;
 /// Observations of one pending batch.
 pub const BATCH_OBSERVATIONS: usize = 10_000;
+/// Batches that may be on their way to the disk at once: one commits while others are packed.
+const AHEAD: usize = 3;
 /// How long a batch of observations waits for more.
 const LINGER: Duration = Duration::from_millis(10);
 /// Changes and observations that may wait in all.
@@ -149,13 +151,17 @@ pub struct Desk {
     pub directory: Arc<dyn Directory>,
     /// Who wants to hear of changes.
     pub subscriptions: Arc<Subscriptions>,
+    /// What was changed since the tables were last brought up to date.
+    pub journal: Arc<Journal>,
+    /// Who wants to hear of observations.
+    pub feed: Arc<crate::sta::Feed>,
 }
 
 impl Writer {
     /// Starts the task; it ends when the writer is dropped.
     pub fn start(desk: Desk) -> Self {
         let (queue, jobs) = mpsc::unbounded_channel();
-        tokio::spawn(run(desk, jobs));
+        tokio::spawn(flight::run(desk, jobs));
         Self { queue, room: Arc::new(Semaphore::new(QUEUE_WEIGHT)) }
     }
 
@@ -187,162 +193,14 @@ impl Writer {
     }
 }
 
-async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>) {
-    let mut forget_at = 0;
-    while let Some(first) = queue.recv().await {
-        let jobs = collect(first, &mut queue).await;
-        match desk.safely(&jobs).await {
-            Ok(replies) => answer(jobs, replies.into_iter().map(Ok)),
-            // One faulty change must not take the others of its batch along.
-            Err(e) if jobs.len() > 1 && e.kind() == Kind::Internal => {
-                tracing::warn!(error = %e, jobs = jobs.len(), "a batch failed; trying its parts");
-                for job in jobs {
-                    let reply = desk
-                        .safely(std::slice::from_ref(&job))
-                        .await
-                        .and_then(|mut r| r.pop().ok_or_else(|| Error::internal("changing entities", "no answer")));
-                    answer(vec![job], std::iter::once(reply));
-                }
-            }
-            Err(e) => {
-                let replies: Vec<_> = jobs.iter().map(|_| Err(e.clone())).collect();
-                answer(jobs, replies.into_iter());
-            }
-        }
-        let now = desk.store.clock().now().as_microsecond();
-        if now > forget_at {
-            forget_at = now + 600_000_000;
-            if let Err(e) = desk.forget(now - REMEMBER_US).await {
-                tracing::warn!(error = %e, "forgetting old message ids failed");
-            }
-        }
-    }
-}
-
-fn answer(jobs: Vec<Job>, replies: impl Iterator<Item = Result<Reply>>) {
-    for (job, reply) in jobs.into_iter().zip(replies) {
-        // A caller that went away does not need the answer.
-        let _gone = job.reply.send(reply);
-    }
-}
-
-async fn collect(first: Job, queue: &mut mpsc::UnboundedReceiver<Job>) -> Vec<Job> {
-    let (mut changes, mut observations) = (0, 0);
-    let mut count = |job: &Job| {
-        match &job.work {
-            Work::Orders(orders) => changes += orders.len(),
-            Work::Readings { readings, .. } => observations += readings.len(),
-        }
-        (changes, observations)
-    };
-    let mut sum = count(&first);
-    let mut jobs = vec![first];
-    let deadline = tokio::time::Instant::now() + LINGER;
-    while sum.0 < BATCH_CHANGES && sum.1 < BATCH_OBSERVATIONS {
-        let next = match queue.try_recv() {
-            Ok(job) => Some(job),
-            // Writers wait for nobody; while one batch commits, the next collects. Observations wait a little, because
-            // each batch becomes a row of its own.
-            Err(_) if sum.0 > 0 => None,
-            Err(_) => tokio::time::timeout_at(deadline, queue.recv()).await.ok().flatten(),
-        };
-        let Some(job) = next else { break };
-        sum = count(&job);
-        jobs.push(job);
-    }
-    jobs
-}
-
-impl Desk {
-    async fn forget(&self, before: i64) -> Result<()> {
-        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
-        tables::forget_messages(&mut tx, before).await?;
-        tx.commit().await
-    }
-
-    /// A panic (in an encoder, in a geometry) is an error of this batch and does not end the task.
-    async fn safely(&self, jobs: &[Job]) -> Result<Vec<Reply>> {
-        let done = std::panic::AssertUnwindSafe(self.attempt(jobs)).catch_unwind().await;
-        done.unwrap_or_else(|_| Err(Error::internal("changing entities", "a panic while a batch was staged")))
-    }
-
-    async fn attempt(&self, jobs: &[Job]) -> Result<Vec<Reply>> {
-        let messages: Vec<&str> = jobs.iter().filter_map(|j| if let Work::Readings { message, .. } = &j.work { message.as_deref() } else { None }).collect();
-        let mut seen: HashSet<String> = HashSet::new();
-        if !messages.is_empty() {
-            seen.extend(tables::seen_messages(&self.store, &messages).await?);
-        }
-        let mut stage = Stage::new(self);
-        let mut replies = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let now = job.caller.now.as_microsecond();
-            replies.push(match &job.work {
-                Work::Orders(orders) => Reply::Orders(orders.iter().map(|o| stage.order(o, now)).collect()),
-                Work::Readings { message: Some(id), .. } if !seen.insert(id.clone()) => Reply::Readings(Ingested { duplicate: true, ..Ingested::default() }),
-                Work::Readings { readings, .. } => Reply::Readings(stage.readings(readings, now)),
-            });
-            stage.end_of_job(now);
-        }
-        let Stage { staged, observations, notices, .. } = stage;
-        if !staged.is_empty() || !observations.is_empty() || !messages.is_empty() {
-            self.journal(&staged, &observations, &messages, &notices).await?;
-            self.live.apply(staged);
-        }
-        self.subscriptions.queued(&notices);
-        Ok(replies)
-    }
-
-    async fn journal(&self, staged: &Staged, observations: &[Observation], messages: &[&str], notices: &[Notice]) -> Result<()> {
-        // All that costs time happens before the transaction begins.
-        let mut rows = Vec::with_capacity(staged.len());
-        let mut timers = Vec::new();
-        let (mut changed, mut deleted) = (Vec::new(), Vec::new());
-        for (id, next) in staged {
-            match next {
-                Some(entity) => {
-                    rows.push(EntityRow::of(entity)?);
-                    timers.extend(entity.expires.map(|x| (id, x)));
-                    changed.push(id.to_string());
-                }
-                None => deleted.push(&**id),
-            }
-        }
-        // In id order, two servers on one PostgreSQL cannot wait for each other in a circle.
-        rows.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-        changed.sort_unstable();
-        deleted.sort_unstable();
-        let mut batches = Vec::new();
-        for chunk in observations.chunks(BATCH_OBSERVATIONS) {
-            let (low, high) = chunk.iter().fold((i64::MAX, i64::MIN), |(l, h), o| (l.min(o.t), h.max(o.t)));
-            batches.push((u32::try_from(chunk.len()).unwrap_or(u32::MAX), low, high, self.history.encode(chunk)?));
-        }
-        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
-        tables::save(&mut tx, rows).await?;
-        tables::delete(&mut tx, &deleted).await?;
-        tables::remember_messages(&mut tx, messages).await?;
-        for notice in notices {
-            tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
-        }
-        for (id, at) in timers {
-            tx.schedule(EXPIRE, id, time::micros(at)).await?;
-        }
-        for (count, low, high, bytes) in batches {
-            tx.put_pending(count, low, high, bytes).await?;
-        }
-        for entities in changed.chunks(1_000) {
-            tx.emit(Event::EntityChanged { entities: entities.to_vec() });
-        }
-        for entity in deleted {
-            tx.emit(Event::EntityDeleted { entity: entity.to_string() });
-        }
-        tx.commit().await
-    }
-}
-
 /// The overlay of one batch.
 struct Stage<'a> {
     desk: &'a Desk,
+    /// What the batches on their way leave, newest first.
+    under: Vec<&'a Staged>,
     staged: Staged,
+    /// Entities that so far only readings have changed, and which attributes they set.
+    measured: Measured,
     observations: Vec<Observation>,
     /// Before and after of each entity that the current job changed; kept only when somebody listens.
     pairs: Vec<Pair>,
@@ -352,17 +210,28 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn new(desk: &'a Desk) -> Self {
+    fn new(desk: &'a Desk, under: Vec<&'a Staged>) -> Self {
         let listening = desk.subscriptions.listening();
-        Self { desk, staged: Staged::new(), observations: Vec::new(), pairs: Vec::new(), firsts: HashMap::new(), listening, notices: Vec::new() }
+        Self {
+            desk,
+            under,
+            staged: Staged::new(),
+            measured: Measured::new(),
+            observations: Vec::new(),
+            pairs: Vec::new(),
+            firsts: HashMap::new(),
+            listening,
+            notices: Vec::new(),
+        }
+    }
+
+    /// An entity as it was before this batch, expired or not.
+    fn before(&self, id: &str) -> Option<Arc<Entity>> {
+        self.under.iter().find_map(|s| s.get(id)).cloned().unwrap_or_else(|| self.desk.live.get(id))
     }
 
     fn current(&self, id: &str, now: i64) -> Option<Arc<Entity>> {
-        let entity = match self.staged.get(id) {
-            Some(staged) => staged.clone(),
-            None => self.desk.live.get(id),
-        };
-        entity.filter(|e| e.alive(now))
+        self.staged.get(id).cloned().unwrap_or_else(|| self.before(id)).filter(|e| e.alive(now))
     }
 
     fn end_of_job(&mut self, now: i64) {
@@ -378,9 +247,9 @@ impl<'a> Stage<'a> {
 
     fn order(&mut self, order: &Order, now: i64) -> Result<Outcome> {
         if matches!(order.change, Change::Expire) {
-            let gone = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.desk.live.get(&order.id)).is_some_and(|e| !e.alive(now));
+            let gone = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.before(&order.id)).is_some_and(|e| !e.alive(now));
             if gone {
-                self.staged.insert(order.id.clone(), None);
+                self.put(&order.id, None);
             }
             return Ok(Outcome::Done);
         }
@@ -412,8 +281,13 @@ impl<'a> Stage<'a> {
         if self.listening {
             self.pairs.push((current, next.clone()));
         }
-        self.staged.insert(order.id.clone(), next);
+        self.put(&order.id, next);
         Ok(outcome)
+    }
+
+    fn put(&mut self, id: &Iri, next: Option<Arc<Entity>>) {
+        self.measured.remove(id);
+        self.staged.insert(id.clone(), next);
     }
 
     fn locate(&self, entity: &mut Entity, before: Option<&Entity>) {
@@ -450,31 +324,61 @@ impl<'a> Stage<'a> {
 
     fn readings(&mut self, readings: &[Reading], now: i64) -> Ingested {
         let mut done = Ingested::default();
+        for of_one in readings.chunk_by(|a, b| a.entity == b.entity) {
+            self.measure(&of_one[0].entity, of_one, now, &mut done);
+        }
+        done
+    }
+
+    fn measure(&mut self, id: &Iri, readings: &[Reading], now: i64, done: &mut Ingested) {
+        if self.listening && !self.firsts.contains_key(id) {
+            let before = self.current(id, now);
+            self.firsts.insert(id.clone(), before);
+        }
+        let desk = self.desk;
+        if !self.staged.contains_key(id) {
+            let before = self.before(id);
+            if before.as_ref().is_some_and(|e| e.alive(now)) {
+                self.measured.insert(id.clone(), Vec::new());
+            }
+            self.staged.insert(id.clone(), before);
+        }
+        let Some(slot) = self.staged.get_mut(id) else { return };
+        if slot.as_ref().is_none_or(|e| !e.alive(now)) {
+            let kind = desk.names.get(&desk.registry.expand(&readings[0].kind));
+            self.measured.remove(id);
+            *slot = Some(Arc::new(Entity::new(id.clone(), vec![kind], now)));
+        }
+        let mut set = self.measured.get_mut(id);
+        let mut note = |name: &Iri| {
+            if let Some(set) = &mut set
+                && !set.iter().any(|n| Arc::ptr_eq(n, name) || n == name)
+            {
+                set.push(name.clone());
+            }
+        };
+        let Some(entity) = slot.as_mut().map(Arc::make_mut) else { return };
+        entity.modified = now;
         for reading in readings {
-            if self.listening && !self.firsts.contains_key(&reading.entity) {
-                let before = self.current(&reading.entity, now);
-                self.firsts.insert(reading.entity.clone(), before);
-            }
-            let desk = self.desk;
-            let slot = self.staged.entry(reading.entity.clone()).or_insert_with(|| desk.live.get(&reading.entity));
-            if slot.as_ref().is_none_or(|e| !e.alive(now)) {
-                let kind = desk.names.get(&desk.registry.expand(&reading.kind));
-                *slot = Some(Arc::new(Entity::new(reading.entity.clone(), vec![kind], now)));
-            }
-            let Some(entity) = slot.as_mut().map(Arc::make_mut) else { continue };
             entity.version += 1;
-            entity.modified = now;
             if let Some(point) = reading.location {
                 let value = Val::from_point(point.lon, point.lat);
                 let moved = entity.location() != Some(&value);
-                if latest(entity, &desk.names.get(LOCATION), AttrKind::GeoProperty, value, None, reading.observed_at, now).is_some() && moved {
-                    entity.area = desk.directory.locate(point).map(|p| desk.names.get(&p.commune));
+                let name = desk.names.get(LOCATION);
+                if latest(entity, &name, AttrKind::GeoProperty, value, None, reading.observed_at, now).is_some() {
+                    note(&name);
+                    if moved {
+                        entity.area = desk.directory.locate(point).map(|p| desk.names.get(&p.commune));
+                    }
                 }
             }
-            let name = entity.attrs.iter().find(|(n, _)| short(n) == &*reading.attribute).map(|(n, _)| n.clone());
+            let name = entity.attrs.iter().find(|(n, _)| is_short(n, &reading.attribute)).map(|(n, _)| n.clone());
             let name = name.unwrap_or_else(|| desk.names.get(&desk.registry.expand(&reading.attribute)));
             match latest(entity, &name, AttrKind::Property, to_val(&reading.value), reading.unit.as_ref(), reading.observed_at, now) {
-                Some(attr) => note_quality(attr, &desk.names, reading.quality, now),
+                Some(attr) => {
+                    note_quality(attr, &desk.names, reading.quality, now);
+                    note(&name);
+                }
                 None => done.late += 1,
             }
             done.accepted += 1;
@@ -489,8 +393,12 @@ impl<'a> Stage<'a> {
                 area: entity.area.clone(),
             });
         }
-        done
     }
+}
+
+/// Whether a name is the short one of an expanded one.
+fn is_short(iri: &str, name: &str) -> bool {
+    iri.ends_with(name) && short(iri) == name
 }
 
 fn unknown(id: &str) -> Error {

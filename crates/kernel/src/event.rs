@@ -26,7 +26,8 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// Entities came into being or changed. One event for a batch.
+    /// Entities came into being or changed. One event for a batch. Those of which only readings changed are told by
+    /// [`Event::ObservationsAccepted`] alone.
     EntityChanged {
         /// URNs, at most 1 000 an event.
         entities: Vec<String>,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::value::quality;
 use crate::{Observation, Result, Value};
 
 /// One point of a series. For buckets `t` is the bucket's start and `value` its mean.
@@ -79,6 +80,185 @@ pub trait History: Send + Sync {
     async fn latest(&self, entity: &str, attribute: &str) -> Result<Option<Point>>;
     /// A stretch of a series in time order.
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>>;
+    /// The same, but the oldest points are kept when cut. Raw points only.
+    async fn head(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
+        let mut points = self.series(&SeriesQuery { bucket_s: None, limit: usize::MAX, ..query.clone() }).await?;
+        points.truncate(query.limit);
+        Ok(points)
+    }
     /// A read-only SQL query over the lake's tables (`observation`).
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
+}
+
+/// What the values of a series should be like, as a pack or device profile declares it. What is not declared is not judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Least and greatest possible value.
+    #[schema(value_type = Option<Vec<f64>>)]
+    pub range: Option<(f64, f64)>,
+    /// Greatest possible change a second.
+    pub rate_per_s: Option<f64>,
+    /// Seconds for which a value may stay the same.
+    pub stuck_after_s: Option<u32>,
+    /// Seconds between two values. When a series is looked at as a whole, it is found from the values themselves.
+    pub every_s: Option<u32>,
+}
+
+/// What was seen of a series so far, for judging the next value. Cheap to keep for every series.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Watch {
+    /// The newest value and its time.
+    last: Option<(i64, f64)>,
+    /// Since when the value is the same.
+    since: i64,
+}
+
+/// A doubtful stretch of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Stretch {
+    /// First instant (µs); of a gap the last value before it.
+    pub from: i64,
+    /// Last instant (µs); of a gap the first value after it, or the end of what was looked at.
+    pub to: i64,
+    /// One flag of [`crate::value::quality`].
+    pub flag: u16,
+}
+
+/// A silence of so many usual distances is a gap.
+const GAP: f64 = 2.5;
+/// Fewer distances say nothing about what is usual.
+const USUAL: usize = 8;
+
+fn seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}
+
+impl Limits {
+    /// Flags of the next value. One that is older than the newest seen is judged by its range alone and changes nothing.
+    pub fn flags(&self, watch: &mut Watch, t: i64, value: &Value) -> u16 {
+        let Value::Number(x) = value else { return 0 };
+        let mut flags = 0;
+        if self.range.is_some_and(|(low, high)| *x < low || *x > high) || !x.is_finite() {
+            flags |= quality::RANGE;
+        }
+        let Some((before, y)) = watch.last else {
+            *watch = Watch { last: Some((t, *x)), since: t };
+            return flags;
+        };
+        if t <= before {
+            return flags;
+        }
+        let distance = seconds(t - before);
+        if self.rate_per_s.is_some_and(|most| (x - y).abs() / distance > most) {
+            flags |= quality::RATE;
+        }
+        if self.every_s.is_some_and(|every| distance > GAP * f64::from(every)) {
+            flags |= quality::GAP;
+        }
+        if *x != y {
+            watch.since = t;
+        } else if self.stuck_after_s.is_some_and(|most| seconds(t - watch.since) > f64::from(most)) {
+            flags |= quality::STUCK;
+        }
+        watch.last = Some((t, *x));
+        flags
+    }
+
+    /// Doubtful stretches of raw points in order of time, up to the instant `to`: what the values say and what was
+    /// flagged when they came in. Distances are judged by what is declared, or by the median of those there are.
+    pub fn stretches(&self, points: &[Point], to: i64) -> Vec<Stretch> {
+        let mut distances: Vec<i64> = points.windows(2).map(|w| w[1].t - w[0].t).collect();
+        distances.sort_unstable();
+        let usual = (distances.len() >= USUAL).then(|| seconds(distances[distances.len() / 2]));
+        let silence = self.every_s.map(f64::from).or(usual).map(|every| GAP * every);
+        let mut found: Vec<Stretch> = Vec::new();
+        let mut open: [Option<Stretch>; 16] = [None; 16];
+        let mut watch = Watch::default();
+        let judge = Limits { every_s: None, ..*self };
+        let mut before: Option<i64> = None;
+        for point in points {
+            if let (Some(b), Some(most)) = (before, silence)
+                && seconds(point.t - b) > most
+            {
+                found.push(Stretch { from: b, to: point.t, flag: quality::GAP });
+            }
+            before = Some(point.t);
+            let since = watch.since;
+            let flags = (point.quality & !quality::GAP) | judge.flags(&mut watch, point.t, &point.value);
+            for (bit, stretch) in open.iter_mut().enumerate() {
+                let flag = 1u16 << bit;
+                match stretch {
+                    Some(s) if flags & flag != 0 => s.to = point.t,
+                    Some(s) => {
+                        found.push(*s);
+                        *stretch = None;
+                    }
+                    None if flags & flag != 0 => {
+                        // A stuck value was stuck from its first appearance.
+                        let from = if flag == quality::STUCK && point.quality & flag == 0 { since } else { point.t };
+                        *stretch = Some(Stretch { from, to: point.t, flag });
+                    }
+                    None => {}
+                }
+            }
+        }
+        found.extend(open.into_iter().flatten());
+        if let (Some(b), Some(most)) = (before, silence)
+            && seconds(to - b) > most
+        {
+            found.push(Stretch { from: b, to, flag: quality::GAP });
+        }
+        found.sort_by_key(|s| (s.from, s.flag));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    fn points(values: &[(i64, f64)]) -> Vec<Point> {
+        values.iter().map(|(s, v)| Point { t: s * SECOND, value: Value::Number(*v), min: None, max: None, count: None, quality: 0 }).collect()
+    }
+
+    #[test]
+    fn values_are_judged_as_they_come() {
+        let limits = Limits { range: Some((0.0, 100.0)), rate_per_s: Some(2.0), stuck_after_s: Some(30), every_s: Some(10) };
+        let mut watch = Watch::default();
+        let mut next = |s: i64, v: f64| limits.flags(&mut watch, s * SECOND, &Value::Number(v));
+        assert_eq!(next(0, 50.0), 0);
+        assert_eq!(next(10, 60.0), 0);
+        assert_eq!(next(20, 90.0), quality::RATE);
+        assert_eq!(next(30, 101.0), quality::RANGE);
+        assert_eq!(next(40, 101.0), quality::RANGE);
+        assert_eq!(next(70, 101.0), quality::RANGE | quality::STUCK | quality::GAP);
+        assert_eq!(next(60, -1.0), quality::RANGE, "late: judged by its range alone");
+        assert_eq!(next(80, 99.0), 0);
+        assert_eq!(Limits::default().flags(&mut Watch::default(), 0, &Value::Number(f64::NAN)), quality::RANGE);
+        assert_eq!(limits.flags(&mut Watch::default(), 0, &Value::Text("x".into())), 0);
+    }
+
+    #[test]
+    fn stretches_of_a_whole_series() {
+        let mut series: Vec<(i64, f64)> = (0..20).map(|i| (i * 60, i as f64)).collect();
+        series.extend((40..50).map(|i| (i * 60, 7.0)));
+        let mut points = points(&series);
+        points[3].quality = quality::CLOCK;
+        let limits = Limits { stuck_after_s: Some(240), range: Some((1.0, 18.0)), ..Limits::default() };
+        let found = limits.stretches(&points, 60 * 60 * SECOND);
+        let at = |from: i64, to: i64, flag| Stretch { from: from * 60 * SECOND, to: to * 60 * SECOND, flag };
+        let expected = [
+            at(0, 0, quality::RANGE),
+            at(3, 3, quality::CLOCK),
+            at(19, 19, quality::RANGE),
+            at(19, 40, quality::GAP),
+            at(40, 49, quality::STUCK),
+            at(49, 60, quality::GAP),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(Limits::default().stretches(&points[..5], 5 * 60 * SECOND).len(), 1, "too few values to know what is usual");
+    }
 }

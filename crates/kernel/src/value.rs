@@ -39,6 +39,10 @@ pub mod quality {
     pub const CLOCK: u16 = 8;
     /// Replayed or simulated for demonstration.
     pub const REPLAYED: u16 = 16;
+    /// The first value after a longer silence than the series usually has.
+    pub const GAP: u16 = 32;
+    /// Not a value: takes the point of this series and instant out of history.
+    pub const DELETED: u16 = 64;
 }
 
 /// One value of one attribute of one entity at one instant. One row of the lake.

@@ -3,23 +3,38 @@
 //! The only crate with arrow, parquet and datafusion. Domains see it as [`dothi_kernel::History`].
 
 mod blob;
+mod check;
 mod compact;
 mod deadline;
+mod delta;
 mod file;
 mod hold;
+mod newest;
+mod part;
+mod pg;
 mod query;
 mod registry;
+mod saved;
+mod scan;
 mod schema;
 mod series;
+mod tables;
+mod upkeep;
 
 use async_trait::async_trait;
 use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Table};
 use dothi_kernel::{Observation, Result};
 use dothi_store::Store;
 
+pub use check::{FileFault, LakeReport};
 pub use compact::{CompactReport, LakeStats, Prepared};
+pub use datafusion_postgres::pgwire::tokio::TlsAcceptor;
+pub use delta::DeltaReport;
 pub use hold::HoldLimits;
+pub use pg::{Doorkeeper, PgLimits};
 pub use registry::MIGRATIONS;
+pub use saved::{NewQuery, SavedQuery, Sharing};
+pub use upkeep::Retention;
 
 /// The lake of a store.
 pub struct Lake {
@@ -32,6 +47,7 @@ pub struct Lake {
     hold: std::sync::OnceLock<(&'static str, HoldLimits)>,
     /// Batches that went into files unseen.
     unseen: std::sync::atomic::AtomicU64,
+    retaining: upkeep::Retaining,
 }
 
 impl Lake {
@@ -46,6 +62,7 @@ impl Lake {
             background: tokio::sync::Mutex::default(),
             hold: Default::default(),
             unseen: Default::default(),
+            retaining: Default::default(),
         };
         lake.ensure_scheduled().await?;
         Ok(lake)
@@ -80,6 +97,9 @@ impl History for Lake {
 
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
         series::series(&self.view().await?, &self.engine.files, query).await
+    }
+    async fn head(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
+        series::head(&self.view().await?, &self.engine.files, query).await
     }
 
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table> {

@@ -5,35 +5,22 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider, Session, TableProvider,
-};
-use datafusion::common::pruning::PrunableStatistics;
-use datafusion::common::{DFSchema, DataFusionError, Statistics, project_schema};
-use datafusion::datasource::TableType;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider};
+use datafusion::common::DataFusionError;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
-use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dothi_kernel::history::{QueryLimits, Table};
 use dothi_kernel::{Error, Result};
@@ -42,13 +29,15 @@ use futures::TryStreamExt;
 use tokio::sync::Semaphore;
 
 use crate::registry::{FileEntry, View};
-use crate::schema::TABLE;
+use crate::scan::{ObservationTable, Taken, Views};
 use crate::series::Files;
 
 /// Where the table's folder stands in the object store.
 pub(crate) const FOLDER: &str = "lake/observation";
 const CATALOG: &str = "lake";
 const SCHEMA: &str = "main";
+/// The tables, and whether they show superseded rows.
+pub(crate) const TABLES: [(&str, bool); 2] = [("observation", false), ("observation_raw", true)];
 /// Bytes of memory all queries together may hold, and of remembered file footers.
 const MEMORY: usize = 512 << 20;
 const FOOTERS: usize = 64 << 20;
@@ -104,6 +93,16 @@ impl Engine {
         Ok(Self { base: builder.build(), files, turn: Arc::new(Semaphore::new(AT_ONCE)), threads: Some(own) })
     }
 
+    /// The threads of queries.
+    pub fn handle(&self) -> Result<&tokio::runtime::Handle> {
+        self.threads.as_ref().map(tokio::runtime::Runtime::handle).ok_or_else(|| Error::internal("querying the lake", "closing"))
+    }
+
+    /// What sessions begin with: functions, limits, files.
+    pub fn state(&self) -> SessionState {
+        self.base.clone()
+    }
+
     /// Runs a query over a view.
     pub async fn table(&self, view: View, sql: &str, limits: QueryLimits) -> Result<Table> {
         if sql.len() > SQL_LENGTH {
@@ -133,7 +132,10 @@ impl Engine {
 
     fn context(&self, view: View) -> datafusion::error::Result<SessionContext> {
         let schema = MemorySchemaProvider::new();
-        schema.register_table("observation".to_string(), Arc::new(ObservationTable { view, factory: self.files.0.clone() }))?;
+        let views: Arc<dyn Views> = Arc::new(Taken(view));
+        for (name, raw) in TABLES {
+            schema.register_table(name.to_string(), Arc::new(ObservationTable { views: views.clone(), factory: self.files.0.clone(), raw }))?;
+        }
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(SCHEMA, Arc::new(schema))?;
         let catalogs = MemoryCatalogProviderList::new();
@@ -190,7 +192,7 @@ async fn run(context: &SessionContext, sql: &str, limit: usize, deadline: Instan
     Ok(table)
 }
 
-fn objects_url() -> datafusion::error::Result<ObjectStoreUrl> {
+pub(crate) fn objects_url() -> datafusion::error::Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse("dothi://objects")
 }
 
@@ -262,89 +264,4 @@ fn cells(column: &ArrayRef) -> Result<Vec<serde_json::Value>> {
                 .map_err(failed)?
         }
     })
-}
-
-/// Files ∪ pending of one view.
-#[derive(Debug)]
-struct ObservationTable {
-    view: View,
-    factory: Arc<CachedParquetFileReaderFactory>,
-}
-
-impl ObservationTable {
-    /// Files that may hold rows for the predicate.
-    fn choose(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> datafusion::error::Result<Vec<Arc<FileEntry>>> {
-        let files = self.view.files.as_ref();
-        let Some(predicate) = predicate else { return Ok(files.clone()) };
-        let pruning = PruningPredicateBuilder::new().with_file_schema(TABLE.clone()).try_build(predicate.clone())?;
-        if pruning.always_true() || files.is_empty() {
-            return Ok(files.clone());
-        }
-        let statistics = PrunableStatistics::new(files.iter().map(|f| f.statistics.clone()).collect(), TABLE.clone());
-        let may = pruning.prune(&statistics)?;
-        Ok(files.iter().zip(may).filter(|(_, may)| *may).map(|(f, _)| f.clone()).collect())
-    }
-
-    fn scan_files(
-        &self,
-        files: &[Arc<FileEntry>],
-        predicate: Option<Arc<dyn PhysicalExpr>>,
-        projection: Option<&Vec<usize>>,
-        limit: Option<usize>,
-        parts: usize,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let mut source = ParquetSource::new(TABLE.clone()).with_parquet_file_reader_factory(self.factory.clone());
-        if let Some(predicate) = predicate {
-            source = source.with_predicate(predicate);
-        }
-        let merged = Statistics::try_merge_iter(files.iter().map(|f| f.statistics.as_ref()), &TABLE)?;
-        let parted: Vec<_> = files.iter().map(|f| partitioned(f).with_statistics(f.statistics.clone())).collect();
-        let config = FileScanConfigBuilder::new(objects_url()?, Arc::new(source))
-            .with_file_groups(FileGroup::new(parted).split_files(parts))
-            .with_statistics(merged)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
-    }
-}
-
-#[async_trait]
-impl TableProvider for ObservationTable {
-    fn schema(&self) -> SchemaRef {
-        TABLE.clone()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let schema = DFSchema::try_from(TABLE.as_ref().clone())?;
-        let predicate = conjunction(filters.to_vec()).map(|e| state.create_physical_expr(e, &schema)).transpose()?;
-        let files = self.choose(predicate.as_ref())?;
-        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !files.is_empty() {
-            parts.push(self.scan_files(&files, predicate, projection, limit, state.config().target_partitions())?);
-        }
-        if !self.view.pending.is_empty() {
-            let batches: Vec<RecordBatch> = self.view.pending.iter().map(|p| p.batch.clone()).collect();
-            parts.push(MemorySourceConfig::try_new_exec(&[batches], TABLE.clone(), projection.cloned())?);
-        }
-        match parts.len() {
-            0 => Ok(Arc::new(EmptyExec::new(project_schema(&TABLE, projection)?))),
-            1 => Ok(parts.swap_remove(0)),
-            _ => UnionExec::try_new(parts),
-        }
-    }
 }

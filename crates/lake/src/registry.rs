@@ -12,10 +12,23 @@ use dothi_store::{Migration, Row, Store, Tx, params};
 use uuid::Uuid;
 
 use crate::file::Written;
+use crate::part::Part;
 use crate::schema::{ATTRIBUTE, COLUMNS, ENTITY, T, TABLE_ID, V, duck_time, parse_duck_time};
 
 /// The schema of the lake's registry.
-pub const MIGRATIONS: &[Migration] = &[Migration { domain: "lake", version: 1, sql: include_str!("catalog.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { domain: "lake", version: 1, sql: include_str!("catalog.sql") },
+    // What DuckLake has no column for. A file without a row here is of the first version: its rows may repeat themselves.
+    Migration {
+        domain: "lake",
+        version: 2,
+        sql: "create table lake_file (data_file_id BIGINT primary key, tombstones BIGINT not null, sha256 TEXT not null);
+              create table lake_quarantine (data_file_id BIGINT primary key, path TEXT not null, rows BIGINT not null, fault TEXT not null, moved_to TEXT, at BIGINT not null);
+              create table lake_query (id TEXT primary key, name TEXT not null, sql TEXT not null, owner TEXT not null, owner_name TEXT not null,
+                unit TEXT, shared TEXT not null, created_at BIGINT not null, changed_at BIGINT not null);
+              create index lake_query_owner on lake_query (owner, name)",
+    },
+];
 
 /// A registered file.
 #[derive(Debug)]
@@ -25,10 +38,15 @@ pub(crate) struct FileEntry {
     pub order: i64,
     /// Relative to the table's folder.
     pub path: String,
-    pub day: i64,
+    pub part: Part,
     pub rows: u64,
     pub bytes: u64,
     pub t: (i64, i64),
+    /// No two rows have the same series and instant.
+    pub settled: bool,
+    /// Rows that only take a point away.
+    pub tombstones: u64,
+    pub sha256: Option<String>,
     entity: Bounds,
     attribute: Bounds,
     pub statistics: Arc<Statistics>,
@@ -42,9 +60,15 @@ impl FileEntry {
         let within = |(min, max): &Bounds, x: &str| min.as_deref().is_none_or(|m| m <= x) && max.as_deref().is_none_or(|m| x <= m);
         self.t.0 < to && from <= self.t.1 && within(&self.entity, entity) && within(&self.attribute, attribute)
     }
+
+    /// Whether a row of one could have the series and instant of a row of the other.
+    pub fn may_touch(&self, other: &Self) -> bool {
+        let apart = |(_, max): &Bounds, (min, _): &Bounds| matches!((max, min), (Some(a), Some(b)) if a < b);
+        self.t.0 <= other.t.1 && other.t.0 <= self.t.1 && !apart(&self.entity, &other.entity) && !apart(&other.entity, &self.entity)
+    }
 }
 
-/// A pending batch, unpacked.
+/// A pending batch, unpacked and settled: by (entity, attribute, t), no key twice.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub id: Uuid,
@@ -59,13 +83,15 @@ pub(crate) struct View {
     /// By day and order of arrival.
     pub files: Arc<Vec<Arc<FileEntry>>>,
     /// In order of arrival.
-    pub pending: Vec<Arc<Pending>>,
+    pub pending: Arc<Vec<Arc<Pending>>>,
 }
 
 /// What is remembered between views.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     snapshot: Option<i64>,
+    /// The last view, with the snapshot and the number of pending batches it was of.
+    last: Option<(i64, i64, View)>,
     by_id: BTreeMap<i64, Arc<FileEntry>>,
     files: Arc<Vec<Arc<FileEntry>>>,
     pending: HashMap<Uuid, Arc<Pending>>,
@@ -78,6 +104,18 @@ impl Cache {
     /// The state of one instant. The ids of pending batches and the snapshot come from one statement, and the files
     /// are those of that snapshot; the compactor changes both in one transaction, so nothing is seen twice or never.
     pub async fn view(&mut self, store: &Store) -> Result<View> {
+        // Batches go only with a new snapshot: with the same one, as many batches are the same batches.
+        let brief = store
+            .row("select (select max(snapshot_id) from ducklake_snapshot) as newest, (select count(*) from pending_batch) as waiting", params![])
+            .await?
+            .ok_or_else(|| Error::internal("reading the lake's registry", "no snapshot"))?;
+        let brief = (brief.int("newest")?, brief.int("waiting")?);
+        if let Some((snapshot, waiting, view)) = &self.last
+            && (*snapshot, *waiting) == brief
+        {
+            return Ok(view.clone());
+        }
+        self.last = None;
         for _ in 0..TRIES {
             let head = store
                 .rows(
@@ -92,7 +130,9 @@ impl Cache {
             let ids: Vec<Uuid> = head.iter().map(|r| r.opt_uuid("id")).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
             self.refresh_files(store, newest, oldest).await?;
             if let Some(pending) = self.refresh_pending(store, &ids).await? {
-                return Ok(View { files: self.files.clone(), pending });
+                let view = View { files: self.files.clone(), pending: Arc::new(pending) };
+                self.last = Some((newest, ids.len() as i64, view.clone()));
+                return Ok(view);
             }
         }
         Err(Error::unavailable("history.busy", "The history is being rearranged; please try again.").retry_after(std::time::Duration::from_secs(1)))
@@ -121,7 +161,7 @@ impl Cache {
             self.by_id.insert(entry.id, Arc::new(entry));
         }
         let mut files: Vec<_> = self.by_id.values().cloned().collect();
-        files.sort_by_key(|f| (f.day, f.order, f.id));
+        files.sort_by_key(|f| (f.part, f.order, f.id));
         self.files = Arc::new(files);
         self.snapshot = Some(newest);
         Ok(())
@@ -140,7 +180,7 @@ impl Cache {
                         whole = false;
                         break;
                     };
-                    let batch = crate::blob::table(&stored.bytes)?;
+                    let batch = crate::file::settled(&crate::blob::table(&stored.bytes)?)?;
                     Arc::new(Pending { id: *id, batch, size: stored.bytes.len(), t: (stored.t_min, stored.t_max) })
                 }
             };
@@ -175,8 +215,9 @@ async fn load_files(store: &Store, after: i64, newest: i64) -> Result<Vec<FileEn
     }
     let rows = store
         .rows(
-            "select data_file_id, coalesce(file_order, data_file_id) as arrival, path, record_count, file_size_bytes from ducklake_data_file \
-             where table_id = ? and begin_snapshot > ? and begin_snapshot <= ? and (end_snapshot is null or end_snapshot > ?)",
+            "select f.data_file_id, coalesce(f.file_order, f.data_file_id) as arrival, f.path, f.record_count, f.file_size_bytes, l.tombstones, l.sha256 \
+             from ducklake_data_file f left join lake_file l on l.data_file_id = f.data_file_id \
+             where f.table_id = ? and f.begin_snapshot > ? and f.begin_snapshot <= ? and (f.end_snapshot is null or f.end_snapshot > ?)",
             params![TABLE_ID, after, newest, newest],
         )
         .await?;
@@ -210,7 +251,10 @@ fn entry(row: &Row, stats: Vec<(usize, Stat)>) -> Result<FileEntry> {
     Ok(FileEntry {
         id: row.int("data_file_id")?,
         order: row.int("arrival")?,
-        day: crate::file::day_in(&path).unwrap_or_else(|| crate::schema::day_of(t.0)),
+        part: Part::in_path(&path).unwrap_or_else(|| Part::day(crate::schema::day_of(t.0))),
+        settled: row.opt_int("tombstones")?.is_some(),
+        tombstones: row.opt_int("tombstones")?.unwrap_or(0).max(0) as u64,
+        sha256: row.opt_text("sha256")?,
         path,
         rows,
         bytes: row.int("file_size_bytes")?.max(0) as u64,
@@ -221,7 +265,7 @@ fn entry(row: &Row, stats: Vec<(usize, Stat)>) -> Result<FileEntry> {
     })
 }
 
-fn scalar(duck_type: &str, text: &str) -> Option<ScalarValue> {
+pub(crate) fn scalar(duck_type: &str, text: &str) -> Option<ScalarValue> {
     Some(match duck_type {
         "timestamptz" => ScalarValue::TimestampMicrosecond(Some(parse_duck_time(text)?), Some("UTC".into())),
         "float64" => ScalarValue::Float64(Some(text.parse().ok()?)),
@@ -346,7 +390,7 @@ impl Snapshot {
 
     /// Registers a stored file; `order` is its place in the order of arrival, none = after all others.
     pub async fn add(&mut self, tx: &mut Tx, path: &str, file: &Written, order: Option<i64>) -> Result<()> {
-        let (id, rows, bytes) = (self.next_file, file.rows as i64, file.bytes.len() as i64);
+        let (id, rows, bytes) = (self.next_file, file.rows as i64, file.size as i64);
         tx.exec(
             "insert into ducklake_data_file (data_file_id, table_id, begin_snapshot, file_order, path, path_is_relative, file_format, record_count, \
              file_size_bytes, footer_size, row_id_start) values (?, ?, ?, ?, ?, 1, 'parquet', ?, ?, ?, ?)",
@@ -362,6 +406,7 @@ impl Snapshot {
             marks(file.columns.len(), "(?, ?, ?, ?, ?, ?, ?, ?, ?)")
         );
         tx.exec(&sql, values).await?;
+        tx.exec("insert into lake_file (data_file_id, tombstones, sha256) values (?, ?, ?)", params![id, file.tombstones, &file.sha256]).await?;
         self.next_file += 1;
         self.next_row += rows;
         self.rows += rows;
@@ -491,6 +536,11 @@ pub(crate) async fn expire(store: &Store, before: Timestamp) -> Result<u64> {
         .await?;
     tx.exec(
         "delete from ducklake_file_column_stats where data_file_id in (select data_file_id from ducklake_data_file where table_id = ? and end_snapshot <= ?)",
+        params![TABLE_ID, keep],
+    )
+    .await?;
+    tx.exec(
+        "delete from lake_file where data_file_id in (select data_file_id from ducklake_data_file where table_id = ? and end_snapshot <= ?)",
         params![TABLE_ID, keep],
     )
     .await?;

@@ -18,6 +18,7 @@ pub(crate) struct ColumnDef {
 }
 
 pub(crate) const ENTITY: usize = 0;
+pub(crate) const TYPE: usize = 1;
 pub(crate) const ATTRIBUTE: usize = 2;
 pub(crate) const T: usize = 3;
 pub(crate) const V: usize = 4;

@@ -1,11 +1,10 @@
 //! Reading one series straight from the files, without a query plan: statistics choose files, row groups and pages.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringViewArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
@@ -16,13 +15,13 @@ use datafusion::parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use dothi_kernel::history::{Point, SeriesQuery};
+use dothi_kernel::value::quality;
 use dothi_kernel::{Error, Result, Value};
-use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
 
-use crate::file::day_range;
 use crate::registry::{FileEntry, View};
-use crate::schema::{ATTRIBUTE, ENTITY, QUALITY, T, TABLE, TEXT, V, day_of};
+use crate::schema::{ATTRIBUTE, ENTITY, QUALITY, T, TABLE, TEXT, V};
 
 /// A row of a series.
 #[derive(Debug, Clone)]
@@ -79,6 +78,16 @@ impl Files {
         ParquetRecordBatchStreamBuilder::new_with_options(Reader(reader), options)
             .await
             .map_err(|e| Error::internal("opening a file of the lake", e).with("path", &file.path))
+    }
+
+    /// Rows of a series in the files of a cluster, in order of arrival.
+    async fn cluster(&self, cluster: &Cluster, query: &SeriesQuery) -> Result<Vec<Sample>> {
+        let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+        let mut samples = Vec::new();
+        for file in &cluster.files {
+            self.samples(file, wanted, &mut samples).await?;
+        }
+        Ok(samples)
     }
 
     /// Rows of a series in one file, in the file's order.
@@ -174,13 +183,13 @@ fn pick(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Res
         .zip(NEEDED)
         .map(|(column, i)| cast(column, TABLE.field(i).data_type()).map_err(|e| Error::internal("reading observations", e)))
         .collect::<Result<_>>()?;
-    let [entity, attribute, t, v, text, quality] = columns.as_slice() else { return Err(wrong()) };
+    let [entity, attribute, t, v, text, flags] = columns.as_slice() else { return Err(wrong()) };
     let entity = entity.as_string_view_opt().ok_or_else(wrong)?;
     let attribute = attribute.as_string_view_opt().ok_or_else(wrong)?;
     let t = t.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
     let v = v.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
     let text = text.as_string_view_opt().ok_or_else(wrong)?;
-    let quality = quality.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
+    let flags = flags.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
     for i in 0..t.len() {
         let at = t.value(i);
         if at < wanted.from || at >= wanted.to || entity.value(i) != wanted.entity || attribute.value(i) != wanted.attribute {
@@ -188,97 +197,157 @@ fn pick(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Res
         }
         let number = v.is_valid(i).then(|| v.value(i));
         let word = text.is_valid(i).then(|| Arc::from(text.value(i)));
-        into.push(Sample { t: at, value: crate::blob::value(number, word), quality: quality.value(i) as u16 });
+        into.push(Sample { t: at, value: crate::blob::value(number, word), quality: flags.value(i) as u16 });
     }
     Ok(())
 }
 
+/// The first row of a settled batch whose series and instant are not below the given.
+fn lower(entity: &StringViewArray, attribute: &StringViewArray, t: &TimestampMicrosecondArray, wanted: Wanted<'_>, from: i64) -> usize {
+    let (mut low, mut high) = (0, t.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if (entity.value(middle), attribute.value(middle), t.value(middle)) < (wanted.entity, wanted.attribute, from) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 /// Wanted rows among the pending ones, in order of arrival.
 fn pending(view: &View, wanted: Wanted<'_>) -> Result<Vec<Sample>> {
+    let wrong = || Error::internal("reading observations", "a column has another type");
     let mut found = Vec::new();
     for p in view.pending.iter().filter(|p| p.t.0 < wanted.to && wanted.from <= p.t.1) {
-        let needed = NEEDED.map(|i| p.batch.column(i).clone());
-        pick(&needed, wanted, &mut found)?;
+        let entity = p.batch.column(ENTITY).as_string_view_opt().ok_or_else(wrong)?;
+        let attribute = p.batch.column(ATTRIBUTE).as_string_view_opt().ok_or_else(wrong)?;
+        let t = p.batch.column(T).as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
+        let from = lower(entity, attribute, t, wanted, wanted.from);
+        let to = lower(entity, attribute, t, wanted, wanted.to);
+        if from < to {
+            let needed = NEEDED.map(|i| p.batch.column(i).slice(from, to - from));
+            pick(&needed, wanted, &mut found)?;
+        }
     }
     Ok(found)
 }
 
-/// Sorts by time; of rows with the same time the one that arrived last stays.
+/// Sorts by time; of rows with the same time the one that arrived last stays, unless it takes the point away.
 fn settle(mut samples: Vec<Sample>) -> Vec<Sample> {
     samples.sort_by_key(|s| s.t);
     samples.reverse();
     samples.dedup_by_key(|s| s.t);
     samples.reverse();
+    samples.retain(|s| s.quality & quality::DELETED == 0);
     samples
 }
 
 /// The newest point of a series.
 pub(crate) async fn latest(view: &View, files: &Files, entity: &str, attribute: &str) -> Result<Option<Point>> {
-    let mut wanted = Wanted { entity, attribute, from: i64::MIN, to: i64::MAX };
-    // The last of equals is what arrived last.
-    let mut best = pending(view, wanted)?.into_iter().max_by_key(|s| s.t);
-    let mut candidates: Vec<_> = view.files.iter().filter(|f| f.may_hold(entity, attribute, i64::MIN, i64::MAX)).collect();
-    candidates.sort_by_key(|f| (f.t.1, f.order));
-    let mut found: Option<(Sample, i64)> = None;
-    for file in candidates.into_iter().rev() {
-        let newest = best.as_ref().map(|s| s.t).max(found.as_ref().map(|(s, _)| s.t));
-        if newest.is_some_and(|t| file.t.1 < t) {
-            break;
-        }
-        wanted.from = newest.unwrap_or(i64::MIN);
-        let mut samples = Vec::new();
-        files.samples(file, wanted, &mut samples).await?;
-        if let Some(sample) = samples.into_iter().max_by_key(|s| s.t)
-            && found.as_ref().is_none_or(|(s, order)| (s.t, *order) < (sample.t, file.order))
-        {
-            found = Some((sample, file.order));
-        }
-    }
-    if let Some((sample, _)) = found
-        && best.as_ref().is_none_or(|b| b.t < sample.t)
-    {
-        best = Some(sample);
-    }
-    Ok(best.map(raw))
+    let query = SeriesQuery { entity: entity.into(), attribute: attribute.into(), from: i64::MIN, to: i64::MAX, bucket_s: None, offset_s: 0, limit: 1 };
+    Ok(read(view, files, &query, 1, 1).await?.pop())
 }
 
 fn raw(sample: Sample) -> Point {
     Point { t: sample.t, value: sample.value, min: None, max: None, count: None, quality: sample.quality }
 }
 
-/// A stretch of a series; days are read from the newest back, until the answer is full.
+/// Files whose times overlap, in order of arrival, and the time they span.
+struct Cluster {
+    files: Vec<Arc<FileEntry>>,
+    t: (i64, i64),
+}
+
+/// Files in clusters that share no instant, the newest first.
+fn clusters(mut files: Vec<Arc<FileEntry>>) -> Vec<Cluster> {
+    files.sort_by_key(|f| f.t.0);
+    let mut found: Vec<Cluster> = Vec::new();
+    for file in files {
+        match found.last_mut() {
+            Some(cluster) if file.t.0 <= cluster.t.1 => {
+                cluster.t.1 = cluster.t.1.max(file.t.1);
+                cluster.files.push(file);
+            }
+            _ => found.push(Cluster { t: file.t, files: vec![file] }),
+        }
+    }
+    for cluster in &mut found {
+        cluster.files.sort_by_key(|f| (f.order, f.id));
+    }
+    found.reverse();
+    found
+}
+
+/// Files read ahead of what was asked for.
+const AHEAD: usize = 8;
+
+/// A stretch of a series; read from the newest back, until the answer is full.
 pub(crate) async fn series(view: &View, files: &Files, query: &SeriesQuery) -> Result<Vec<Point>> {
     if query.bucket_s == Some(0) {
         return Err(Error::invalid("history.bucket", "A bucket must be at least one second wide."));
     }
     let limit = query.limit.min(POINTS);
-    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
-    if wanted.from >= wanted.to || limit == 0 {
+    if query.from >= query.to || limit == 0 {
         return Ok(Vec::new());
     }
-    let mut days: BTreeMap<i64, (Vec<&FileEntry>, Vec<Sample>)> = BTreeMap::new();
-    for file in view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)) {
-        days.entry(file.day).or_default().0.push(file);
+    read(view, files, query, limit, AHEAD).await
+}
+
+/// The beginning of a stretch of a series; read from the oldest on, until the answer is full.
+pub(crate) async fn head(view: &View, files: &Files, query: &SeriesQuery) -> Result<Vec<Point>> {
+    let limit = query.limit.min(POINTS);
+    if query.from >= query.to || limit == 0 {
+        return Ok(Vec::new());
     }
-    for sample in pending(view, wanted)? {
-        days.entry(day_of(sample.t)).or_default().1.push(sample);
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    let candidates = view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)).cloned().collect();
+    let mut arrived = pending(view, wanted)?;
+    arrived.sort_by_key(|s| s.t);
+    let mut points: Vec<Point> = Vec::new();
+    for cluster in clusters(candidates).iter().rev() {
+        let later = arrived.split_off(arrived.partition_point(|s| s.t <= cluster.t.1));
+        let mut samples = files.cluster(cluster, query).await?;
+        samples.extend(std::mem::replace(&mut arrived, later));
+        points.extend(settle(samples).into_iter().map(raw));
+        if points.len() >= limit {
+            points.truncate(limit);
+            return Ok(points);
+        }
     }
+    points.extend(settle(arrived).into_iter().map(raw));
+    points.truncate(limit);
+    Ok(points)
+}
+
+async fn read(view: &View, files: &Files, query: &SeriesQuery, limit: usize, ahead: usize) -> Result<Vec<Point>> {
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    let candidates = view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)).cloned().collect();
+    let shared: Arc<SeriesQuery> = Arc::new(query.clone());
+    // What arrived since, from the oldest to the newest.
+    let mut arrived = pending(view, wanted)?;
+    arrived.sort_by_key(|s| s.t);
     let mut answer = Answer::new(query, limit);
-    for (day, (of_day, arrived)) in days.into_iter().rev() {
-        let (from, to) = day_range(day);
-        let wanted = Wanted { from: wanted.from.max(from), to: wanted.to.min(to), ..wanted };
-        let mut samples = Vec::new();
-        for file in of_day {
-            files.samples(file, wanted, &mut samples).await?;
+    let mut reading = futures::stream::iter(clusters(candidates))
+        .map(|cluster| {
+            let (files, query) = (files.clone(), shared.clone());
+            // On threads of the runtime: decoding pages is work for the processors.
+            let task = tokio::spawn(async move { files.cluster(&cluster, &query).await.map(|samples| (cluster.t.0, cluster.t.1, samples)) });
+            async move { task.await.map_err(|e| Error::internal("reading a series", e))? }
+        })
+        .buffered(ahead);
+    while let Some((first, last, mut samples)) = reading.try_next().await? {
+        let newer = arrived.split_off(arrived.partition_point(|s| s.t <= last));
+        if answer.add_all(settle(newer)) {
+            return Ok(answer.points());
         }
-        samples.extend(arrived);
-        for sample in settle(samples).into_iter().rev() {
-            if answer.full(&sample) {
-                return Ok(answer.points());
-            }
-            answer.add(sample);
+        samples.extend(arrived.split_off(arrived.partition_point(|s| s.t < first)));
+        if answer.add_all(settle(samples)) {
+            return Ok(answer.points());
         }
     }
+    answer.add_all(settle(arrived));
     Ok(answer.points())
 }
 
@@ -304,6 +373,18 @@ impl Answer {
 
     fn full(&self, sample: &Sample) -> bool {
         self.points.len() >= self.limit && self.points.last().is_some_and(|p| p.t != self.start(sample.t))
+    }
+
+    /// Takes settled samples, the newest first; true when no more are wanted.
+    fn add_all(&mut self, samples: Vec<Sample>) -> bool {
+        for sample in samples.into_iter().rev() {
+            if self.full(&sample) {
+                return true;
+            }
+            self.add(sample);
+        }
+        // Without buckets nothing older can change what is there.
+        self.bucket.is_none() && self.points.len() >= self.limit
     }
 
     fn add(&mut self, sample: Sample) {

@@ -84,6 +84,7 @@ impl City {
         let store = Store::open(&store_settings, clock, &migrations).await?;
         let lake = Arc::new(Lake::open(store.clone()).await?);
         lake.hold_for(crate::reactions::CONSUMER, dothi_lake::HoldLimits::default());
+        lake.set_retention(settings.retention.iter().map(|(kind, days)| dothi_lake::Retention { kind: kind.clone(), days: *days }).collect());
         let history: Arc<dyn History> = lake.clone();
         let access = Arc::new(Access::open(store.clone(), AccessSettings { home_province: home, secure_cookies: settings.secure_cookies }).await?);
         let system = Caller::system("start", store.clock().as_ref());
@@ -177,6 +178,27 @@ impl City {
         })
         .await;
         Ok(address)
+    }
+
+    /// Lets other programs ask the lake over the PostgreSQL protocol, if that is wanted; returns the address.
+    pub async fn serve_pg(self: &Arc<Self>) -> Result<Option<SocketAddr>> {
+        let Some(wanted) = self.settings.pg_listen else { return Ok(None) };
+        let tls = crate::tls::acceptor(&self.settings)?;
+        let (listener, address) = bind("listening for PostgreSQL", wanted).await?;
+        let door = Arc::new(crate::history::Door(self.access.clone()));
+        let (lake, stop) = (self.lake.clone(), self.shutdown.clone());
+        self.spawn(async move {
+            tokio::select! {
+                served = lake.serve_pg(listener, tls, door, dothi_lake::PgLimits::default()) => {
+                    if let Err(e) = served {
+                        tracing::error!(error = %e, "the PostgreSQL listener stopped");
+                    }
+                }
+                () = stop.cancelled() => {}
+            }
+        })
+        .await;
+        Ok(Some(address))
     }
 
     /// Takes computed observations (an air-quality index) back into the city model.

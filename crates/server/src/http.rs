@@ -36,15 +36,9 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_rules::http::router(city.rules.clone()))
         .merge(dothi_cases::http::router(city.cases.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
+        .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(health::health))
-                .routes(routes!(views::vitals))
-                .routes(routes!(views::packs))
-                .routes(routes!(history::query))
-                .with_state(city.clone()),
-        )
+        .merge(OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(views::vitals)).routes(routes!(views::packs)).with_state(city.clone()))
         .split_for_parts()
 }
 
@@ -66,6 +60,7 @@ pub fn router(city: Arc<City>) -> Router {
         .with_state(city.clone());
     native
         .merge(dothi_context::http::ngsi_router(city.context.clone()))
+        .merge(dothi_context::http::sta_router(city.context.clone()))
         .route("/api/openapi.json", axum::routing::get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/docs", axum::routing::get(views::api_reader))
         .merge(machine)
@@ -88,7 +83,7 @@ async fn bounds(State(city): State<Arc<City>>, request: Request, next: Next) -> 
     if path == "/api/live" {
         return next.run(request).await;
     }
-    let private = path.starts_with("/api/") || path.starts_with("/ngsi-ld/");
+    let private = path.starts_with("/api/") || path.starts_with("/ngsi-ld/") || path.starts_with("/sensorthings/");
     let Ok(_place) = city.places.clone().try_acquire_owned() else {
         return Error::unavailable("server.busy", "The platform is busy; please try again in a moment.").retry_after(Duration::from_secs(2)).into_response();
     };

@@ -11,6 +11,7 @@ pub mod live;
 pub mod measures;
 pub mod reactions;
 pub mod settings;
+mod tls;
 pub mod views;
 
 pub use city::City;

@@ -81,10 +81,28 @@ enum Command {
         #[arg(long, required = true)]
         permission: Vec<String>,
     },
-    /// Check the audit chain.
-    Verify,
+    /// Check the audit chain and every file of the lake.
+    Verify {
+        /// Take faulty files out of history (what is left of them is kept aside), so that all others can be read.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Write observations for other programs.
+    Export {
+        #[command(subcommand)]
+        what: ExportWhat,
+    },
     /// Say what is missing on this machine, if anything.
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum ExportWhat {
+    /// A Delta table; exporting again into the same folder adds a version.
+    Delta {
+        /// Folder of the table.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -170,15 +188,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             city.stop().await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Verify => {
+        Command::Verify { repair } => verify(settings, repair).await,
+        Command::Export { what: ExportWhat::Delta { folder } } => {
             let city = City::open(settings, Arc::new(SystemClock)).await?;
-            let chain = city.store.audit_verify().await?;
+            let done = city.lake.export_delta(&folder).await;
             city.stop().await?;
-            match chain.broken_at {
-                None => println!("audit chain: {} rows, unbroken", chain.rows),
-                Some(seq) => println!("audit chain: BROKEN at row {seq} ({} rows fit before it)", chain.rows),
-            }
-            Ok(if chain.broken_at.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            let done = done?;
+            println!("{}: version {}, {} rows, {} files added, {} removed", folder.display(), done.version, done.rows, done.added, done.removed);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => {
             let findings = doctor::examine(&settings).await;
@@ -189,10 +206,40 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+async fn verify(settings: Settings, repair: bool) -> Result<ExitCode> {
+    let city = City::open(settings, Arc::new(SystemClock)).await?;
+    let chain = city.store.audit_verify().await?;
+    match chain.broken_at {
+        None => println!("audit chain: {} rows, unbroken", chain.rows),
+        Some(seq) => println!("audit chain: BROKEN at row {seq} ({} rows fit before it)", chain.rows),
+    }
+    let lake = city.lake.verify().await?;
+    println!("lake: {} files, {} rows in order, {} without checksum, {} not in the registry", lake.files, lake.rows, lake.without_checksum, lake.orphans);
+    for fault in &lake.faults {
+        println!("lake: FAULT {}: {} ({} rows)", fault.fault, fault.path, fault.rows);
+    }
+    let mut sound = chain.broken_at.is_none() && lake.faults.is_empty();
+    let (mut files, mut rows) = lake.quarantined;
+    if repair && !lake.faults.is_empty() {
+        let taken = city.lake.repair(&lake).await?;
+        println!("lake: {taken} faulty files taken out of history; what is left of them is under objects/lake/quarantine");
+        (files, rows) = (files + taken as u64, rows + lake.faults.iter().map(|f| f.rows).sum::<u64>());
+        sound = chain.broken_at.is_none();
+    }
+    if files > 0 {
+        println!("lake: {files} files with {rows} rows are in quarantine");
+    }
+    city.stop().await?;
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 async fn serve(city: Arc<City>) -> Result<ExitCode> {
     city.run().await;
     let http = city.serve_http().await?;
     let mqtt = city.serve_mqtt().await?;
+    if let Some(pg) = city.serve_pg().await? {
+        tracing::info!(%pg, "the lake answers over the PostgreSQL protocol");
+    }
     tracing::info!(%http, %mqtt, "Dothi is open");
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| Error::internal("waiting for signals", e))?;
     tokio::select! {

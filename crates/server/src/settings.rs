@@ -1,5 +1,6 @@
 //! Settings: `dothi.toml`, then `DOTHI_*` variables, then flags, in rising order.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,14 @@ pub struct Settings {
     pub secure_cookies: bool,
     /// Subscriptions may notify private addresses (`DOTHI_NOTIFY_PRIVATE=1`).
     pub notify_private: bool,
+    /// Where other programs ask the lake over the PostgreSQL protocol (`DOTHI_PG_LISTEN`); none: nowhere.
+    pub pg_listen: Option<SocketAddr>,
+    /// Certificate chain and key as PEM files (`DOTHI_TLS_CERT`, `DOTHI_TLS_KEY`) for listeners that speak TLS themselves.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Days for which observations of an entity type are kept; `*` is for all types not named. Empty: for ever.
+    pub retention: BTreeMap<String, u32>,
 }
 
 impl Default for Settings {
@@ -42,6 +51,10 @@ impl Default for Settings {
             trust_loopback: false,
             secure_cookies: false,
             notify_private: false,
+            pg_listen: None,
+            tls_cert: None,
+            tls_key: None,
+            retention: BTreeMap::new(),
         }
     }
 }
@@ -94,6 +107,15 @@ impl Settings {
         if let Some(v) = var("DOTHI_NOTIFY_PRIVATE") {
             settings.notify_private = flag("DOTHI_NOTIFY_PRIVATE", &v)?;
         }
+        if let Some(v) = var("DOTHI_PG_LISTEN") {
+            settings.pg_listen = if v.is_empty() { None } else { Some(address("DOTHI_PG_LISTEN", &v)?) };
+        }
+        if let Some(v) = var("DOTHI_TLS_CERT") {
+            settings.tls_cert = (!v.is_empty()).then(|| v.into());
+        }
+        if let Some(v) = var("DOTHI_TLS_KEY") {
+            settings.tls_key = (!v.is_empty()).then(|| v.into());
+        }
         settings.check()?;
         Ok(settings)
     }
@@ -102,6 +124,16 @@ impl Settings {
     pub fn check(&self) -> Result<()> {
         if self.trust_loopback && !(self.listen.ip().is_loopback() && self.mqtt_listen.ip().is_loopback()) {
             return Err(bad("DOTHI_TRUST_LOOPBACK", "needs every listener on loopback"));
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err(bad("DOTHI_TLS_CERT", "needs DOTHI_TLS_KEY, and the other way round"));
+        }
+        // Tokens travel over it.
+        if self.pg_listen.is_some_and(|a| !a.ip().is_loopback()) && self.tls_cert.is_none() {
+            return Err(bad("DOTHI_PG_LISTEN", "beyond this machine it needs DOTHI_TLS_CERT"));
+        }
+        if self.retention.values().any(|days| *days == 0) {
+            return Err(bad("retention", "must be at least a day"));
         }
         Ok(())
     }
@@ -132,5 +164,9 @@ mod tests {
         assert_eq!(open.check().unwrap_err().code(), "settings.invalid");
         let closed = Settings { trust_loopback: true, ..Settings::default() };
         assert!(closed.check().is_ok());
+        let bare = Settings { pg_listen: "0.0.0.0:5432".parse().ok(), ..Settings::default() };
+        assert_eq!(bare.check().unwrap_err().code(), "settings.invalid");
+        let half = Settings { tls_cert: Some("c.pem".into()), ..Settings::default() };
+        assert_eq!(half.check().unwrap_err().code(), "settings.invalid");
     }
 }

@@ -104,7 +104,7 @@ proptest! {
                 Some(e) => drop(plain.insert(id.clone(), e.clone())),
                 None => drop(plain.remove(&id)),
             }
-            live.apply(HashMap::from([(id, next)]));
+            live.apply(&HashMap::from([(id, next)]));
         }
         prop_assert_eq!(live.count(), plain.len());
         let listed: Vec<_> = live.chunk(&Candidates::All, None, Order::Up, 1_000).iter().map(|e| e.id.clone()).collect();

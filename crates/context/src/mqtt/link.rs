@@ -360,12 +360,17 @@ impl Link {
             Ok(route) => {
                 let (broker, principal, message) = (self.broker.clone(), client.principal.clone(), message.clone());
                 let (id, address) = (client.id.clone(), self.address);
-                let task = async move {
+                let mut task = Box::pin(async move {
                     let sending = packet.map(|p| (&*id, p));
                     broker.store(&principal, route, &message, sending, repeated, address).await
+                });
+                // It gets as far as the queue here, so that messages are stored in the order in which they came; the
+                // rest is a task of its own: what it stores must not wait for this connection, nor end with it.
+                let work = match (&mut task).now_or_never() {
+                    Some(outcome) => Work::Ready(outcome),
+                    None => Work::Running(tokio::spawn(task)),
                 };
-                // A task of its own: what it stores must not wait for this connection, nor end with it.
-                (false, Work::Running(tokio::spawn(task)))
+                (false, work)
             }
             Err(refusal) => {
                 if let Some(entry) = client.principal.entry() {
@@ -396,7 +401,7 @@ impl Link {
                 true => PubackReasonCode::Success,
                 false => return self.leave(DisconnectReasonCode::ServerBusy),
             },
-            Outcome::Duplicate => PubackReasonCode::Success,
+            Outcome::Duplicate | Outcome::Kept => PubackReasonCode::Success,
             Outcome::Refused(Refusal::Payload(_)) => PubackReasonCode::PayloadFormatInvalid,
             Outcome::Refused(Refusal::NotAllowed) => PubackReasonCode::NotAuthorized,
             Outcome::Refused(Refusal::Unknown) => PubackReasonCode::TopicNameInvalid,

@@ -9,6 +9,7 @@
 mod link;
 mod packets;
 mod principal;
+mod sensing;
 mod session;
 pub mod topics;
 
@@ -155,6 +156,8 @@ fn add(counter: &AtomicU64, count: u64) {
 enum Outcome {
     /// Durable, or nothing to keep: pass it on and acknowledge.
     Done,
+    /// Durable; subscribers are told of it in another form: acknowledge.
+    Kept,
     /// Known already: acknowledge.
     Duplicate,
     /// Of no use, for good.
@@ -169,6 +172,8 @@ struct Subscription {
     qos: Qos,
     keep_retain: bool,
     not_own: bool,
+    /// Of topics of SensorThings by name: a wildcard above them does not mean them.
+    sensing: bool,
 }
 
 /// One filter of a subscription request.
@@ -210,6 +215,7 @@ pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListen
         numbers: AtomicU64::new(1),
         subscriptions: RwLock::default(),
     });
+    let telling = tokio::spawn(sensing::tell(broker.clone())).abort_handle();
     let links = TaskTracker::new();
     let mut housekeeping = tokio::time::interval(Duration::from_secs(10));
     loop {
@@ -246,6 +252,7 @@ pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListen
             broker.options.stats.connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
+    telling.abort();
     links.close();
     if tokio::time::timeout(Duration::from_secs(20), links.wait()).await.is_err() {
         tracing::warn!(left = links.len(), "MQTT connections did not end in time");
@@ -360,6 +367,7 @@ impl Broker {
     async fn store(&self, principal: &Principal, route: Route, message: &Message, sending: Option<(&str, u16)>, repeated: bool, address: IpAddr) -> Outcome {
         let entry = match route {
             Route::Relay => return Outcome::Done,
+            Route::Observation => return self.observe(&principal.caller(&self.devices, address), message).await,
             Route::Up(entry) => entry,
             Route::Named(decoder) => {
                 let id = decode::parse(message.payload.as_slice()).map(|json| decoder.device_of(&json));
@@ -484,12 +492,14 @@ impl Broker {
             add(&self.options.stats.not_allowed, 1);
             return SubackReasonCode::NotAuthorized;
         }
+        self.watch(wish.filter);
         let Some(fresh) = session.add_filter(wish.filter) else {
             tracing::debug!(most = MAX_FILTERS, "too many filters");
             return SubackReasonCode::QuotaExceeded;
         };
         let qos = if wish.qos == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own };
+        let sensing = wish.filter.starts_with(sensing::PREFIX);
+        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own, sensing };
         self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(wish.filter, session.number, subscription);
         if session.is_gone() {
             self.unsubscribe(session, wish.filter);

@@ -30,6 +30,8 @@ pub(super) enum Route {
     Up(Arc<Entry>),
     /// Readings of the device that the payload names.
     Named(Arc<Decoder>),
+    /// An observation of SensorThings.
+    Observation,
     /// To subscribers only.
     Relay,
 }
@@ -75,6 +77,9 @@ impl Principal {
         if let Some(rest) = topic.strip_prefix("dev/") {
             let (id, sub) = rest.split_once('/').unwrap_or((rest, ""));
             return self.route_own(devices, id, sub);
+        }
+        if topic.starts_with(super::sensing::PREFIX) {
+            return if self.may(Permission::ContextWrite) { Ok(Route::Observation) } else { Err(Refusal::NotAllowed) };
         }
         let found = devices.by_topic(topic);
         match (self, found) {

@@ -196,3 +196,17 @@ async fn one_that_panics_takes_no_other_along() {
     assert!(one(3.0).await.is_ok(), "the writer goes on");
     assert_eq!(context.size(), 3);
 }
+
+#[tokio::test]
+async fn what_was_staged_on_top_of_a_failed_batch_is_staged_anew() {
+    let test = dothi_store::testing::store(&[dothi_context::MIGRATIONS]).await;
+    let history = Arc::new(Brittle(PendingHistory(test.store.clone())));
+    let context = dothi_context::Context::open(test.store.clone(), history, Arc::new(crate::api::OneCommune), Default::default()).await.unwrap();
+    let system = dothi_kernel::Caller::system("test", test.clock.as_ref());
+    // Each fills a batch, so that all are on their way at once; each but the second is sound.
+    let many = |value: f64| (0..10_000).map(|i| reading(&format!("urn:s:{}", i % 50), "pm25", value, T0 + i)).collect::<Vec<_>>();
+    let done = futures::future::join_all([1.0, 13.0, 2.0, 3.0, 13.0, 4.0].map(|value| context.ingest(&system, many(value)))).await;
+    assert_eq!(done.iter().map(|d| d.as_ref().map_or(0, |d| d.accepted)).collect::<Vec<_>>(), [10_000, 0, 10_000, 10_000, 0, 10_000]);
+    assert_eq!(context.entity(&system, "urn:s:7").unwrap().version, 4 * 200, "what failed left no trace");
+    assert_eq!(PendingHistory(test.store.clone()).all().await.len(), 40_000);
+}

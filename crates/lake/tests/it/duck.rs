@@ -78,15 +78,15 @@ async fn duckdb_counts_the_same_rows() {
 
 async fn same(store: &TestStore, lake: &dothi_lake::Lake) {
     let theirs = ask(store);
-    let sql = "select count(*), avg(v), cast(min(t) as bigint), cast(max(t) as bigint) from observation";
+    let sql = "select count(*), avg(v), cast(min(t) as bigint), cast(max(t) as bigint) from observation_raw";
     let ours = lake.table(sql, LIMITS).await.unwrap();
     assert_eq!(theirs["count"], ours.rows[0][0]);
     assert!((theirs["avg"].as_f64().unwrap() - ours.rows[0][1].as_f64().unwrap()).abs() < 1e-12);
     assert_eq!((&theirs["first"], &theirs["last"]), (&ours.rows[0][2], &ours.rows[0][3]));
-    let series = lake.table("select entity, attribute, count(*), sum(v) from observation group by 1, 2 order by 1, 2", LIMITS).await.unwrap();
+    let series = lake.table("select entity, attribute, count(*), sum(v) from observation_raw group by 1, 2 order by 1, 2", LIMITS).await.unwrap();
     assert_eq!(theirs["series"], serde_json::to_value(&series.rows).unwrap());
-    let late = lake.table("select count(*) from observation where t >= '2026-11-21T00:00:00Z'", LIMITS).await.unwrap();
+    let late = lake.table("select count(*) from observation_raw where t >= '2026-11-21T00:00:00Z'", LIMITS).await.unwrap();
     assert_eq!(theirs["late"], late.rows[0][0]);
-    let words = lake.table("select count(*) from observation where text is not null", LIMITS).await.unwrap();
+    let words = lake.table("select count(*) from observation_raw where text is not null", LIMITS).await.unwrap();
     assert_eq!(theirs["words"], words.rows[0][0]);
 }

@@ -1,11 +1,16 @@
 //! The lake against plain lists, crashes, foreign readers and old files.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod corrections;
+mod cost;
 mod crash;
+mod delta;
 mod duck;
 mod golden;
 mod hold;
 mod model;
+mod pg;
+mod saved;
 mod sql;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dothi_kernel::history::{History, Point, SeriesQuery};
+use dothi_kernel::value::quality;
 use dothi_kernel::{Observation, Value};
 use dothi_lake::Lake;
 use dothi_store::testing::{TestStore, both, store};
@@ -50,7 +51,7 @@ fn row(series: u8, t: i64, v: u8) -> Observation {
         _ => Value::Number(f64::from(v) / 4.0),
     };
     let mut o = observation(["a", "b"][usize::from(series % 2)], ["pm25", "pm10"][usize::from(series / 2)], t, value);
-    o.quality = u16::from(v % 3);
+    o.quality = if v % 11 == 5 { quality::DELETED } else { u16::from(v % 3) };
     o
 }
 
@@ -60,6 +61,7 @@ fn naive(all: &[Observation], query: &SeriesQuery) -> Vec<Point> {
     for o in all.iter().filter(|o| *o.entity == *query.entity && *o.attribute == *query.attribute && (query.from..query.to).contains(&o.t)) {
         by_time.insert(o.t, o);
     }
+    by_time.retain(|_, o| o.quality & quality::DELETED == 0);
     let mut points = Vec::new();
     match query.bucket_s {
         None => points.extend(by_time.values().map(|o| Point { t: o.t, value: o.value.clone(), min: None, max: None, count: None, quality: o.quality })),
@@ -89,15 +91,36 @@ fn naive(all: &[Observation], query: &SeriesQuery) -> Vec<Point> {
 async fn check(lake: &Lake, all: &[Observation], queries: &[SeriesQuery]) {
     for query in queries {
         assert_eq!(lake.series(query).await.unwrap(), naive(all, query), "{query:?}");
+        let mut head = naive(all, &SeriesQuery { bucket_s: None, limit: usize::MAX, ..query.clone() });
+        head.truncate(query.limit);
+        assert_eq!(lake.head(query).await.unwrap(), head, "{query:?}");
         let whole = SeriesQuery { from: i64::MIN, to: i64::MAX, bucket_s: None, limit: 1, ..query.clone() };
         assert_eq!(lake.latest(&query.entity, &query.attribute).await.unwrap(), naive(all, &whole).pop());
     }
-    let table = lake.table("select count(*), sum(v), count(text), min(t), max(entity) from observation where quality < 3", LIMITS).await.unwrap();
-    let numbers: Vec<f64> = all.iter().filter_map(|o| o.value.number()).collect();
-    assert_eq!(table.rows[0][0], all.len());
-    assert_eq!(table.rows[0][1].as_f64().unwrap_or(0.0), numbers.iter().sum::<f64>());
-    assert_eq!(table.rows[0][2], all.iter().filter(|o| !matches!(o.value, Value::Number(_))).count());
-    assert_eq!(crate::count(lake).await, all.len() as i64);
+    let mut standing = BTreeMap::new();
+    for o in all {
+        standing.insert((&o.entity, &o.attribute, o.t), o);
+    }
+    standing.retain(|_, o| o.quality & quality::DELETED == 0);
+    let sums = |fits: &dyn Fn(&Observation) -> bool| {
+        let fit: Vec<&&Observation> = standing.values().filter(|o| fits(o)).collect();
+        let texts = fit.iter().filter(|o| !matches!(o.value, Value::Number(_))).count();
+        (fit.len(), fit.iter().filter_map(|o| o.value.number()).sum::<f64>(), texts)
+    };
+    // A filter on values must not bring back what was superseded.
+    for (filter, expected) in [
+        ("true", sums(&|_| true)),
+        ("v > 20", sums(&|o| o.value.number().is_some_and(|v| v > 20.0))),
+        ("quality = 1 and attribute = 'pm25'", sums(&|o| o.quality == 1 && &*o.attribute == "pm25")),
+        ("t >= '2026-11-21T06:00:00Z' and v < 30", sums(&|o| o.t >= DAY + 6 * HOUR && o.value.number().is_some_and(|v| v < 30.0))),
+    ] {
+        let table = lake.table(&format!("select count(*), sum(v), count(text) from observation where {filter}"), LIMITS).await.unwrap();
+        let row = &table.rows[0];
+        assert_eq!((row[0].as_u64().unwrap() as usize, row[1].as_f64().unwrap_or(0.0), row[2].as_u64().unwrap() as usize), expected, "{filter}");
+    }
+    assert_eq!(crate::count(lake).await, standing.len() as i64);
+    let raw = lake.table("select count(*) from observation_raw", LIMITS).await.unwrap().rows[0][0].as_u64().unwrap() as usize;
+    assert!((standing.len()..=all.len()).contains(&raw), "{raw} rows lie there");
 }
 
 async fn walk(store: &TestStore, steps: &[Step]) {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::walks;
 
 /// Routes for programs, which the native description does not list.
-const MACHINE: [(&str, &str); 12] = [
+const MACHINE: [(&str, &str); 18] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
@@ -25,6 +25,12 @@ const MACHINE: [(&str, &str); 12] = [
     ("get", "/ngsi-ld/v1/subscriptions"),
     ("post", "/ngsi-ld/v1/subscriptions"),
     ("delete", "/ngsi-ld/v1/entities/urn:ngsi-ld:None:1"),
+    ("get", "/sensorthings/v1.1"),
+    ("get", "/sensorthings/v1.1/Things"),
+    ("post", "/sensorthings/v1.1/Things"),
+    ("post", "/sensorthings/v1.1/CreateObservations"),
+    ("patch", "/sensorthings/v1.1/Things(9)"),
+    ("delete", "/sensorthings/v1.1/Things(9)"),
 ];
 
 /// A body that is well formed, so that what is refused is refused for the caller's sake.
@@ -36,6 +42,7 @@ fn body(path: &str) -> Value {
         "/api/access/tokens" => json!({"name": "thử", "permissions": ["context-read"]}),
         "/api/access/password" => json!({"old": "sai mật khẩu cũ", "new": word}),
         "/api/context/devices" => json!({"id": "matrix-01", "name": "Thiết bị", "profile": "dothi-json"}),
+        "/api/history/queries" | "/api/history/queries/{id}" => json!({"name": "Số dòng", "sql": "select count(*) from observation"}),
         "/api/history/query" => json!({"sql": "select count(*) from observation"}),
         "/api/oversight/compute" => json!({"set": "tb-41"}),
         "/api/oversight/values" => json!({"set": "tb-41", "indicator": "L1.N1.PN1.01", "area": "33", "period": "2026", "number": 91.0, "note": "báo cáo năm"}),
@@ -43,6 +50,8 @@ fn body(path: &str) -> Value {
         "/api/cases/{id}/notes" => json!({"note": "đã xem"}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
+        "/sensorthings/v1.1/Things" => json!({"name": "Trạm", "description": "thử"}),
+        "/sensorthings/v1.1/CreateObservations" => json!([]),
         _ => json!({}),
     }
 }

@@ -3,5 +3,6 @@
 
 mod access_matrix;
 mod faults;
+mod history;
 mod live;
 mod walks;

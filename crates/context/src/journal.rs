@@ -1,0 +1,460 @@
+//! The journal: what each commit changed, as one compressed row, and the checkpoint that folds it into the table of
+//! entities. A sensor that speaks every second costs one row of that table a checkpoint instead of one a second.
+//!
+//! Start-up reads the table and replays the journal. Records say what *is* afterwards, never what to add, and all rows
+//! after a checkpoint's position are replayed in order; so it does no harm that the table may hold later states of some
+//! entities when a crash interrupts a checkpoint.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use dothi_kernel::{Caller, Error, Result};
+use dothi_store::Store;
+
+use crate::live::{Live, Staged};
+use crate::model::{Attr, AttrKind, Entity, Iri, Names, find, find_mut};
+use crate::tables::{self, EntityRow};
+use crate::tables_journal;
+use crate::val::{Look, Val};
+
+/// Version of a row's form; golden files in `tests/golden` must load for ever.
+const FORMAT: u8 = 1;
+/// Level of zstd: the journal is short-lived, time matters more than bytes.
+const LEVEL: i32 = 1;
+/// Entities that one transaction of a checkpoint writes: others write in between.
+const FOLD: usize = 500;
+/// A checkpoint begins so long after the last one …
+const EVERY: Duration = Duration::from_secs(30);
+/// … or when so many bytes were journaled since.
+const BYTES: usize = 64 << 20;
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Attributes that readings set, by entity. Of entities that are not in here the whole document is journaled.
+pub type Measured = HashMap<Iri, Vec<Iri>>;
+
+/// What is in the journal and not yet in the table, and the way from the one to the other.
+pub struct Journal {
+    store: Store,
+    live: Arc<Live>,
+    /// Last position given out.
+    last: AtomicI64,
+    state: Mutex<State>,
+    /// One checkpoint runs at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    /// Last position that readers see.
+    seq: i64,
+    /// Entities that rows up to there changed since they were last written to the table.
+    dirty: HashSet<Iri>,
+    bytes: usize,
+    since: Instant,
+}
+
+impl Journal {
+    /// Reads the table of entities, replays the journal and fills `live`.
+    pub async fn open(store: Store, live: Arc<Live>, names: &Arc<Names>) -> Result<Arc<Self>> {
+        let mut entities = tables::load(&store, names).await?;
+        let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::new());
+        let mut by_id: HashMap<Iri, Entity> = HashMap::new();
+        loop {
+            let rows = tables_journal::after(&store, seq).await?;
+            let Some((last, _)) = rows.last() else { break };
+            if seq == 0 {
+                by_id = entities.drain(..).map(|e| (e.id.clone(), Arc::unwrap_or_clone(e))).collect();
+            }
+            seq = *last;
+            for (_, row) in &rows {
+                bytes += row.len();
+                decode(row, names, |record| {
+                    dirty.insert(record.id().clone());
+                    record.replay(&mut by_id);
+                })?;
+            }
+        }
+        entities.extend(by_id.into_values().map(Arc::new));
+        live.load(entities);
+        let state = Mutex::new(State { seq, dirty, bytes, since: Instant::now() });
+        Ok(Arc::new(Self { store, live, last: seq.into(), state, turn: tokio::sync::Mutex::new(()) }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next position. One that is not used leaves a gap, which does no harm.
+    pub fn next(&self) -> i64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Notes a row that is durable and visible.
+    pub fn note<'a>(&self, seq: i64, bytes: usize, changed: impl Iterator<Item = &'a Iri>) {
+        let mut state = self.state();
+        state.seq = seq;
+        state.bytes += bytes;
+        for id in changed {
+            if !state.dirty.contains(id) {
+                state.dirty.insert(id.clone());
+            }
+        }
+    }
+
+    fn due(&self) -> bool {
+        let state = self.state();
+        !state.dirty.is_empty() && (state.since.elapsed() >= EVERY || state.bytes >= BYTES)
+    }
+
+    /// Checkpoints when it is time, until the journal is dropped.
+    pub async fn keep(journal: Weak<Self>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(journal) = journal.upgrade() else { return };
+            if journal.due()
+                && let Err(e) = journal.checkpoint().await
+            {
+                tracing::warn!(error = %e, "folding the journal into the table of entities failed; it will be tried again");
+            }
+        }
+    }
+
+    /// Folds the journal into the table of entities; how many entities were written. Nothing is lost when it is
+    /// interrupted anywhere.
+    pub async fn checkpoint(&self) -> Result<usize> {
+        let _turn = self.turn.lock().await;
+        let (seq, dirty) = {
+            let mut state = self.state();
+            (state.bytes, state.since) = (0, Instant::now());
+            (state.seq, std::mem::take(&mut state.dirty))
+        };
+        let mut ids: Vec<Iri> = dirty.into_iter().collect();
+        ids.sort_unstable();
+        let done = self.fold(&ids, seq).await;
+        if done.is_err() {
+            self.state().dirty.extend(ids.iter().cloned());
+        }
+        done.map(|()| ids.len())
+    }
+
+    async fn fold(&self, ids: &[Iri], seq: i64) -> Result<()> {
+        let system = || Caller::system("context", self.store.clock().as_ref());
+        for ids in ids.chunks(FOLD) {
+            // The newest durable state: what came after `seq` is in rows that stay.
+            let (live, ids) = (self.live.clone(), ids.to_vec());
+            let rows = tokio::task::spawn_blocking(move || {
+                let (mut rows, mut gone) = (Vec::with_capacity(ids.len()), Vec::new());
+                for id in ids {
+                    match live.get(&id) {
+                        Some(entity) => rows.push(EntityRow::of(&entity)?),
+                        None => gone.push(id),
+                    }
+                }
+                Ok((rows, gone))
+            });
+            let (rows, gone) = rows.await.map_err(|e| Error::internal("writing entities", e))??;
+            let mut tx = self.store.begin(&system()).await?;
+            tables::save(&mut tx, rows).await?;
+            tables::delete(&mut tx, &gone.iter().map(|id| &**id).collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+        }
+        loop {
+            let mut tx = self.store.begin(&system()).await?;
+            let more = tables_journal::trim(&mut tx, seq).await?;
+            tx.commit().await?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What a row says of one entity.
+enum Record {
+    /// It is this.
+    Whole(Entity),
+    /// It is gone.
+    Gone(Iri),
+    /// These default instances were set.
+    Values { id: Iri, version: u64, modified: i64, area: Option<Iri>, values: Vec<(Iri, Attr)> },
+}
+
+impl Record {
+    fn id(&self) -> &Iri {
+        match self {
+            Record::Whole(entity) => &entity.id,
+            Record::Gone(id) | Record::Values { id, .. } => id,
+        }
+    }
+
+    fn replay(self, entities: &mut HashMap<Iri, Entity>) {
+        match self {
+            Record::Whole(entity) => drop(entities.insert(entity.id.clone(), entity)),
+            Record::Gone(id) => drop(entities.remove(&id)),
+            Record::Values { id, version, modified, area, values } => {
+                // Missing only when a later row deletes it or states it whole, and the table knows that already.
+                let Some(entity) = entities.get_mut(&id) else { return };
+                (entity.version, entity.modified, entity.area) = (version, modified, area);
+                for (name, attr) in values {
+                    match find_mut(&mut entity.attrs, &name) {
+                        None => entity.attrs.push((name, attr.into())),
+                        Some(instances) => match instances.iter_mut().find(|a| a.dataset().is_none()) {
+                            Some(old) => *old = attr,
+                            None => instances.push(attr),
+                        },
+                    }
+                }
+            }
+        }
+    }
+}
+
+const WHOLE: u8 = 1;
+const GONE: u8 = 2;
+const VALUES: u8 = 3;
+
+const FLOAT: u8 = 0;
+const INT: u8 = 1;
+const FALSE: u8 = 2;
+const TRUE: u8 = 3;
+const TEXT: u8 = 4;
+const JSON: u8 = 5;
+
+/// Writes a row.
+pub fn encode(staged: &Staged, measured: &Measured) -> Result<Vec<u8>> {
+    let failed = |e| Error::internal("packing the journal", e);
+    let mut out = Out { bytes: Vec::with_capacity(staged.len() * 128), ..Out::default() };
+    for (id, next) in staged {
+        match (next, measured.get(id)) {
+            (None, _) => {
+                out.bytes.push(GONE);
+                out.text(id);
+            }
+            (Some(entity), None) => {
+                out.bytes.push(WHOLE);
+                out.text(id);
+                out.unsigned(entity.version);
+                out.json(&**entity)?;
+            }
+            (Some(entity), Some(set)) => {
+                out.bytes.push(VALUES);
+                out.text(id);
+                out.values(entity, set)?;
+            }
+        }
+    }
+    let packed = zstd::bulk::compress(&out.bytes, LEVEL).map_err(failed)?;
+    let mut row = Vec::with_capacity(packed.len() + 1);
+    row.push(FORMAT);
+    row.extend_from_slice(&packed);
+    Ok(row)
+}
+
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    /// Names written so far; later ones refer to them by number.
+    names: HashMap<Iri, u64>,
+}
+
+impl Out {
+    fn unsigned(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.bytes.push(n as u8);
+    }
+
+    /// Small ones of either sign are short.
+    fn signed(&mut self, n: i64) {
+        self.unsigned(((n << 1) ^ (n >> 63)) as u64);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.unsigned(text.len() as u64);
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// 0 = none, 1 = a new name follows, n + 2 = the n-th name.
+    fn name(&mut self, name: Option<&Iri>) {
+        let Some(name) = name else { return self.bytes.push(0) };
+        if let Some(n) = self.names.get(name).copied() {
+            return self.unsigned(n + 2);
+        }
+        self.names.insert(name.clone(), self.names.len() as u64);
+        self.bytes.push(1);
+        self.text(name);
+    }
+
+    fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|e| Error::internal("writing an entity", e))?;
+        self.text(&text);
+        Ok(())
+    }
+
+    fn values(&mut self, entity: &Entity, set: &[Iri]) -> Result<()> {
+        self.unsigned(entity.version);
+        self.signed(entity.modified);
+        self.name(entity.area.as_ref());
+        let default = |name: &Iri| find(&entity.attrs, name)?.iter().find(|a| a.dataset().is_none());
+        let set: Vec<(&Iri, &Attr)> = set.iter().filter_map(|name| Some((name, default(name)?))).collect();
+        self.unsigned(set.len() as u64);
+        for (name, attr) in set {
+            self.name(Some(name));
+            self.attr(attr, entity.modified)?;
+        }
+        Ok(())
+    }
+
+    fn attr(&mut self, attr: &Attr, modified: i64) -> Result<()> {
+        let plain = attr.kind == AttrKind::Property && attr.of().is_none() && attr.expires().is_none() && attr.subs().is_empty();
+        let Some(observed) = attr.observed().filter(|_| plain) else { return self.attr_json(attr) };
+        match (attr.value.look(), attr.value.as_i64()) {
+            (_, Some(n)) => {
+                self.bytes.push(INT);
+                self.signed(n);
+            }
+            (Look::Number(n), None) if attr.value.as_u64().is_none() => {
+                self.bytes.push(FLOAT);
+                self.bytes.extend_from_slice(&n.to_le_bytes());
+            }
+            (Look::Bool(b), _) => self.bytes.push(if b { TRUE } else { FALSE }),
+            (Look::Text(text), _) => {
+                self.bytes.push(TEXT);
+                self.text(text);
+            }
+            _ => return self.attr_json(attr),
+        }
+        self.name(attr.unit().as_ref());
+        self.signed(observed.wrapping_sub(modified));
+        self.signed(attr.modified.wrapping_sub(modified));
+        self.signed(attr.created.wrapping_sub(modified));
+        Ok(())
+    }
+
+    fn attr_json(&mut self, attr: &Attr) -> Result<()> {
+        self.bytes.push(JSON);
+        self.json(attr)
+    }
+}
+
+fn damaged() -> Error {
+    Error::internal("reading the journal", "a row is damaged")
+}
+
+/// Reads a row.
+fn decode(row: &[u8], names: &Arc<Names>, mut take: impl FnMut(Record)) -> Result<()> {
+    let packed = match row.split_first() {
+        Some((&FORMAT, packed)) => packed,
+        _ => return Err(Error::internal("reading the journal", "a row has an unknown format; it was written by a newer version of the program")),
+    };
+    let bytes = zstd::stream::decode_all(packed).map_err(|e| Error::internal("reading the journal", e))?;
+    let mut input = Input { rest: &bytes, names: Vec::new(), shared: names };
+    while !input.rest.is_empty() {
+        take(input.record()?);
+    }
+    Ok(())
+}
+
+struct Input<'a> {
+    rest: &'a [u8],
+    names: Vec<Iri>,
+    shared: &'a Arc<Names>,
+}
+
+impl<'a> Input<'a> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.rest.split_at_checked(n).ok_or_else(damaged)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        self.take(1).map(|b| b[0])
+    }
+
+    fn unsigned(&mut self) -> Result<u64> {
+        let mut n = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            n |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(n);
+            }
+        }
+        Err(damaged())
+    }
+
+    fn signed(&mut self) -> Result<i64> {
+        let n = self.unsigned()?;
+        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+    }
+
+    fn text(&mut self) -> Result<&'a str> {
+        let n = usize::try_from(self.unsigned()?).map_err(|_| damaged())?;
+        std::str::from_utf8(self.take(n)?).map_err(|_| damaged())
+    }
+
+    fn name(&mut self) -> Result<Option<Iri>> {
+        match self.unsigned()? {
+            0 => Ok(None),
+            1 => {
+                let name = self.shared.get(self.text()?);
+                self.names.push(name.clone());
+                Ok(Some(name))
+            }
+            n => usize::try_from(n - 2).ok().and_then(|n| self.names.get(n)).cloned().map(Some).ok_or_else(damaged),
+        }
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        serde_json::from_str(self.text()?).map_err(|e| Error::internal("reading the journal", e))
+    }
+
+    fn record(&mut self) -> Result<Record> {
+        match self.byte()? {
+            GONE => Ok(Record::Gone(self.text()?.into())),
+            WHOLE => {
+                let (id, version) = (self.text()?, self.unsigned()?);
+                let mut entity: Entity = self.json()?;
+                (entity.id, entity.version) = (id.into(), version);
+                entity.intern(self.shared);
+                Ok(Record::Whole(entity))
+            }
+            VALUES => {
+                let (id, version, modified, area) = (self.text()?.into(), self.unsigned()?, self.signed()?, self.name()?);
+                let mut values = Vec::new();
+                for _ in 0..self.unsigned()? {
+                    values.push((self.name()?.ok_or_else(damaged)?, self.attr(modified)?));
+                }
+                Ok(Record::Values { id, version, modified, area, values })
+            }
+            _ => Err(damaged()),
+        }
+    }
+
+    fn attr(&mut self, modified: i64) -> Result<Attr> {
+        let value: Val = match self.byte()? {
+            INT => self.signed()?.into(),
+            FLOAT => f64::from_le_bytes(self.take(8)?.try_into().map_err(|_| damaged())?).into(),
+            FALSE => false.into(),
+            TRUE => true.into(),
+            TEXT => self.text()?.into(),
+            JSON => {
+                let mut attrs = vec![(Iri::from(""), self.json::<Attr>()?.into())];
+                crate::model::intern_attrs(&mut attrs, self.shared);
+                return attrs.pop().and_then(|(_, instances)| instances.first().cloned()).ok_or_else(damaged);
+            }
+            _ => return Err(damaged()),
+        };
+        let mut attr = Attr::new(AttrKind::Property, value, modified);
+        attr.set_unit(self.name()?);
+        attr.set_observed(Some(self.signed()?.wrapping_add(modified)));
+        attr.modified = self.signed()?.wrapping_add(modified);
+        attr.created = self.signed()?.wrapping_add(modified);
+        Ok(attr)
+    }
+}

@@ -1,0 +1,333 @@
+//! Batches on their way to the disk. While one commits, the next are staged on top of it and packed; they commit in
+//! order, and readers see each when it is durable. When one fails, those on top of it are staged anew.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use dothi_kernel::{Caller, Error, Event, History, Kind, Observation, Result, time};
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::{AHEAD, BATCH_CHANGES, BATCH_OBSERVATIONS, Desk, Ingested, Job, LINGER, REMEMBER_US, Reply, Stage, Work};
+use crate::jobs::EXPIRE;
+use crate::journal::{self, Measured};
+use crate::live::Staged;
+use crate::model::Iri;
+use crate::subs::Notice;
+use crate::{tables, tables_journal};
+
+/// Jobs that have queued and are not staged yet.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    changes: usize,
+    observations: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
+}
+
+impl Batch {
+    fn push(&mut self, job: Job) {
+        match &job.work {
+            Work::Orders(orders) => self.changes += orders.len(),
+            Work::Readings { readings, .. } => self.observations += readings.len(),
+        }
+        self.since.get_or_insert_with(Instant::now);
+        self.jobs.push(job);
+    }
+
+    fn full(&self) -> bool {
+        self.changes >= BATCH_CHANGES || self.observations >= BATCH_OBSERVATIONS
+    }
+
+    /// Whether it should go while so many others are on their way. Changes wait for nobody, but while one batch commits
+    /// the next collects, so that many share one commit. Observations wait a little, because each batch becomes a row of
+    /// its own. Full batches are staged and packed while others commit.
+    fn ready(&self, others: usize) -> bool {
+        let waited = || self.since.is_some_and(|t| t.elapsed() >= LINGER);
+        self.full() && others < AHEAD || others == 0 && (self.changes > 0 || waited())
+    }
+}
+
+/// A batch on its way to the disk. The next ones are staged on top of it before it is there.
+struct Flight {
+    jobs: Vec<Job>,
+    replies: Vec<Reply>,
+    messages: HashSet<String>,
+    staged: Arc<Staged>,
+    landing: JoinHandle<Result<Landed>>,
+    /// Tells the next one that this one is durable.
+    ahead: Option<oneshot::Receiver<()>>,
+}
+
+/// A batch that is durable.
+struct Landed {
+    /// Its row in the journal and how long that is.
+    row: Option<(i64, usize)>,
+    notices: Vec<Notice>,
+    observations: Vec<Observation>,
+}
+
+/// All that one batch stores.
+struct Cargo {
+    staged: Arc<Staged>,
+    measured: Measured,
+    observations: Vec<Observation>,
+    notices: Vec<Notice>,
+    messages: Vec<String>,
+}
+
+/// The same, as it goes into the tables.
+struct Packed {
+    row: Option<Vec<u8>>,
+    batches: Vec<(u32, i64, i64, Vec<u8>)>,
+    timers: Vec<(Iri, i64)>,
+    changed: Vec<Iri>,
+    deleted: Vec<Iri>,
+}
+
+pub(super) async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>) {
+    let desk = Arc::new(desk);
+    let (mut batch, mut air, mut open, mut forget_at) = (Batch::default(), VecDeque::new(), true, 0);
+    while open || !batch.jobs.is_empty() || !air.is_empty() {
+        if batch.ready(air.len()) {
+            let jobs = std::mem::take(&mut batch).jobs;
+            launch(&desk, jobs, &mut air).await;
+        }
+        let waiting = !batch.jobs.is_empty() && air.is_empty();
+        let due = batch.since.unwrap_or_else(Instant::now) + LINGER;
+        tokio::select! {
+            biased;
+            landed = first(&mut air), if !air.is_empty() => settle(&desk, landed, &mut air).await,
+            job = queue.recv(), if open && !batch.full() => match job {
+                Some(job) => {
+                    batch.push(job);
+                    while !batch.full() && let Ok(job) = queue.try_recv() {
+                        batch.push(job);
+                    }
+                }
+                None => open = false,
+            },
+            () = tokio::time::sleep_until(due.into()), if waiting => {}
+        }
+        let now = desk.store.clock().now().as_microsecond();
+        if now > forget_at {
+            forget_at = now + 600_000_000;
+            let desk = desk.clone();
+            tokio::spawn(async move {
+                if let Err(e) = desk.forget(now - REMEMBER_US).await {
+                    tracing::warn!(error = %e, "forgetting old message ids failed");
+                }
+            });
+        }
+    }
+}
+
+async fn first(air: &mut VecDeque<Flight>) -> Result<Landed> {
+    match air.front_mut() {
+        Some(flight) => (&mut flight.landing).await.unwrap_or_else(|e| Err(Error::internal("storing a batch", e))),
+        None => std::future::pending().await,
+    }
+}
+
+/// Stages a batch on top of those that are on their way and sends it after them.
+async fn launch(desk: &Arc<Desk>, jobs: Vec<Job>, air: &mut VecDeque<Flight>) {
+    match desk.staged(&jobs, air).await {
+        Ok((replies, cargo)) => {
+            let before = air.back_mut().map(|f| f.ahead.take());
+            let (tell, ahead) = oneshot::channel();
+            let (messages, staged) = (cargo.messages.iter().cloned().collect(), cargo.staged.clone());
+            let landing = tokio::spawn(desk.clone().fly(cargo, before, tell));
+            air.push_back(Flight { jobs, replies, messages, staged, landing, ahead: Some(ahead) });
+        }
+        Err(e) => {
+            while !air.is_empty() {
+                let landed = first(air).await;
+                settle(desk, landed, air).await;
+            }
+            again(desk, jobs, e).await;
+        }
+    }
+}
+
+/// The oldest batch has landed, or not: then those that were staged on top of it did not either and are staged anew.
+async fn settle(desk: &Arc<Desk>, landed: Result<Landed>, air: &mut VecDeque<Flight>) {
+    let Some(flight) = air.pop_front() else { return };
+    match landed {
+        Ok(landed) => {
+            desk.show(landed, &flight.staged);
+            answer(flight.jobs, flight.replies.into_iter().map(Ok));
+        }
+        Err(e) => {
+            let mut later = Vec::new();
+            while !air.is_empty() {
+                let _aborted = first(air).await;
+                later.extend(air.pop_front().map(|f| f.jobs));
+            }
+            again(desk, flight.jobs, e).await;
+            for jobs in later {
+                match desk.alone(&jobs).await {
+                    Ok(replies) => answer(jobs, replies.into_iter().map(Ok)),
+                    Err(e) => again(desk, jobs, e).await,
+                }
+            }
+        }
+    }
+}
+
+/// A batch failed. One faulty change must not take the others along.
+async fn again(desk: &Arc<Desk>, jobs: Vec<Job>, error: Error) {
+    if jobs.len() == 1 || error.kind() != Kind::Internal {
+        let replies: Vec<_> = jobs.iter().map(|_| Err(error.clone())).collect();
+        return answer(jobs, replies.into_iter());
+    }
+    tracing::warn!(%error, jobs = jobs.len(), "a batch failed; trying its parts");
+    for job in jobs {
+        let done = desk.alone(std::slice::from_ref(&job)).await;
+        let reply = done.and_then(|mut r| r.pop().ok_or_else(|| Error::internal("changing entities", "no answer")));
+        answer(vec![job], std::iter::once(reply));
+    }
+}
+
+fn answer(jobs: Vec<Job>, replies: impl Iterator<Item = Result<Reply>>) {
+    for (job, reply) in jobs.into_iter().zip(replies) {
+        // A caller that went away does not need the answer.
+        let _gone = job.reply.send(reply);
+    }
+}
+
+impl Cargo {
+    /// All that costs time happens before the transaction begins, and away from the writing task.
+    fn pack(&self, history: &dyn History) -> Result<Packed> {
+        let mut packed = Packed { row: None, batches: Vec::new(), timers: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
+        for (id, next) in &*self.staged {
+            match next {
+                Some(entity) => {
+                    packed.timers.extend(entity.expires.map(|x| (id.clone(), x)));
+                    // What readings set is told by the event of their batch.
+                    if !self.measured.contains_key(id) {
+                        packed.changed.push(id.clone());
+                    }
+                }
+                None => packed.deleted.push(id.clone()),
+            }
+        }
+        packed.changed.sort_unstable();
+        packed.deleted.sort_unstable();
+        if !self.staged.is_empty() {
+            packed.row = Some(journal::encode(&self.staged, &self.measured)?);
+        }
+        for chunk in self.observations.chunks(BATCH_OBSERVATIONS) {
+            let (low, high) = chunk.iter().fold((i64::MAX, i64::MIN), |(l, h), o| (l.min(o.t), h.max(o.t)));
+            packed.batches.push((u32::try_from(chunk.len()).unwrap_or(u32::MAX), low, high, history.encode(chunk)?));
+        }
+        Ok(packed)
+    }
+}
+
+impl Desk {
+    async fn forget(&self, before: i64) -> Result<()> {
+        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+        tables::forget_messages(&mut tx, before).await?;
+        tx.commit().await
+    }
+
+    /// Makes readers see what is durable.
+    fn show(&self, landed: Landed, staged: &Staged) {
+        self.live.apply(staged);
+        if let Some((seq, bytes)) = landed.row {
+            self.journal.note(seq, bytes, staged.keys());
+        }
+        self.subscriptions.queued(&landed.notices);
+        self.feed.tell(landed.observations);
+    }
+
+    /// Stores a batch while no other is on its way.
+    async fn alone(self: &Arc<Self>, jobs: &[Job]) -> Result<Vec<Reply>> {
+        let (replies, cargo) = self.staged(jobs, &VecDeque::new()).await?;
+        let staged = cargo.staged.clone();
+        let (tell, _nobody) = oneshot::channel();
+        let landed = tokio::spawn(self.clone().fly(cargo, None, tell)).await.map_err(|e| Error::internal("storing a batch", e))??;
+        self.show(landed, &staged);
+        Ok(replies)
+    }
+
+    /// Applies a batch on top of those on their way. A panic (in a geometry) is an error of this batch and does not end
+    /// the task.
+    async fn staged(&self, jobs: &[Job], air: &VecDeque<Flight>) -> Result<(Vec<Reply>, Cargo)> {
+        let done = std::panic::AssertUnwindSafe(self.stage(jobs, air)).catch_unwind().await;
+        done.unwrap_or_else(|_| Err(Error::internal("changing entities", "a panic while a batch was staged")))
+    }
+
+    async fn stage(&self, jobs: &[Job], air: &VecDeque<Flight>) -> Result<(Vec<Reply>, Cargo)> {
+        let messages: Vec<&str> = jobs.iter().filter_map(|j| if let Work::Readings { message, .. } = &j.work { message.as_deref() } else { None }).collect();
+        let mut seen: HashSet<String> = HashSet::new();
+        if !messages.is_empty() {
+            seen.extend(tables::seen_messages(&self.store, &messages).await?);
+            seen.extend(messages.iter().filter(|m| air.iter().any(|f| f.messages.contains(**m))).map(|m| m.to_string()));
+        }
+        let mut stage = Stage::new(self, air.iter().rev().map(|f| &*f.staged).collect());
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let now = job.caller.now.as_microsecond();
+            replies.push(match &job.work {
+                Work::Orders(orders) => Reply::Orders(orders.iter().map(|o| stage.order(o, now)).collect()),
+                Work::Readings { message: Some(id), .. } if !seen.insert(id.clone()) => Reply::Readings(Ingested { duplicate: true, ..Ingested::default() }),
+                Work::Readings { readings, .. } => Reply::Readings(stage.readings(readings, now)),
+            });
+            stage.end_of_job(now);
+        }
+        let messages = messages.into_iter().map(str::to_string).collect();
+        let Stage { staged, measured, observations, notices, .. } = stage;
+        Ok((replies, Cargo { staged: Arc::new(staged), measured, observations, notices, messages }))
+    }
+
+    /// Packs a batch and commits it after the one before.
+    async fn fly(self: Arc<Self>, cargo: Cargo, before: Option<Option<oneshot::Receiver<()>>>, tell: oneshot::Sender<()>) -> Result<Landed> {
+        if cargo.staged.is_empty() && cargo.observations.is_empty() && cargo.messages.is_empty() && before.is_none() {
+            let _next = tell.send(());
+            return Ok(Landed { row: None, notices: cargo.notices, observations: Vec::new() });
+        }
+        let history = self.history.clone();
+        let packing = tokio::task::spawn_blocking(move || cargo.pack(&*history).map(|packed| (packed, cargo)));
+        let (packed, cargo) = packing.await.map_err(|e| Error::internal("packing a batch", e))??;
+        if let Some(before) = before {
+            let aborted = |e| Error::internal("storing a batch", e);
+            before.ok_or_else(|| aborted("the order was lost".to_string()))?.await.map_err(|_| aborted("the one before failed".to_string()))?;
+        }
+        let row = self.store(packed, &cargo).await?;
+        // Nobody may be waiting.
+        let _last = tell.send(());
+        Ok(Landed { row, notices: cargo.notices, observations: cargo.observations })
+    }
+
+    async fn store(&self, packed: Packed, cargo: &Cargo) -> Result<Option<(i64, usize)>> {
+        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+        let mut place = None;
+        if let Some(row) = packed.row {
+            let seq = self.journal.next();
+            place = Some((seq, row.len()));
+            tables_journal::append(&mut tx, seq, row).await?;
+        }
+        tables::remember_messages(&mut tx, &cargo.messages).await?;
+        for notice in &cargo.notices {
+            tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
+        }
+        for (id, at) in packed.timers {
+            tx.schedule(EXPIRE, &id, time::micros(at)).await?;
+        }
+        for (count, low, high, bytes) in packed.batches {
+            tx.put_pending(count, low, high, bytes).await?;
+        }
+        for entities in packed.changed.chunks(1_000) {
+            tx.emit(Event::EntityChanged { entities: entities.iter().map(|id| id.to_string()).collect() });
+        }
+        for entity in packed.deleted {
+            tx.emit(Event::EntityDeleted { entity: entity.to_string() });
+        }
+        tx.commit().await?;
+        Ok(place)
+    }
+}

@@ -1,0 +1,218 @@
+//! The journal and its checkpoints: whatever happens in between, reading back gives what was acknowledged.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use dothi_context::{Context, Reading};
+use dothi_kernel::geo::Point;
+use dothi_kernel::{Caller, SystemClock, Value as Val};
+use dothi_store::testing::both;
+use dothi_store::{Settings, Store, params};
+use serde_json::{Value, json};
+
+use crate::api::{Api, OneCommune};
+use crate::rig::PendingHistory;
+
+const T0: i64 = 1_795_222_800_000_000;
+const STATION: &str = "urn:ngsi-ld:AirQualityObserved:hy-1";
+
+fn reading(entity: &str, attribute: &str, value: impl Into<Val>, t: i64) -> Reading {
+    Reading {
+        entity: entity.into(),
+        kind: "AirQualityObserved".into(),
+        attribute: attribute.into(),
+        value: value.into(),
+        unit: Some("GQ".into()),
+        observed_at: t,
+        quality: 0,
+        location: None,
+    }
+}
+
+async fn rows(store: &Store, table: &str) -> i64 {
+    store.row(&format!("select count(*) as n from {table}"), params![]).await.unwrap().unwrap().int("n").unwrap()
+}
+
+async fn everything(api: &Api) -> Value {
+    api.get("/entities?type=AirQualityObserved,J&limit=1000&options=sysAttrs").await.json()
+}
+
+/// Changes of every kind, by readings and by requests.
+async fn change(api: &Api, round: i64) {
+    let system = api.system();
+    let t = T0 + round * 1_000_000;
+    let mut moving = reading(STATION, "pm25", Val::Number(round as f64 + 0.25), t);
+    moving.location = Some(Point { lon: 106.1 + round as f64 / 10.0, lat: 20.5 });
+    let mut odd = reading(STATION, "odd", Val::Number(-1.0), t);
+    odd.quality = (round % 2) as u16;
+    let texts = [reading(STATION, "state", Val::Text("mở".into()), t), reading(STATION, "on", Val::Bool(round % 2 == 0), t)];
+    api.context.ingest(&system, [vec![moving, odd], texts.to_vec()].concat()).await.unwrap();
+    api.context
+        .ingest(&system, vec![reading(&format!("urn:r:{round}"), "pm25", Val::Number(1e300), t), reading(STATION, "pm25", Val::Number(0.0), 1)])
+        .await
+        .unwrap();
+    let id = format!("urn:j:{round}");
+    api.create(&[json!({"id": id, "type": "J", "a": [{"value": round}, {"value": "x", "datasetId": "urn:d:1"}], "scope": "/a"})]).await;
+    api.context.ingest(&system, vec![reading(&id, "a", Val::Number(7.0), t), reading(&id, "a", Val::Number(8.0), t + 1)]).await.unwrap();
+    assert_eq!(api.call("POST", &format!("/entities/{STATION}/attrs"), &json!({"note": {"value": {"deep": [round]}}})).await.status, 204);
+    if round > 0 {
+        assert_eq!(api.call("DELETE", &format!("/entities/urn:j:{}", round - 1), &Value::Null).await.status, 204);
+        // Gone and there again: versions begin anew.
+        api.context.ingest(&system, vec![reading(&format!("urn:j:{}", round - 1), "b", Val::Number(1.0), t)]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn replaying_and_folding_change_nothing() {
+    both(&[dothi_context::MIGRATIONS], async |store| {
+        let mut api = Api::on(store).await;
+        for round in 0..4 {
+            change(&api, round).await;
+            assert!(rows(&api.test.store, "context_journal").await > 0);
+            let before = everything(&api).await;
+            assert!(before.as_array().unwrap().len() > 2);
+            api.reopen().await;
+            assert_eq!(everything(&api).await, before, "replayed");
+            let journal = api.test.store.rows("select seq, doc from context_journal order by seq", params![]).await.unwrap();
+            assert!(api.context.checkpoint().await.unwrap() > 0);
+            assert_eq!(rows(&api.test.store, "context_journal").await, 0);
+            api.reopen().await;
+            assert_eq!(everything(&api).await, before, "folded");
+            // As if it had been killed before the journal was trimmed, or while the table was ahead of it.
+            let mut tx = api.test.store.begin(&api.system()).await.unwrap();
+            for row in &journal[journal.len() / 2 * (round as usize % 2)..] {
+                let (seq, doc) = (row.int("seq").unwrap(), row.bytes("doc").unwrap());
+                tx.exec("insert into context_journal (seq, doc) values (?, ?)", params![seq, doc]).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            api.reopen().await;
+            assert_eq!(everything(&api).await, before, "replayed over what was folded");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_sensor_costs_one_row_a_checkpoint() {
+    let api = Api::new().await;
+    let system = api.system();
+    for i in 0..50 {
+        api.context.ingest(&system, vec![reading(STATION, "pm25", Val::Number(i as f64), T0 + i)]).await.unwrap();
+    }
+    assert_eq!(rows(&api.test.store, "context_entity").await, 0);
+    assert_eq!(api.context.checkpoint().await.unwrap(), 1);
+    assert_eq!(api.context.checkpoint().await.unwrap(), 0);
+    let row = api.test.store.row("select version, doc from context_entity", params![]).await.unwrap().unwrap();
+    assert_eq!(row.int("version").unwrap(), 50);
+    assert!(row.text("doc").unwrap().contains("\"v\":49"), "{}", row.text("doc").unwrap());
+}
+
+#[tokio::test]
+async fn rows_of_old_still_load() {
+    let mut api = Api::new().await;
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/journal-v1.hex");
+    if std::env::var_os("DOTHI_WRITE_GOLDEN").is_some() {
+        change(&api, 0).await;
+        let rows = api.test.store.rows("select doc from context_journal order by seq", params![]).await.unwrap();
+        let lines: Vec<String> = rows.iter().map(|r| r.bytes("doc").unwrap().iter().map(|b| format!("{b:02x}")).collect()).collect();
+        std::fs::write(golden, lines.join("\n") + "\n").unwrap();
+    }
+    api = Api::new().await;
+    let mut tx = api.test.store.begin(&api.system()).await.unwrap();
+    for (seq, line) in (1i64..).zip(std::fs::read_to_string(golden).unwrap().lines()) {
+        let bytes: Vec<u8> = (0..line.len()).step_by(2).map(|i| u8::from_str_radix(&line[i..i + 2], 16).unwrap()).collect();
+        tx.exec("insert into context_journal (seq, doc) values (?, ?)", params![seq, bytes]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    api.reopen().await;
+    let entity = api.get(&format!("/entities/{STATION}")).await.json();
+    assert_eq!(entity["pm25"], json!({"type": "Property", "value": 0.25, "unitCode": "GQ", "observedAt": "2026-11-21T01:00:00Z"}));
+    assert_eq!((&entity["state"]["value"], &entity["on"]["value"], &entity["note"]["value"]), (&json!("mở"), &json!(true), &json!({"deep": [0]})));
+    assert_eq!(entity["location"]["value"]["coordinates"], json!([106.1, 20.5]));
+    let j = api.get("/entities/urn:j:0").await.json();
+    assert_eq!((&j["a"][0]["value"], &j["a"][1]["value"]), (&json!(8), &json!("x")));
+    assert_eq!(api.get("/entities/urn:r:0").await.json()["pm25"]["value"], json!(1e300));
+}
+
+#[tokio::test]
+async fn a_damaged_or_newer_row_is_said_and_not_skipped() {
+    for bytes in [vec![9u8, 1, 2], vec![1u8, 1, 2], Vec::new()] {
+        let api = Api::new().await;
+        let mut tx = api.test.store.begin(&api.system()).await.unwrap();
+        tx.exec("insert into context_journal (seq, doc) values (?, ?)", params![1i64, bytes]).await.unwrap();
+        tx.commit().await.unwrap();
+        let history = Arc::new(PendingHistory(api.test.store.clone()));
+        assert!(Context::open(api.test.store.clone(), history, Arc::new(OneCommune), Default::default()).await.is_err());
+    }
+}
+
+const VICTIM: &str = "DOTHI_TEST_FOLDING";
+const STATIONS: i64 = 40;
+
+async fn reopen(folder: &str) -> (Store, Arc<Context>, Caller) {
+    let settings = Settings { data: folder.into(), database_url: None };
+    let store = Store::open(&settings, Arc::new(SystemClock), &[dothi_context::MIGRATIONS]).await.unwrap();
+    let history = Arc::new(PendingHistory(store.clone()));
+    let context = Context::open(store.clone(), history, Arc::new(OneCommune), Default::default()).await.unwrap();
+    let system = Caller::system("test", store.clock().as_ref());
+    (store, Arc::new(context), system)
+}
+
+/// Runs in a process of its own until it is killed: writes and says what is acknowledged, while checkpoints never rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started and killed by killed_while_folding_it_keeps_everything_it_acknowledged"]
+async fn folding_victim() {
+    let Ok(order) = std::env::var(VICTIM) else { return };
+    let (start, folder) = order.split_once(' ').unwrap();
+    let start: i64 = start.parse().unwrap();
+    let (_store, context, system) = reopen(folder).await;
+    let background = context.clone();
+    tokio::spawn(async move {
+        loop {
+            background.checkpoint().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    for n in start.. {
+        let one = |s: i64| reading(&format!("urn:k:{s}"), "n", Val::Number(n as f64), T0 + n);
+        context.ingest(&system, (0..STATIONS).map(one).collect()).await.unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "acknowledged {n}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_folding_it_keeps_everything_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap().to_string();
+    let mut start = 1;
+    for round in 0..4i64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "folding::folding_victim", "--ignored", "--nocapture"])
+            .env(VICTIM, format!("{start} {place}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut acknowledged = 0;
+        // Killed in the middle of its work, after another number of steps each time.
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            acknowledged = line.rsplit("acknowledged ").next().and_then(|n| n.parse::<i64>().ok()).unwrap_or(acknowledged);
+            if acknowledged >= start + 20 + 7 * round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(acknowledged > start, "the victim did something");
+        let (store, context, system) = reopen(&place).await;
+        let values: Vec<f64> =
+            (0..STATIONS).map(|s| context.entity(&system, &format!("urn:k:{s}")).unwrap().attrs[0].1.first().unwrap().value.as_f64().unwrap()).collect();
+        assert!(values.iter().all(|v| *v == values[0]), "whole batches only: {values:?}");
+        assert!(values[0] >= acknowledged as f64 && values[0] <= acknowledged as f64 + 1.0, "{} after {acknowledged} was acknowledged", values[0]);
+        start = acknowledged + 10;
+        drop(context);
+        store.close().await.unwrap();
+    }
+}
