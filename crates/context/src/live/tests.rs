@@ -168,7 +168,7 @@ fn an_attribute_that_is_asked_for_often_gets_an_index() {
     }
     assert!(matches!(ask("n==7", Some(21)), Plan::Walk(Candidates::Value(_))));
     assert!(matches!(ask("n==7,9", Some(21)), Plan::Gathered(all) if all.len() == 120));
-    assert!(matches!(ask("n>97", None), Plan::Gathered(all) if all.len() == 120));
+    assert!(matches!(ask("n>97", None), Plan::Gathered(all) if all.len() == 180), "what an index gives may be more than what passes");
     assert!(matches!(ask("s==\"on\"", Some(21)), Plan::Walk(Candidates::Value(_))));
     assert!(matches!(ask("n>5", Some(21)), Plan::Walk(Candidates::Types(_))), "most pass, so the first ones found will do");
     let filter = Filter { q: Some(Query::parse("s==\"on\"", &ld).unwrap()), ..Filter::default() };
