@@ -169,6 +169,8 @@ pub fn update(entity: &mut Entity, draft: &Draft, now: i64) -> Result<Updated> {
         for input in inputs {
             let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset() == input.dataset()));
             match input {
+                // A new instance of an attribute that is there is added (5.5.8).
+                Input::Attr(_) if !exists && find(&entity.attrs, name).is_some() => put(&mut entity.attrs, name, complete(name, input, now)?)?,
                 _ if !exists => found = false,
                 Input::Null(dataset) => {
                     remove(&mut entity.attrs, name, dataset.as_ref());

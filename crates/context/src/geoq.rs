@@ -48,24 +48,15 @@ impl Relation {
         let mut parts = text.split(';');
         let relation = match parts.next() {
             Some("near") => {
-                let (mut max, mut min) = (None, None);
-                for part in parts.by_ref() {
-                    let (name, metres) = part.split_once("==").ok_or_else(wrong)?;
-                    let metres = metres
-                        .parse::<f64>()
-                        .ok()
-                        .filter(|m| m.is_finite() && *m >= 0.0)
-                        .ok_or_else(|| bad("The distance of near must be a number of metres, not below 0."))?;
-                    match name {
-                        "maxDistance" => max = Some(metres),
-                        "minDistance" => min = Some(metres),
-                        _ => return Err(wrong()),
-                    }
+                let part = parts.next().ok_or_else(|| bad("georel near needs maxDistance or minDistance."))?;
+                let (name, metres) = part.split_once("==").ok_or_else(wrong)?;
+                let metres = metres.parse::<f64>().ok().filter(|m| m.is_finite() && *m > 0.0);
+                let metres = metres.ok_or_else(|| bad("The distance of near must be a number of metres above 0."))?;
+                match name {
+                    "maxDistance" => Relation::Near(Some(metres), None),
+                    "minDistance" => Relation::Near(None, Some(metres)),
+                    _ => return Err(wrong()),
                 }
-                if max.is_none() && min.is_none() {
-                    return Err(bad("georel near needs maxDistance or minDistance."));
-                }
-                Relation::Near(max, min)
             }
             Some("within") => Relation::Within,
             Some("contains") => Relation::Contains,

@@ -6,6 +6,7 @@ mod distributed;
 mod dividing;
 mod federation;
 mod inventory;
+mod known;
 mod maps;
 mod ngsi;
 mod params;

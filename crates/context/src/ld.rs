@@ -134,6 +134,8 @@ fn resolve(id: &str, object: &Map<String, Value>, before: &[Arc<TermMap>], is_co
 #[derive(Debug, Clone, Default)]
 pub struct Ld {
     maps: Vec<Arc<TermMap>>,
+    /// Whether the core context is named in it, or in a context that it names.
+    core: bool,
     /// As the caller gave it, to be put into answers; none = core only.
     pub source: Option<Value>,
 }
@@ -161,6 +163,11 @@ impl Ld {
             },
             None => Ok(format!("{DEFAULT_VOCAB}{name}").into()),
         }
+    }
+
+    /// Whether a word is known, so that it may stand before a colon.
+    pub fn is_prefix(&self, word: &str) -> bool {
+        self.term(word).is_some_and(|iri| iri.ends_with(['/', '#', ':', '?', '[', ']', '@']))
     }
 
     /// The shortest name of an IRI under this context; the IRI itself when there is none.
@@ -197,12 +204,12 @@ impl Ld {
         }
     }
 
-    /// What goes into a body as `@context`.
+    /// What goes into a body as `@context`: the caller's and the core, unless the caller's holds that already.
     pub fn body(&self) -> Value {
         match &self.source {
             None => CORE_URL.into(),
-            Some(Value::String(url)) if is_core(url) => url.as_str().into(),
-            Some(Value::Array(many)) if many.iter().any(|c| c.as_str().is_some_and(is_core)) => Value::Array(many.clone()),
+            Some(Value::Array(many)) if self.core && many.len() == 1 => many[0].clone(),
+            Some(source) if self.core => source.clone(),
             Some(Value::Array(many)) => many.iter().cloned().chain([CORE_URL.into()]).collect(),
             Some(one) => vec![one.clone(), CORE_URL.into()].into(),
         }
@@ -225,6 +232,7 @@ pub struct Document {
     /// Last use, µs; 0 = never.
     pub last_use: AtomicI64,
     maps: Vec<Arc<TermMap>>,
+    core: bool,
 }
 
 /// All contexts known here.
@@ -246,7 +254,8 @@ impl Contexts {
     /// Adds or replaces a document. `url` is the remote address it stands for, or the local id under [`LOCAL_PATH`].
     pub fn put(&self, url: &str, kind: &'static str, value: Value, now: i64) -> Result<()> {
         let ld = self.read(value.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now)?;
-        let document = Document { url: url.into(), kind, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps: ld.maps };
+        let document =
+            Document { url: url.into(), kind, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps: ld.maps, core: ld.core };
         self.known.write().unwrap_or_else(|e| e.into_inner()).insert(url.to_string(), Arc::new(document));
         Ok(())
     }
@@ -327,11 +336,12 @@ impl Contexts {
     pub fn read(&self, value: &Value, now: i64) -> Result<Ld> {
         let (mut maps, mut used) = (Vec::new(), Vec::new());
         self.collect(value, &mut maps, &mut used, 0)?;
+        let core = names_core(value) || used.iter().any(|d| d.core);
         for document in used {
             document.hits.fetch_add(1, Ordering::Relaxed);
             document.last_use.store(now, Ordering::Relaxed);
         }
-        Ok(Ld { maps, source: Some(value.clone()) })
+        Ok(Ld { maps, core, source: Some(value.clone()) })
     }
 
     fn collect(&self, value: &Value, maps: &mut Vec<Arc<TermMap>>, used: &mut Vec<Arc<Document>>, depth: usize) -> Result<()> {
@@ -355,6 +365,15 @@ impl Contexts {
             }
             _ => Err(bad("A @context must be an address, an object or a list of these.")),
         }
+    }
+}
+
+/// Whether a `@context` value itself names the core.
+fn names_core(value: &Value) -> bool {
+    match value {
+        Value::String(url) => is_core(url),
+        Value::Array(many) => many.iter().any(names_core),
+        _ => false,
     }
 }
 

@@ -443,7 +443,16 @@ pub fn is_uri(text: &str) -> bool {
         && !rest.is_empty()
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        && !rest.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`'))
+        && !rest.chars().any(|c| c.is_whitespace() || c.is_control() || invisible(c) || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`'))
+}
+
+/// Characters that nobody can see, that turn the direction of text, or that are none (RFC 3987 allows few of them): an id
+/// with one looks like another id.
+fn invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fdd0}'..='\u{fdef}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || (u32::from(c) & 0xfffe) == 0xfffe
 }
 
 mod stored {
@@ -568,7 +577,7 @@ mod tests {
         for good in ["urn:ngsi-ld:A:1", "http://a/b?c#d", "urn:x:ú"] {
             assert!(is_uri(good), "{good}");
         }
-        for bad in ["", "abc", ":a", "urn:", "1a:b", "urn:a b", "urn:<x>"] {
+        for bad in ["", "abc", ":a", "urn:", "1a:b", "urn:a b", "urn:<x>", "urn:a\u{202e}b", "urn:a\u{200b}b", "urn:a\u{fffe}", "urn:\u{e0100}"] {
             assert!(!is_uri(bad), "{bad}");
         }
     }

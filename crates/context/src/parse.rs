@@ -84,20 +84,80 @@ pub struct Form {
     pub partial: bool,
     /// Simplified form: values stand bare.
     pub simplified: bool,
+    /// NGSI-LD Null deletes inside compound values too.
+    pub merge: bool,
 }
 
 impl Form {
     /// Whole attributes (create, replace, append).
-    pub const WHOLE: Form = Form { nulls: false, partial: false, simplified: false };
+    pub const WHOLE: Form = Form { nulls: false, partial: false, simplified: false, merge: false };
     /// Whole attributes, NGSI-LD Null deletes (update attributes).
-    pub const UPDATE: Form = Form { nulls: true, partial: false, simplified: false };
-    /// Fragments (merge, partial update).
-    pub const PATCH: Form = Form { nulls: true, partial: true, simplified: false };
+    pub const UPDATE: Form = Form { nulls: true, partial: false, simplified: false, merge: false };
+    /// Fragments (partial update).
+    pub const PATCH: Form = Form { nulls: true, partial: true, simplified: false, merge: false };
+    /// Fragments that are merged in depth.
+    pub const MERGE: Form = Form { nulls: true, partial: true, simplified: false, merge: true };
+}
+
+/// Members of attributes that the core context defines as such; no attribute may have their names (4.5.1).
+const RESERVED: [&str; 25] = [
+    "datasetId",
+    "instanceId",
+    "observedAt",
+    "unitCode",
+    "valueType",
+    "objectType",
+    "value",
+    "object",
+    "languageMap",
+    "vocab",
+    "json",
+    "valueList",
+    "objectList",
+    "entity",
+    "entityList",
+    "lang",
+    "previousValue",
+    "previousObject",
+    "previousLanguageMap",
+    "previousVocab",
+    "previousJson",
+    "previousValueList",
+    "previousObjectList",
+    "entityIdSealed",
+    "entityTypeSealed",
+];
+
+/// Attributes that are places by definition (4.7.1).
+const PLACES: [&str; 3] = ["location", "observationSpace", "operationSpace"];
+
+/// Depth of a body's JSON.
+const MAX_DEPTH: usize = 64;
+
+/// Refuses JSON that is nested too deep to be walked.
+fn shallow(value: &Value, depth: usize) -> bool {
+    depth <= MAX_DEPTH
+        && match value {
+            Value::Array(many) => many.iter().all(|v| shallow(v, depth + 1)),
+            Value::Object(map) => map.values().all(|v| shallow(v, depth + 1)),
+            _ => true,
+        }
+}
+
+/// Expands the name of a type or attribute (4.6.2: it begins with a letter).
+fn named(name: &str, ld: &Ld) -> Result<Iri> {
+    if !name.contains(':') && !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        return Err(bad(format!("{:?} is not a valid name: it does not begin with a letter.", cut(name))));
+    }
+    ld.expand(name)
 }
 
 /// Reads the body of an entity; `@context` must have been taken out.
 pub fn draft(body: &Map<String, Value>, ld: &Ld, form: Form) -> Result<Draft> {
     let mut draft = Draft::default();
+    if !body.values().all(|v| shallow(v, 1)) {
+        return Err(bad("The body is nested too deep."));
+    }
     for (key, value) in body {
         match key.as_str() {
             "id" | "@id" => draft.id = Some(entity_id(value)?),
@@ -105,8 +165,9 @@ pub fn draft(body: &Map<String, Value>, ld: &Ld, form: Form) -> Result<Draft> {
             "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
             "scope" => draft.scope = scope(value, form)?,
             "expiresAt" => draft.expires = tri(value, form, "expiresAt", time)?,
+            name if RESERVED.contains(&name) => return Err(bad(format!("{name} is a member of attributes, not the name of one."))),
             name => {
-                let iri = ld.expand(name)?;
+                let iri = named(name, ld)?;
                 if draft.attrs.iter().any(|(n, _)| *n == iri) {
                     return Err(bad(format!("The attribute {} is stated twice.", cut(name))));
                 }
@@ -136,7 +197,7 @@ fn types(value: &Value, ld: &Ld) -> Result<Vec<Iri>> {
     };
     let mut types = Vec::with_capacity(words.len());
     for word in words {
-        let iri = ld.expand(word.as_str().ok_or_else(|| bad("The entity type must be a text or a list of texts."))?)?;
+        let iri = named(word.as_str().ok_or_else(|| bad("The entity type must be a text or a list of texts."))?, ld)?;
         if !types.contains(&iri) {
             types.push(iri);
         }
@@ -159,7 +220,7 @@ fn scope(value: &Value, form: Form) -> Result<Tri<Vec<Box<str>>>> {
     for word in words {
         let text = word.as_str().ok_or_else(|| bad("The scope must be a text or a list of texts."))?;
         let levels = text.strip_prefix('/').unwrap_or(text);
-        let level_ok = |l: &str| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let level_ok = |l: &str| l.starts_with(char::is_alphabetic) && l.chars().all(|c| c.is_alphanumeric() || c == '_');
         if levels.is_empty() || text.len() > 500 || !levels.split('/').all(level_ok) {
             return Err(bad(format!("The scope {:?} is not of the form /level/level.", cut(text))));
         }
@@ -193,6 +254,9 @@ fn tri<T>(value: &Value, form: Form, name: &str, read: impl Fn(&Value) -> Option
 pub fn attribute(name: &str, value: &Value, ld: &Ld, form: Form, depth: usize) -> Result<Vec<Input>> {
     let is_instance =
         |v: &Value| v.as_object().is_some_and(|o| o.contains_key("datasetId") || (o.contains_key("type") && kind_of(o).is_some()) || main_member(o).is_some());
+    if !shallow(value, depth) {
+        return Err(bad(format!("{}: the value is nested too deep.", cut(name))));
+    }
     match value {
         Value::Array(many) if !many.is_empty() && !form.simplified && many.iter().all(is_instance) => {
             if many.len() > MAX_INSTANCES {
@@ -239,13 +303,33 @@ fn instance(name: &str, value: &Value, ld: &Ld, form: Form, depth: usize) -> Res
         Value::Object(object) if form.simplified => {
             match main_member(object).filter(|m| object.len() == 1 && matches!(*m, "languageMap" | "vocab" | "json" | "object")) {
                 Some(_) => member_input(name, object, ld, form, depth),
-                None => plain(AttrKind::Property, value.clone()),
+                None => plain(AttrKind::Property, checked(name, AttrKind::Property, value, ld, form)?),
             }
         }
         Value::Object(object) => member_input(name, object, ld, form, depth),
         v if form.partial => bare(v),
-        v => plain(AttrKind::Property, v.clone()),
+        v => plain(AttrKind::Property, checked(name, AttrKind::Property, v, ld, form)?),
     }
+}
+
+/// What a kind of attribute may not have (4.5.2, 4.5.3, 4.5.18–4.5.24).
+fn prohibited(name: &str, kind: Option<AttrKind>, object: &Map<String, Value>) -> Result<()> {
+    let unitless = !matches!(kind, None | Some(AttrKind::Property | AttrKind::ListProperty | AttrKind::GeoProperty));
+    let wrong = object.keys().find(|k| match k.as_str() {
+        "unitCode" => unitless,
+        "entityIdSealed" | "entityTypeSealed" => name != "ngsildproof",
+        k => k.starts_with("previous") && RESERVED.contains(&k),
+    });
+    if let Some(member) = wrong {
+        return Err(bad(format!("{}: the member {member} does not belong here.", cut(name))));
+    }
+    if kind == Some(AttrKind::LanguageProperty) && object.get("valueType").is_some_and(|t| !matches!(t.as_str(), Some("langString" | "rdf:langString"))) {
+        return Err(bad(format!("{}: the valueType of a LanguageProperty is langString.", cut(name))));
+    }
+    if name == "ngsildproof" && object.get("value").is_some_and(|v| !v.is_object()) {
+        return Err(bad("ngsildproof: the value must be an object with a proof."));
+    }
+    Ok(())
 }
 
 fn member_input(name: &str, object: &Map<String, Value>, ld: &Ld, form: Form, depth: usize) -> Result<Input> {
@@ -257,12 +341,20 @@ fn member_input(name: &str, object: &Map<String, Value>, ld: &Ld, form: Form, de
     {
         return Err(bad(format!("{}: a {} has the member {}, and no other value.", cut(name), kind.name(), kind.member())));
     }
+    prohibited(name, input.kind, object)?;
     for (key, value) in object {
         match key.as_str() {
             "type" | "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" => {}
+            "entityIdSealed" | "entityTypeSealed" => {
+                let text = value.as_str().ok_or_else(|| bad(format!("{key} must be a text.")))?;
+                let (kind, stored) =
+                    if key == "entityTypeSealed" { (AttrKind::VocabProperty, ld.expand(text)?.as_ref().into()) } else { (AttrKind::Property, value.clone()) };
+                let sealed = AttrInput { kind: Some(kind), value: Tri::Set(stored), ..AttrInput::default() };
+                input.subs.push((ld.expand(key)?, vec![Input::Attr(Box::new(sealed))]));
+            }
             "datasetId" => match value.as_str() {
                 Some("@none") => {}
-                Some(uri) if is_uri(uri) => input.dataset = Some(uri.into()),
+                Some(uri) if is_uri(uri) && uri != NULL => input.dataset = Some(uri.into()),
                 _ => return Err(bad(format!("{}: datasetId must be a URI.", cut(name)))),
             },
             "observedAt" => input.observed = tri(value, form, "observedAt", time)?,
@@ -288,7 +380,7 @@ fn member_input(name: &str, object: &Map<String, Value>, ld: &Ld, form: Form, de
                 }
             }
             sub => {
-                let iri = ld.expand(sub)?;
+                let iri = named(sub, ld)?;
                 if input.subs.iter().any(|(n, _)| *n == iri) || input.subs.len() >= 100 {
                     return Err(bad(format!("{}: the sub-attribute {} is stated twice, or there are too many.", cut(name), cut(sub))));
                 }
@@ -338,11 +430,20 @@ fn is_null(kind: AttrKind, value: &Value) -> bool {
 /// The value of a kind, checked and in the form in which it is stored.
 pub fn checked(name: &str, kind: AttrKind, value: &Value, ld: &Ld, form: Form) -> Result<Value> {
     let wrong = |what: &str| bad(format!("{}: {what}.", cut(name)));
-    if !form.nulls && kind != AttrKind::JsonProperty && contains_null(value) {
-        return Err(wrong(&format!("\"{NULL}\" is allowed in updates only")));
+    // In an update of attributes a language may be deleted, nothing inside of other values.
+    let allowed = form.merge || (form.nulls && kind == AttrKind::LanguageProperty);
+    if !allowed && kind != AttrKind::JsonProperty && contains_null(value) {
+        return Err(wrong(&format!("\"{NULL}\" is allowed inside of values in merges only")));
+    }
+    if kind != AttrKind::GeoProperty && PLACES.contains(&name) {
+        return Err(wrong("this attribute is a GeoProperty"));
     }
     match kind {
-        AttrKind::JsonProperty => Ok(value.clone()),
+        AttrKind::JsonProperty => match value {
+            Value::Object(_) => Ok(value.clone()),
+            Value::Array(many) if many.iter().all(Value::is_object) => Ok(value.clone()),
+            _ => Err(wrong("json must be an object or a list of objects")),
+        },
         _ if value.is_null() => Err(wrong("null is not a value")),
         AttrKind::Property => Ok(value.clone()),
         AttrKind::GeoProperty => geojson(name, value),

@@ -1,6 +1,6 @@
 //! The query language `q` (CIM 009, 4.9): parsed once, with expanded names, then asked of each entity.
 //!
-//! `;` and, `|` or, parentheses; `a.b` sub-attribute, `a[b.c]` inside a compound value, `a{T}.b` through a link;
+//! `;` and, `|` or, parentheses; `a.b` sub-attribute, `a[b.c]` inside a compound value, `a{b}` or `a{T:b}` through a link;
 //! `==` `!=` with values, lists `x,y` and ranges `x..y`, `<` `<=` `>` `>=`, `~=` `!~=` patterns, a bare name for
 //! existence, `!name` for absence. What is not in the grammar is 400, never ignored.
 
@@ -20,7 +20,7 @@ const MAX_LENGTH: usize = 8_192;
 const MAX_TERMS: usize = 200;
 const MAX_DEPTH: usize = 20;
 /// Links followed in one term.
-const MAX_LINKS: usize = 3;
+const MAX_LINKS: usize = crate::project::MAX_LEVEL;
 
 /// A parsed query.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ pub struct Term {
 struct Step {
     word: String,
     name: Iri,
-    /// Types of the entity that the link leads to.
-    link: Option<TypeSelector>,
+    /// Set when it leads to another entity; types that this may have.
+    link: Option<Option<TypeSelector>>,
 }
 
 #[derive(Debug)]
@@ -90,15 +90,23 @@ struct Parser<'a> {
     at: usize,
     ld: &'a Ld,
     terms: usize,
+    /// Attributes whose values are names to be expanded.
+    expand: &'a [Iri],
+    expanding: bool,
 }
 
 impl Query {
     /// Reads a query. 400 when it does not follow the grammar, 403 TooComplexQuery when it is too long or deep.
     pub fn parse(text: &str, ld: &Ld) -> Result<Self> {
+        Self::parse_expanding(text, ld, &[])
+    }
+
+    /// The same; the values that these attributes are compared with are names of the context (`expandValues`).
+    pub fn parse_expanding(text: &str, ld: &Ld, expand: &[Iri]) -> Result<Self> {
         if text.len() > MAX_LENGTH {
             return Err(complex("q is too long."));
         }
-        let mut parser = Parser { text, at: 0, ld, terms: 0 };
+        let mut parser = Parser { text, at: 0, ld, terms: 0, expand, expanding: false };
         let query = parser.or(0)?;
         if parser.at == text.len() { Ok(query) } else { Err(parser.wrong("something is left over")) }
     }
@@ -121,6 +129,22 @@ impl Query {
         }
     }
 
+    /// How many links it follows.
+    pub fn link_depth(&self) -> usize {
+        match self {
+            Query::And(parts) | Query::Or(parts) => parts.iter().map(Query::link_depth).max().unwrap_or(0),
+            Query::Term(term) => term.path.iter().filter(|s| s.link.is_some()).count(),
+        }
+    }
+
+    /// Whether it looks at nothing but what the system keeps of each entity.
+    pub fn only_system(&self) -> bool {
+        match self {
+            Query::And(parts) | Query::Or(parts) => parts.iter().all(Query::only_system),
+            Query::Term(term) => term.path.first().is_some_and(|s| is_system(&s.word)),
+        }
+    }
+
     /// Names of the attributes it looks at.
     pub fn attributes(&self) -> Vec<Iri> {
         match self {
@@ -128,6 +152,11 @@ impl Query {
             Query::Term(term) => term.path.first().map(|s| s.name.clone()).into_iter().collect(),
         }
     }
+}
+
+/// Whether a member is kept by the system.
+pub fn is_system(word: &str) -> bool {
+    matches!(word, "createdAt" | "modifiedAt" | "deletedAt" | "expiresAt")
 }
 
 impl Parser<'_> {
@@ -204,25 +233,29 @@ impl Parser<'_> {
 
     fn path(&mut self) -> Result<(Vec<Step>, Vec<String>)> {
         let mut path: Vec<Step> = Vec::new();
+        let compound = self.steps(&mut path)?;
+        self.expanding = path.last().is_some_and(|s| self.expand.contains(&s.name));
+        Ok((path, compound))
+    }
+
+    /// `a.b[c]`, `a{b}`, `a{T:b{c}}`.
+    fn steps(&mut self, path: &mut Vec<Step>) -> Result<Vec<String>> {
         loop {
             let (word, name) = self.name()?;
-            let mut step = Step { word, name, link: None };
+            path.push(Step { word, name, link: None });
+            if path.len() > 2 * MAX_LINKS {
+                return Err(complex("q has a path that is too long."));
+            }
             if self.eat("{") {
-                let end = self.rest().find('}').ok_or_else(|| self.wrong("a brace is not closed"))?;
-                step.link = Some(TypeSelector::parse(&self.rest()[..end], self.ld)?);
-                self.at += end + 1;
-                path.push(step);
+                let types = self.type_hint()?;
+                if let Some(step) = path.last_mut() {
+                    step.link = Some(types);
+                }
                 if path.iter().filter(|s| s.link.is_some()).count() > MAX_LINKS {
                     return Err(complex("q follows too many links."));
                 }
-                if !self.eat(".") {
-                    return Err(self.wrong("an attribute of the linked entity is missing"));
-                }
-                continue;
-            }
-            path.push(step);
-            if path.len() > 10 {
-                return Err(complex("q has a path that is too long."));
+                let compound = self.steps(path)?;
+                return if self.eat("}") { Ok(compound) } else { Err(self.wrong("a brace is not closed")) };
             }
             if !self.eat(".") {
                 break;
@@ -237,7 +270,22 @@ impl Parser<'_> {
             }
             self.at += end + 1;
         }
-        Ok((path, compound))
+        Ok(compound)
+    }
+
+    /// `T:` or `(A;B)|C:` in front of a member of the linked entity. What stands before a colon is a type unless the
+    /// context knows it as a prefix.
+    fn type_hint(&mut self) -> Result<Option<TypeSelector>> {
+        let rest = self.rest();
+        let end = rest.find(['{', '}', '.', '[', '=', '<', '>', '~', '"']).unwrap_or(rest.len());
+        match rest[..end].rsplit_once(':') {
+            Some((hint, member)) if !member.is_empty() && !member.starts_with("//") && !hint.is_empty() && !self.ld.is_prefix(hint) => {
+                let types = TypeSelector::parse(hint, self.ld)?;
+                self.at += hint.len() + 1;
+                Ok(Some(types))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn test(&mut self) -> Result<Test> {
@@ -311,7 +359,7 @@ impl Parser<'_> {
 
     fn atom(&mut self) -> Result<Atom> {
         if let Some(text) = self.quoted()? {
-            let expanded = self.ld.expand(&text).ok();
+            let expanded = if self.expanding { self.ld.expand(&text).ok() } else { None };
             return Ok(Atom::Text(text, expanded));
         }
         let rest = self.rest();
@@ -329,7 +377,10 @@ impl Parser<'_> {
                 _ => match parse_instant(w) {
                     Some(t) => Atom::Instant(t),
                     None if is_date_or_time(w) => Atom::Text(word.clone(), None),
-                    None if crate::model::is_uri(w) => Atom::Text(word.clone(), Some(word.as_str().into())),
+                    None if crate::model::is_uri(w) || is_word(w) => {
+                        let expanded = if self.expanding { self.ld.expand(w).ok() } else { None };
+                        Atom::Text(word.clone(), expanded)
+                    }
                     None => return Err(self.wrong("a text must stand in double quotes")),
                 },
             },
@@ -376,6 +427,11 @@ pub fn regex(pattern: &str) -> Result<Regex> {
     regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|_| bad(format!("{:?} is not a usable pattern.", cut(pattern))))
 }
 
+/// A relative reference may stand without quotes, as any URI.
+fn is_word(word: &str) -> bool {
+    word.starts_with(char::is_alphabetic) && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '#'))
+}
+
 fn is_date_or_time(word: &str) -> bool {
     let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     shape == "9999-99-99" || shape == "99:99:99Z" || shape == "99:99:99" || (shape.starts_with("99:99:99.") && shape.ends_with('Z') && shape.len() < 20)
@@ -386,10 +442,20 @@ impl Term {
         match &self.test {
             Test::Absent => !self.any(entity, now, lookup, &mut |_| true),
             Test::Exists => self.any(entity, now, lookup, &mut |_| true),
+            // In a language map, `[*]` means all texts: none of them may be the one that is ruled out (4.9).
+            Test::Unequal(operand) if self.compound == ["*"] => {
+                self.any(entity, now, lookup, &mut |_| true) && !self.any(entity, now, lookup, &mut |t| equal(&t, operand))
+            }
+            Test::Unlike(regex) if self.compound == ["*"] => {
+                self.any(entity, now, lookup, &mut |_| true) && !self.any(entity, now, lookup, &mut |t| like(&t, regex))
+            }
             Test::Equal(operand) => self.any(entity, now, lookup, &mut |t| equal(&t, operand)),
             Test::Unequal(operand) => self.any(entity, now, lookup, &mut |t| !equal(&t, operand)),
             Test::Order(order, or_equal, atom) => {
-                self.any(entity, now, lookup, &mut |t| each(&t, &mut |v| compare(v, atom).is_some_and(|o| o == *order || (*or_equal && o.is_eq()))))
+                let link = |t: &Target<'_>| matches!(t, Target::Json(_, AttrKind::Relationship | AttrKind::ListRelationship));
+                self.any(entity, now, lookup, &mut |t| {
+                    !link(&t) && each(&t, &mut |v| compare(v, atom).is_some_and(|o| o == *order || (*or_equal && o.is_eq())))
+                })
             }
             Test::Like(regex) => self.any(entity, now, lookup, &mut |t| like(&t, regex)),
             Test::Unlike(regex) => self.any(entity, now, lookup, &mut |t| !like(&t, regex)),
@@ -450,7 +516,7 @@ impl Term {
                 _ => return false,
             };
             return links.iter().any(|uri| {
-                let linked = lookup(uri).filter(|e| e.alive(now) && types.matches(&e.types));
+                let linked = lookup(uri).filter(|e| e.alive(now) && types.as_ref().is_none_or(|t| t.matches(&e.types)));
                 linked.is_some_and(|e| self.of_entity(rest, &e, now, lookup, pass))
             });
         }
@@ -523,7 +589,7 @@ fn equal(target: &Target<'_>, operand: &Operand) -> bool {
 fn is(target: &Target<'_>, atom: &Atom) -> bool {
     match (target, atom) {
         (Target::Json(Look::Bool(v), _), Atom::Bool(a)) => v == a,
-        (Target::Json(Look::Text(v), AttrKind::VocabProperty), Atom::Text(a, expanded)) => *v == a || expanded.as_deref() == Some(*v),
+        (Target::Json(Look::Text(v), _), Atom::Text(a, Some(expanded))) => *v == &**expanded || *v == a,
         (target, atom) => compare(target, atom).is_some_and(|o| o.is_eq()),
     }
 }

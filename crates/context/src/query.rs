@@ -11,6 +11,7 @@ use crate::fault::complex;
 use crate::geoq::GeoQuery;
 use crate::live::{Candidates, Clues, Live, Order, Plan};
 use crate::model::{Entity, Iri, find};
+use crate::order::OrderBy;
 use crate::q::Query;
 use crate::select::{ScopeQuery, TypeSelector};
 
@@ -20,6 +21,8 @@ const CHUNK: usize = 512;
 const LARGE: usize = 5_000;
 /// Longest scan.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Entities that are put in another order than that of their ids.
+const MAX_SORTED: usize = 100_000;
 
 /// Which entities.
 #[derive(Debug, Default)]
@@ -56,9 +59,13 @@ pub struct Selector {
 impl Selector {
     /// Whether an entity is meant.
     pub fn matches(&self, entity: &Entity) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&entity.id))
-            && self.id_pattern.as_ref().is_none_or(|p| p.is_match(&entity.id))
-            && self.types.as_ref().is_none_or(|t| t.matches(&entity.types))
+        // An id goes before a pattern (5.2.33).
+        let named = match (&self.ids, &self.id_pattern) {
+            (Some(ids), _) => ids.contains(&entity.id),
+            (None, Some(pattern)) => pattern.is_match(&entity.id),
+            (None, None) => true,
+        };
+        named && self.types.as_ref().is_none_or(|t| t.matches(&entity.types))
     }
 }
 
@@ -93,7 +100,7 @@ impl Filter {
     pub fn matches(&self, entity: &Entity, now: i64, live: &Live) -> bool {
         entity.alive(now)
             && self.ids.as_ref().is_none_or(|ids| ids.binary_search(&entity.id).is_ok())
-            && self.id_pattern.as_ref().is_none_or(|p| p.is_match(&entity.id))
+            && (self.ids.is_some() || self.id_pattern.as_ref().is_none_or(|p| p.is_match(&entity.id)))
             && self.types.as_ref().is_none_or(|t| t.matches(&entity.types))
             && (self.selectors.is_empty() || self.selectors.iter().any(|s| s.matches(entity)))
             && self.attrs.as_ref().is_none_or(|attrs| attrs.iter().any(|a| find(&entity.attrs, a).is_some_and(|i| i.iter().any(|a| a.alive(now)))))
@@ -258,7 +265,26 @@ fn count(live: &Live, filter: &Filter, candidates: &Candidates, now: i64) -> usi
     }
 }
 
+/// Finds all, sorts them and cuts out the page. 403 when there are too many to sort.
+fn sorted(live: &Live, filter: &Filter, order: &OrderBy, paging: &Paging, now: i64) -> Result<Found> {
+    let mut found = scan(live, filter, &Paging { limit: MAX_SORTED, ..Paging::default() }, now)?;
+    if found.more {
+        return Err(complex(format!("More than {MAX_SORTED} entities cannot be ordered; narrow the query down.")));
+    }
+    let all = found.entities.len();
+    order.sort(&mut found.entities, now);
+    let entities = found.entities.into_iter().skip(paging.offset).take(paging.limit).collect();
+    Ok(Found { entities, count: paging.count.then_some(all), more: paging.offset.saturating_add(paging.limit) < all })
+}
+
 impl Context {
+    /// Finds entities in an order of their own; pages go by offset.
+    pub async fn query_ordered(&self, caller: &Caller, filter: Filter, order: OrderBy, paging: Paging) -> Result<Found> {
+        caller.require(Permission::ContextRead, Scope::ANY)?;
+        let (live, now) = (self.live.clone(), caller.now.as_microsecond());
+        tokio::task::spawn_blocking(move || sorted(&live, &filter, &order, &paging, now)).await.map_err(|e| Error::internal("ordering entities", e))?
+    }
+
     /// Finds entities. 403 TooComplexQuery when it would take too long.
     pub async fn query(&self, caller: &Caller, filter: Filter, paging: Paging) -> Result<Found> {
         caller.require(Permission::ContextRead, Scope::ANY)?;

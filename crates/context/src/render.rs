@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::join::Join;
 use crate::ld::Ld;
 use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, LOCATION, find, instant};
+use crate::project::Projection;
 use crate::val::Look;
 
 /// Representation of attributes.
@@ -37,9 +39,28 @@ pub struct View {
     pub datasets: Option<Vec<Iri>>,
     /// Attribute that becomes the geometry in GeoJSON.
     pub geometry_property: Option<Iri>,
+    /// What is shown of linked entities, by the attribute that links to them.
+    pub linked: Vec<(Iri, Projection)>,
+    /// How links are followed.
+    pub join: Option<Join>,
 }
 
 impl View {
+    /// How the entities are shown that an attribute links to.
+    pub fn below(&self, name: &Iri) -> View {
+        let shown = self.linked.iter().find(|(n, _)| n == name).map(|(_, p)| p.clone()).unwrap_or_default();
+        View {
+            form: self.form,
+            sys_attrs: self.sys_attrs,
+            pick: shown.pick,
+            omit: shown.omit,
+            linked: shown.linked,
+            lang: self.lang.clone(),
+            join: self.join.clone(),
+            ..View::default()
+        }
+    }
+
     fn member(&self, name: &str) -> bool {
         self.pick.as_ref().is_none_or(|p| p.iter().any(|m| &**m == name)) && !self.omit.iter().any(|m| &**m == name)
     }
@@ -90,6 +111,10 @@ fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View,
         if top && !view.attribute(name) {
             continue;
         }
+        if !top && let Some(bare) = sealed(name, instances, ld) {
+            out.insert(ld.compact(name).into_owned(), bare);
+            continue;
+        }
         let shown: Vec<&Attr> = instances.iter().filter(|a| a.alive(now) && (!top || view.instance(a))).collect();
         if shown.is_empty() {
             continue;
@@ -105,6 +130,12 @@ fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View,
         };
         out.insert(ld.compact(name).into_owned(), value);
     }
+}
+
+/// The members of a proof that stand bare (4.5.2.2).
+fn sealed(name: &str, instances: &[Attr], ld: &Ld) -> Option<Value> {
+    let bare = matches!(name, "https://uri.etsi.org/ngsi-ld/entityIdSealed" | "https://uri.etsi.org/ngsi-ld/entityTypeSealed");
+    instances.first().filter(|_| bare).map(|a| if a.kind == AttrKind::VocabProperty { vocabulary(&a.value.to_json(), ld) } else { a.value.to_json() })
 }
 
 /// The text of a language map in the best language, with its tag.
@@ -195,17 +226,21 @@ pub fn attribute(attr: &Attr, ld: &Ld, view: &View, now: i64) -> Value {
 
 /// An entity as a GeoJSON Feature.
 pub fn feature(source: &Entity, ld: &Ld, view: &View, now: i64) -> Map<String, Value> {
+    feature_of(source, entity(source, ld, view, now), view, now)
+}
+
+/// A Feature of what is shown of an entity.
+pub fn feature_of(source: &Entity, mut shown: Map<String, Value>, view: &View, now: i64) -> Map<String, Value> {
     let geometry_name = view.geometry_property.as_deref().unwrap_or(LOCATION);
     let geometry = find(&source.attrs, geometry_name)
         .and_then(|i| i.iter().find(|a| a.dataset().is_none()).or_else(|| i.first()))
         .filter(|a| a.kind == AttrKind::GeoProperty && a.alive(now))
         .map_or(Value::Null, |a| a.value.to_json());
-    let mut properties = entity(source, ld, view, now);
-    properties.shift_remove("id");
+    shown.shift_remove("id");
     let mut out = Map::new();
     out.insert("id".into(), (&*source.id).into());
     out.insert("type".into(), "Feature".into());
     out.insert("geometry".into(), geometry);
-    out.insert("properties".into(), properties.into());
+    out.insert("properties".into(), shown.into());
     out
 }

@@ -110,7 +110,7 @@ pub async fn update(State(this): This, asked: Asked) -> Answer {
 }
 
 pub async fn merge(State(this): This, asked: Asked) -> Answer {
-    let (good, failed) = drafts(&this, &asked, Form::PATCH, false).await?;
+    let (good, failed) = drafts(&this, &asked, Form::MERGE, false).await?;
     let done = run(&this, &asked, orders(good, |draft| Change::Merge { draft, observed: None }), failed).await?;
     Ok(if done.failed.is_empty() { no_content() } else { multi_status(done) })
 }

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use dothi_kernel::{Error, Kind, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
@@ -16,8 +16,10 @@ use super::{batch, contexts, distributed, dividing, federation, inventory, subsc
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
+use crate::join;
 use crate::ld::Ld;
-use crate::model::{Iri, parse_instant};
+use crate::model::{Entity, Iri, parse_instant};
+use crate::order::OrderBy;
 use crate::parse::{self, Draft, Form, Input};
 use crate::query::{Filter, Found, Paging};
 use crate::render::{self, View};
@@ -107,6 +109,7 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     };
     let ld = asked.ld(&this).await?;
     let view = view(&asked.params, &ld)?;
+    geometry_fits(&view, media)?;
     let only = only(&asked, &ld)?;
     let entity = distributed::entity(&this, &asked, &ld, &id_of(&id)?).await?;
     if only.is_some_and(|t| !t.matches(&entity.types)) {
@@ -117,11 +120,39 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     if view.attrs.as_ref().is_some_and(|a| !a.iter().any(has)) {
         return Err(missing(format!("The entity {id} has none of the attributes.")).into());
     }
-    let body = match media {
-        Media::GeoJson => render::feature(&entity, &ld, &view, now),
-        _ => render::entity(&entity, &ld, &view, now),
+    let shown = join::entities(std::slice::from_ref(&entity), &this.live, &ld, &view, now)?;
+    if shown.iter().all(|(_, map)| map.is_empty()) {
+        return Err(missing(format!("The entity {id} has none of the members.")).into());
+    }
+    let flat = view.join.as_ref().is_some_and(|j| j.flat) && shown.len() > 1;
+    let mut body = bodies(shown, media, &view, now);
+    if !flat && media != Media::GeoJson || !flat && body.len() == 1 {
+        return Ok(answer(&asked, media, body.remove(0), &ld));
+    }
+    Ok(answer(&asked, media, collection(body, media), &ld))
+}
+
+/// `geometryProperty` is for GeoJSON only (5.7.1.4).
+fn geometry_fits(view: &View, media: Media) -> Result<()> {
+    if view.geometry_property.is_some() && media != Media::GeoJson {
+        return Err(bad("geometryProperty needs Accept: application/geo+json."));
+    }
+    Ok(())
+}
+
+fn bodies(shown: Vec<(Arc<Entity>, Map<String, Value>)>, media: Media, view: &View, now: i64) -> Vec<Value> {
+    let feature = |(entity, map): (Arc<Entity>, Map<String, Value>)| match media {
+        Media::GeoJson => Value::from(render::feature_of(&entity, map, view, now)),
+        _ => map.into(),
     };
-    Ok(answer(&asked, media, body.into(), &ld))
+    shown.into_iter().map(feature).collect()
+}
+
+fn collection(bodies: Vec<Value>, media: Media) -> Value {
+    match media {
+        Media::GeoJson => json!({"type": "FeatureCollection", "features": bodies}),
+        _ => bodies.into(),
+    }
 }
 
 async fn query(State(this): This, asked: Asked) -> Answer {
@@ -131,7 +162,15 @@ async fn query(State(this): This, asked: Asked) -> Answer {
     };
     let ld = asked.ld(&this).await?;
     let (filter, view, page) = (params::filter(&asked.params, &ld)?, view(&asked.params, &ld)?, paging(&asked.params)?);
-    list(&this, &asked, media, &ld, filter, &view, page).await
+    let order = params::order(&asked.params, &ld)?;
+    list(&this, &asked, media, &ld, Query { filter, view, order }, page).await
+}
+
+/// What a query asks for, but the page.
+struct Query {
+    filter: Filter,
+    view: View,
+    order: Option<OrderBy>,
 }
 
 async fn query_by_body(State(this): This, asked: Asked) -> Answer {
@@ -140,23 +179,25 @@ async fn query_by_body(State(this): This, asked: Asked) -> Answer {
         Err(refused) => return Ok(*refused),
     };
     let (body, ld) = asked.object(&this).await?;
-    let (filter, view) = params::query_body(&body, &asked.params, &ld)?;
+    let (filter, view, order) = params::query_body(&body, &asked.params, &ld)?;
     let page = paging(&asked.params)?;
-    list(&this, &asked, media, &ld, filter, &view, page).await
+    list(&this, &asked, media, &ld, Query { filter, view, order }, page).await
 }
 
-async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, filter: Filter, view: &View, page: Paging) -> Answer {
-    let found = distributed::query(this, asked, ld, filter, &page).await?;
-    let now = asked.caller.now.as_microsecond();
-    let body = match media {
-        Media::GeoJson => {
-            let features: Vec<Value> = found.entities.iter().map(|e| render::feature(e, ld, view, now).into()).collect();
-            json!({"type": "FeatureCollection", "features": features})
-        }
-        _ => found.entities.iter().map(|e| Value::from(render::entity(e, ld, view, now))).collect(),
+async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, query: Query, page: Paging) -> Answer {
+    let Query { filter, view, order } = query;
+    geometry_fits(&view, media)?;
+    params::check_links(&filter, &view)?;
+    let ordered = order.is_some();
+    let found = match order {
+        Some(order) => this.query_ordered(&asked.caller, filter, order, page.clone()).await?,
+        None => distributed::query(this, asked, ld, filter, &page).await?,
     };
-    let mut response = answer(asked, media, body, ld);
-    for link in page_links(asked, &page, &found) {
+    let now = asked.caller.now.as_microsecond();
+    let mut shown = join::entities(&found.entities, &this.live, ld, &view, now)?;
+    shown.retain(|(_, map)| !map.is_empty());
+    let mut response = answer(asked, media, collection(bodies(shown, media, &view, now), media), ld);
+    for link in page_links(asked, media, &page, &found, ordered) {
         response = with_header(response, "link", &link);
     }
     if let Some(count) = found.count {
@@ -166,14 +207,15 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, filter: Filt
 }
 
 /// Links to the pages around. The offset is for people; the cursor beside it keeps pages stable while entities come and go.
-fn page_links(asked: &Asked, page: &Paging, found: &Found) -> Vec<String> {
+/// `ordered` pages are not in the order of ids and go by offset alone.
+fn page_links(asked: &Asked, media: Media, page: &Paging, found: &Found, ordered: bool) -> Vec<String> {
     let link = |rel: &str, offset: usize, cursor: &str, id: &str| {
         let mut query = asked.params.without(&["offset", "limit", "pageAfter", "pageBefore"]);
         query.append_pair("limit", &page.limit.to_string()).append_pair("offset", &offset.to_string());
-        if !asked.notes.fixed() {
+        if !ordered && !asked.notes.fixed() {
             query.append_pair(cursor, id);
         }
-        format!("<{}?{}>; rel=\"{rel}\"; type=\"application/ld+json\"", asked.path(), query.finish())
+        format!("<{}?{}>; rel=\"{rel}\"; type=\"{}\"", asked.path(), query.finish(), media.name())
     };
     let mut links = Vec::new();
     if page.limit == 0 {
@@ -198,6 +240,12 @@ async fn delete(State(this): This, Path(id): Path<String>, asked: Asked) -> Answ
 async fn purge(State(this): This, asked: Asked) -> Answer {
     let ld = asked.ld(&this).await?;
     let filter = params::filter(&asked.params, &ld)?;
+    if !params::narrowed(&asked.params, &filter)? {
+        return Err(bad("The purge is too wide: state at least one of type, attrs, q, scopeQ, a geo-query, or local=true.").into());
+    }
+    if filter.q.as_ref().is_some_and(|q| q.link_depth() > 0) {
+        return Err(bad("A purge cannot look at linked entities.").into());
+    }
     let names = |name: &str| -> Result<Option<Vec<Iri>>> { asked.params.list(name).map(|w| w.iter().map(|w| ld.expand(w)).collect()).transpose() };
     let change = match (names("drop")?, names("keep")?) {
         (None, None) => Change::Delete,
@@ -230,7 +278,7 @@ async fn fragment(asked: &Asked, this: &Context, id: &str, form: Form) -> Result
 }
 
 async fn merge(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    let (id, draft, ld) = fragment(&asked, &this, &id, Form::PATCH).await?;
+    let (id, draft, ld) = fragment(&asked, &this, &id, Form::MERGE).await?;
     let wrong = || bad("observedAt must be an instant in UTC such as 2026-11-21T01:00:00Z.");
     let observed = asked.params.get("observedAt").map(|t| parse_instant(t).ok_or_else(wrong)).transpose()?;
     one(&this, &asked, Order { id, only: only(&asked, &ld)?, change: Change::Merge { draft, observed } }).await?;

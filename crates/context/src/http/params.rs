@@ -4,11 +4,14 @@ use dothi_kernel::{Error, Kind, Result};
 use serde_json::{Map, Value};
 
 use super::wire::Params;
-use crate::fault::{TOO_MANY, bad, cut};
+use crate::fault::{TOO_MANY, bad, cut, invalid};
 use crate::geoq::GeoQuery;
+use crate::join::Join;
 use crate::ld::Ld;
 use crate::model::{Iri, is_uri};
-use crate::q::{Query, regex};
+use crate::order::{Collation, OrderBy};
+use crate::project::{MAX_LEVEL, Projection};
+use crate::q::{Query, is_system, regex};
 use crate::query::{Filter, Paging, Selector};
 use crate::render::{Form, View};
 use crate::select::{ScopeQuery, TypeSelector};
@@ -45,7 +48,7 @@ pub fn paging(params: &Params) -> Result<Paging> {
 /// The representation asked for; `format` goes before `options`.
 pub fn form(params: &Params) -> Result<Form> {
     if let Some(unknown) = params.list("options").unwrap_or_default().into_iter().find(|o| !OPTIONS.contains(o)) {
-        return Err(bad(format!("The option {:?} is not known.", cut(unknown))));
+        return Err(invalid(format!("The option {:?} is not known.", cut(unknown))));
     }
     let word = |w: &str| match w {
         "normalized" => Some(Form::Normalized),
@@ -54,15 +57,8 @@ pub fn form(params: &Params) -> Result<Form> {
         _ => None,
     };
     match params.get("format") {
-        Some(w) => word(w).ok_or_else(|| bad(format!("The format {:?} is not known.", cut(w)))),
+        Some(w) => word(w).ok_or_else(|| invalid(format!("The format {:?} is not known.", cut(w)))),
         None => Ok(params.list("options").unwrap_or_default().into_iter().find_map(word).unwrap_or_default()),
-    }
-}
-
-fn member(word: &str, ld: &Ld) -> Result<Iri> {
-    match word {
-        "id" | "type" | "scope" | "createdAt" | "modifiedAt" => Ok(word.into()),
-        name => ld.expand(name),
     }
 }
 
@@ -70,19 +66,57 @@ fn names(words: &[&str], ld: &Ld) -> Result<Vec<Iri>> {
     if words.is_empty() || words.len() > 1_000 {
         return Err(bad("A list of names is empty or too long."));
     }
+    if let Some(wrong) = words.iter().find(|w| w.contains(['{', '}', '|'])) {
+        return Err(bad(format!("{:?} is not the name of an attribute.", cut(wrong))));
+    }
     words.iter().map(|w| ld.expand(w)).collect()
+}
+
+/// Languages by falling weight (`fr;q=0.2,nl`).
+fn languages(text: &str) -> Vec<String> {
+    let mut weighed: Vec<(f32, &str)> = text
+        .split(',')
+        .filter_map(|part| {
+            let mut pieces = part.split(';').map(str::trim);
+            let tag = pieces.next().filter(|t| !t.is_empty())?;
+            let weight = pieces.find_map(|p| p.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
+            Some((weight, tag))
+        })
+        .collect();
+    weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
+    weighed.into_iter().map(|(_, tag)| tag.to_string()).collect()
+}
+
+fn join(kind: Option<&str>, level: Option<usize>, contained_by: Vec<String>) -> Result<Option<Join>> {
+    if level.is_some_and(|l| l == 0 || l > MAX_LEVEL) {
+        return Err(bad(format!("joinLevel must be a whole number from 1 to {MAX_LEVEL}.")));
+    }
+    let flat = match kind {
+        None | Some("@none") => return Ok(None),
+        Some("flat") => true,
+        Some("inline") => false,
+        Some(_) => return Err(bad("join must be inline, flat or @none.")),
+    };
+    if contained_by.len() > MAX_IDS {
+        return Err(bad(format!("containedBy may name at most {MAX_IDS} entities.")));
+    }
+    Ok(Some(Join { flat, level: level.unwrap_or(1), contained_by }))
 }
 
 /// What of the entities is shown.
 pub fn view(params: &Params, ld: &Ld) -> Result<View> {
-    let members = |name: &str| -> Result<Option<Vec<Iri>>> { params.list(name).map(|words| words.iter().map(|w| member(w, ld)).collect()).transpose() };
+    let level = params.get("joinLevel").map(|l| l.parse::<usize>().map_err(|_| bad("joinLevel must be a whole number."))).transpose()?;
+    let contained_by = params.list("containedBy").unwrap_or_default().iter().map(|i| (*i).to_string()).collect();
+    let shown = Projection::parse(params.get("pick"), params.get("omit"), ld)?;
     let view = View {
         form: form(params)?,
         sys_attrs: params.option("sysAttrs") || params.flag("sysAttrs")?,
-        pick: members("pick")?,
-        omit: members("omit")?.unwrap_or_default(),
+        pick: shown.pick,
+        omit: shown.omit,
+        linked: shown.linked,
+        join: join(params.get("join"), level, contained_by)?,
         attrs: params.list("attrs").map(|a| names(&a, ld)).transpose()?,
-        lang: params.list("lang").map(|l| l.iter().map(|t| t.split(';').next().unwrap_or(t).to_string()).collect()),
+        lang: params.get("lang").map(languages),
         datasets: params.list("datasetId").map(|d| d.iter().map(|d| Iri::from(*d)).collect()),
         geometry_property: params.get("geometryProperty").map(|g| ld.expand(g)).transpose()?,
     };
@@ -93,10 +127,36 @@ fn check_view(view: View) -> Result<View> {
     if view.attrs.is_some() && (view.pick.is_some() || !view.omit.is_empty()) {
         return Err(bad("attrs cannot stand together with pick or omit."));
     }
-    if view.pick.iter().flatten().any(|p| view.omit.contains(p)) {
-        return Err(bad("A name stands in both pick and omit."));
+    let depth = view.linked.iter().map(|(_, p)| p.depth() + 1).max().unwrap_or(0);
+    if depth > view.join.as_ref().map_or(0, |j| j.level) {
+        return Err(bad("pick or omit name members of linked entities farther away than join and joinLevel go."));
     }
     Ok(view)
+}
+
+/// Conditions on linked entities need links that are followed far enough (5.7.2.4).
+pub fn check_links(filter: &Filter, view: &View) -> Result<()> {
+    if filter.q.as_ref().map_or(0, Query::link_depth) > view.join.as_ref().map_or(0, |j| j.level) {
+        return Err(bad("q looks at linked entities farther away than join and joinLevel go."));
+    }
+    Ok(())
+}
+
+/// The order asked for.
+pub fn order(params: &Params, ld: &Ld) -> Result<Option<OrderBy>> {
+    let Some(keys) = params.list("orderBy") else {
+        return params.get("collation").map(Collation::parse).transpose().map(|_| None);
+    };
+    let from = params.get("orderFrom").map(|f| serde_json::from_str::<Value>(f).map_err(|_| bad("orderFrom must be a JSON list."))).transpose()?;
+    OrderBy::parse(&keys, from.as_ref(), params.get("orderGeometry"), params.get("collation"), ld).map(Some)
+}
+
+/// The order that a query's body asks for (5.2.43).
+fn order_member(value: &Value, ld: &Ld) -> Result<OrderBy> {
+    let body = value.as_object().ok_or_else(|| bad("ordering must be an object."))?;
+    let text = |name: &str| body.get(name).map(|v| v.as_str().ok_or_else(|| bad(format!("ordering: {name} must be a text.")))).transpose();
+    let keys = texts(body, "orderBy")?.ok_or_else(|| bad("ordering needs orderBy."))?;
+    OrderBy::parse(&keys, body.get("coordinates"), text("geometry")?, text("collation")?, ld)
 }
 
 fn ids(words: &[&str]) -> Result<Vec<Iri>> {
@@ -122,22 +182,34 @@ pub fn filter(params: &Params, ld: &Ld) -> Result<Filter> {
         }
         _ => return Err(bad("georel, geometry and coordinates belong together.")),
     };
+    let expand = params.list("expandValues").map(|e| names(&e, ld)).transpose()?.unwrap_or_default();
+    // Which context sources are asked is for federation to say; here it must be well formed.
+    params.get("csf").map(|c| Query::parse(c, ld)).transpose()?;
+    if params.get("type") == Some("*") && params.get("local") == Some("false") {
+        return Err(bad("All types can be asked for only within this broker."));
+    }
     let filter = Filter {
         ids: params.list("id").map(|i| ids(&i)).transpose()?,
         id_pattern: params.get("idPattern").map(regex).transpose()?,
         types: params.get("type").filter(|t| *t != "*").map(|t| TypeSelector::parse(t, ld)).transpose()?,
         attrs: params.list("attrs").map(|a| names(&a, ld)).transpose()?,
-        q: params.get("q").map(|q| Query::parse(q, ld)).transpose()?,
+        q: params.get("q").map(|q| Query::parse_expanding(q, ld, &expand)).transpose()?,
         geo,
         // A form decodes + to a blank, which no scope holds.
         scope: params.get("scopeQ").map(|s| ScopeQuery::parse(&s.replace(' ', "+"))).transpose()?,
         selectors: Vec::new(),
     };
-    let narrowed = filter.ids.is_some() || filter.id_pattern.is_some() || params.get("type").is_some() || filter.attrs.is_some();
-    if !narrowed && filter.q.is_none() && filter.geo.is_none() && filter.scope.is_none() && !params.flag("local")? {
+    if filter.ids.is_none() && filter.id_pattern.is_none() && !narrowed(params, &filter)? {
         return Err(bad("The query is too wide: state at least one of id, idPattern, type, attrs, q, scopeQ, a geo-query, or local=true."));
     }
     Ok(filter)
+}
+
+/// Whether something narrows a query down other than ids and what the system keeps (5.7.2.4, 5.6.21.4).
+pub fn narrowed(params: &Params, filter: &Filter) -> Result<bool> {
+    let attrs = params.list("attrs").is_some_and(|a| !a.iter().all(|n| is_system(n)));
+    let q = filter.q.as_ref().is_some_and(|q| !q.only_system());
+    Ok(params.get("type").is_some() || attrs || q || filter.geo.is_some() || filter.scope.is_some() || params.flag("local")?)
 }
 
 /// Texts of a member that is a text or a list of texts; commas separate too.
@@ -183,8 +255,9 @@ pub fn geo_member(value: &Value, ld: &Ld) -> Result<GeoQuery> {
 }
 
 /// The body of `entityOperations/query`.
-pub fn query_body(body: &Map<String, Value>, params: &Params, ld: &Ld) -> Result<(Filter, View)> {
-    const KNOWN: [&str; 17] = [
+pub fn query_body(body: &Map<String, Value>, params: &Params, ld: &Ld) -> Result<(Filter, View, Option<OrderBy>)> {
+    const KNOWN: [&str; 18] = [
+        "ordering",
         "type",
         "entities",
         "attrs",
@@ -210,12 +283,22 @@ pub fn query_body(body: &Map<String, Value>, params: &Params, ld: &Ld) -> Result
         return Err(bad(format!("A Query has no member {:?}.", cut(unknown))));
     }
     let text = |name: &str| body.get(name).map(|v| v.as_str().ok_or_else(|| bad(format!("{name} must be a text.")))).transpose();
-    let members = |name: &str| -> Result<Option<Vec<Iri>>> { texts(body, name)?.map(|w| w.iter().map(|w| member(w, ld)).collect()).transpose() };
+    let members = |name: &str| -> Result<Option<String>> { Ok(texts(body, name)?.map(|w| w.join(","))) };
+    let (pick, omit) = (members("pick")?, members("omit")?);
+    let shown = Projection::parse(pick.as_deref(), omit.as_deref(), ld)?;
+    let expand = texts(body, "expandValues")?.map(|e| names(&e, ld)).transpose()?.unwrap_or_default();
+    text("csf")?.map(|c| Query::parse(c, ld)).transpose()?;
+    let level = match body.get("joinLevel") {
+        Some(l) => Some(l.as_u64().and_then(|l| usize::try_from(l).ok()).ok_or_else(|| bad("joinLevel must be a whole number."))?),
+        None => None,
+    };
+    let contained_by = texts(body, "containedBy")?.unwrap_or_default().iter().map(|i| (*i).to_string()).collect();
+    let order = body.get("ordering").map(|o| order_member(o, ld)).transpose()?;
     let attrs = texts(body, "attrs")?.map(|a| names(&a, ld)).transpose()?;
     let filter = Filter {
         selectors: body.get("entities").map(|e| selectors(e, ld)).transpose()?.unwrap_or_default(),
         attrs: attrs.clone(),
-        q: text("q")?.map(|q| Query::parse(q, ld)).transpose()?,
+        q: text("q")?.map(|q| Query::parse_expanding(q, ld, &expand)).transpose()?,
         geo: body.get("geoQ").map(|g| geo_member(g, ld)).transpose()?,
         scope: text("scopeQ")?.map(ScopeQuery::parse).transpose()?,
         ..Filter::default()
@@ -226,12 +309,14 @@ pub fn query_body(body: &Map<String, Value>, params: &Params, ld: &Ld) -> Result
     let view = View {
         form: form(params)?,
         sys_attrs: params.option("sysAttrs"),
-        pick: members("pick")?,
-        omit: members("omit")?.unwrap_or_default(),
+        pick: shown.pick,
+        omit: shown.omit,
+        linked: shown.linked,
+        join: join(text("join")?.or_else(|| params.get("join")), level, contained_by)?,
         attrs,
-        lang: texts(body, "lang")?.map(|l| l.iter().map(|t| (*t).to_string()).collect()),
+        lang: texts(body, "lang")?.map(|l| languages(&l.join(","))),
         datasets: texts(body, "datasetId")?.map(|d| d.iter().map(|d| Iri::from(*d)).collect()),
         geometry_property: params.get("geometryProperty").map(|g| ld.expand(g)).transpose()?,
     };
-    Ok((filter, check_view(view)?))
+    Ok((filter, check_view(view)?, order))
 }

@@ -76,7 +76,7 @@ async fn fill(this: &Context, asked: &Asked, ld: &Ld, state: &SnapshotState) -> 
 }
 
 async fn one(this: &Context, asked: &Asked, ld: &Ld, body: &Map<String, Value>) -> dothi_kernel::Result<Vec<Arc<Entity>>> {
-    let (filter, _) = params::query_body(body, &asked.params, ld)?;
+    let (filter, _, _) = params::query_body(body, &asked.params, ld)?;
     everything(this, &asked.querying(body), ld, filter, MAX_ENTITIES).await
 }
 

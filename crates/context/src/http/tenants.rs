@@ -7,16 +7,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use dothi_kernel::{Caller, Result};
 use tower::Service;
 
+use super::known;
 use super::wire::{Fault, PREFIX};
 use crate::Context;
-use crate::fault::bad;
+use crate::fault::{bad, cut, invalid};
 
 /// Header that names the tenant.
 pub const HEADER: &str = "NGSILD-Tenant";
@@ -72,7 +75,14 @@ fn without_slash(uri: &Uri) -> Option<Uri> {
 
 async fn choose(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
     let echo = request.headers().get(HEADER).cloned();
-    let mut response = match named(&request) {
+    // A body whose length is not stated is not read at all (6.3.4), whatever tenant it is for.
+    let writes = matches!(*request.method(), Method::POST | Method::PATCH | Method::PUT);
+    if writes && !request.headers().contains_key(CONTENT_LENGTH) && request.body().size_hint().exact().is_none() {
+        return StatusCode::LENGTH_REQUIRED.into_response();
+    }
+    let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
+    let undefined = known::undefined(request.method(), path, request.uri().query().unwrap_or_default());
+    let mut response = match undefined.map_or_else(|| named(&request), |name| Err(invalid(format!("The parameter {:?} is not defined here.", cut(&name))))) {
         Ok(None) => match without_slash(request.uri()) {
             Some(uri) => front.anew(front.default.clone(), uri, request).await,
             None => next.run(request).await,

@@ -90,6 +90,17 @@ pub enum Media {
     GeoJson,
 }
 
+impl Media {
+    /// On the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::LdJson => "application/ld+json",
+            Media::GeoJson => "application/geo+json",
+        }
+    }
+}
+
 /// A request, taken apart.
 pub struct Asked {
     /// Who asks.
@@ -114,6 +125,11 @@ impl Params {
     /// Reads a query string.
     pub fn read(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(k, _)| k.as_str())
     }
 
     /// A parameter; empty ones count as missing.
@@ -287,22 +303,33 @@ impl Asked {
 
     /// The media type to answer in; 406 when none fits. `geo` when GeoJSON makes sense.
     pub fn accept(&self, geo: bool) -> std::result::Result<Media, Box<Response>> {
-        let mut best: Option<(f32, Media)> = None;
         let text: Vec<&str> = self.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
         if text.is_empty() {
             return Ok(Media::Json);
         }
-        for range in text.iter().flat_map(|t| t.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let media = match parts.next().unwrap_or_default() {
-                "application/json" | "*/*" | "application/*" => Media::Json,
-                "application/ld+json" => Media::LdJson,
-                "application/geo+json" if geo => Media::GeoJson,
-                _ => continue,
-            };
-            let weight = parts.find_map(|p| p.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok()).unwrap_or(1.0);
-            if weight > 0.0 && best.is_none_or(|(w, _)| weight > w) {
-                best = Some((weight, media));
+        let kinds: &[(&str, Media)] =
+            &[("application/json", Media::Json), ("application/ld+json", Media::LdJson), ("application/geo+json", Media::GeoJson)][..if geo { 3 } else { 2 }];
+        // Of equal weight, the first of our list counts (6.3.4); a range that names a type goes before a wildcard (RFC 9110).
+        let mut best: Option<(f32, Media)> = None;
+        for (name, media) in kinds {
+            let mut found: Option<(u8, f32)> = None;
+            for range in text.iter().flat_map(|t| t.split(',')) {
+                let mut parts = range.split(';').map(str::trim);
+                let rank = match parts.next().unwrap_or_default() {
+                    exact if exact.eq_ignore_ascii_case(name) => 2,
+                    "application/*" => 1,
+                    "*/*" => 0,
+                    _ => continue,
+                };
+                let weight = parts.find_map(|p| p.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok()).unwrap_or(1.0);
+                if found.is_none_or(|(r, _)| rank > r) {
+                    found = Some((rank, weight));
+                }
+            }
+            if let Some((_, weight)) = found.filter(|(_, w)| *w > 0.0)
+                && best.is_none_or(|(w, _)| weight > w)
+            {
+                best = Some((weight, *media));
             }
         }
         best.map(|(_, media)| media).ok_or_else(|| {
@@ -336,12 +363,7 @@ pub fn answer(asked: &Asked, media: Media, mut body: Value, ld: &Ld) -> Response
             _ => {}
         }
     }
-    let kind = match media {
-        Media::Json => "application/json",
-        Media::LdJson => "application/ld+json",
-        Media::GeoJson => "application/geo+json",
-    };
-    let mut response = ([(header::CONTENT_TYPE, kind)], body.to_string()).into_response();
+    let mut response = ([(header::CONTENT_TYPE, media.name())], body.to_string()).into_response();
     if let Some(link) = link_header(ld).filter(|_| !in_body) {
         response.headers_mut().append(header::LINK, link);
     }

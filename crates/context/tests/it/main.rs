@@ -10,6 +10,7 @@ mod federating;
 mod finding;
 mod folding;
 mod forms;
+mod joined;
 mod journal;
 mod models;
 mod mqtt;
