@@ -212,7 +212,7 @@ impl Federation {
                 (false, false) => continue,
             };
             if let Some(registration) = which {
-                self.notify(&listener, reason, vec![listener.part(registration, now)]);
+                self.notify(&listener, reason, vec![listener.part(registration)]);
             }
         }
     }

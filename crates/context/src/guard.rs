@@ -52,12 +52,23 @@ impl Guard {
         let literal = match url.host() {
             Some(url::Host::Ipv4(a)) => Some(IpAddr::V4(a)),
             Some(url::Host::Ipv6(a)) => Some(IpAddr::V6(a)),
-            _ => None,
+            // Schemes that the URL standard does not know have names only.
+            Some(url::Host::Domain(name)) => name.parse().ok(),
+            None => None,
         };
         match literal {
             Some(address) if !self.allows(address) => Err(bad("Requests may not go to this address.")),
             _ => Ok(()),
         }
+    }
+
+    /// An allowed address of a host, for connections that are not HTTP.
+    pub async fn resolve_host(self, host: &str) -> std::result::Result<IpAddr, String> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return if self.allows(address) { Ok(address) } else { Err("requests may not go to this address".to_string()) };
+        }
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|e| e.to_string())?.map(|a| a.ip()).find(|a| self.allows(*a));
+        found.ok_or_else(|| "the name leads to no address that requests may go to".to_string())
     }
 
     /// A client that reaches only what is allowed, under any name. It follows at most this many redirects, each looked at anew.
@@ -77,8 +88,12 @@ impl Guard {
             .dns_resolver(Arc::new(self))
             .redirect(if redirects == 0 { reqwest::redirect::Policy::none() } else { policy })
             .no_proxy()
+            // Some receivers know names of headers in this form only.
+            .http1_title_case_headers()
             .connect_timeout(Duration::from_secs(5))
             .user_agent("Dothi")
+            // Some receivers know headers only as they are usually written.
+            .http1_title_case_headers()
             .build()
             .map_err(|e| Error::internal("preparing requests to others", e))
     }

@@ -7,6 +7,7 @@ mod dividing;
 mod federation;
 mod inventory;
 mod known;
+mod letters;
 mod maps;
 mod ngsi;
 mod params;
@@ -37,7 +38,7 @@ type This = State<Arc<Context>>;
 
 /// Routes under `/api/context`.
 pub fn router(this: Arc<Context>) -> OpenApiRouter {
-    let devices = crate::http_devices::router(this.clone());
+    let (devices, letters) = (crate::http_devices::router(this.clone()), letters::router(this.clone()));
     OpenApiRouter::new()
         .routes(routes!(things))
         .routes(routes!(thing))
@@ -46,6 +47,7 @@ pub fn router(this: Arc<Context>) -> OpenApiRouter {
         .routes(routes!(types))
         .with_state(this)
         .merge(devices)
+        .merge(letters)
 }
 
 /// Things.

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use dothi_kernel::Result;
+use dothi_kernel::{Caller, Result};
+use dothi_store::Store;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -16,6 +17,7 @@ use crate::fault::{NO_CONTEXT, bad, cut};
 use crate::guard::Guard;
 use crate::model::{DEFAULT_VOCAB, Iri};
 use crate::remote::{Remote, unavailable};
+use crate::tables_subs as tables;
 
 /// Address of the core context that answers name.
 pub const CORE_URL: &str = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld";
@@ -51,10 +53,11 @@ pub fn core_document() -> &'static str {
     CORE_TEXT
 }
 
-/// Whether an address names the core context, in any version; terms are additive with the same IRIs.
+/// Whether an address names the core context, in any version there is; terms are additive with the same IRIs.
 pub fn is_core(url: &str) -> bool {
     let rest = url.strip_prefix("https://uri.etsi.org/ngsi-ld/v1/").or_else(|| url.strip_prefix("http://uri.etsi.org/ngsi-ld/v1/"));
-    rest.is_some_and(|r| r.starts_with("ngsi-ld-core-context") && r.ends_with(".jsonld"))
+    let version = rest.and_then(|r| r.strip_prefix("ngsi-ld-core-context")).and_then(|r| r.strip_suffix(".jsonld"));
+    version.is_some_and(|v| v.is_empty() || v.strip_prefix("-v1.").is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit()))
 }
 
 impl TermMap {
@@ -216,13 +219,22 @@ impl Ld {
     }
 }
 
+/// Of packs and users.
+pub const HOSTED: &str = "Hosted";
+/// Copies of remote ones.
+pub const CACHED: &str = "Cached";
+/// Made because a subscription came with a context that had no address.
+pub const IMPLICIT: &str = "ImplicitlyCreated";
+
 /// A context document known here.
 #[derive(Debug)]
 pub struct Document {
     /// Address or local id.
     pub url: String,
-    /// `Hosted` (packs and users) or `Cached` (configured copies of remote ones).
+    /// [`HOSTED`], [`CACHED`] or [`IMPLICIT`].
     pub kind: &'static str,
+    /// It came with a pack or with the settings, and goes with them.
+    pub fixed: bool,
     /// The document: an object with `@context`.
     pub value: Value,
     /// When it was loaded, µs.
@@ -236,26 +248,42 @@ pub struct Document {
 }
 
 /// All contexts known here.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Contexts {
     known: RwLock<HashMap<String, Arc<Document>>>,
-    remote: Option<Remote>,
+    remote: Option<(Remote, Store)>,
+}
+
+impl std::fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contexts").field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 /// Where local contexts are served.
 pub const LOCAL_PATH: &str = "/ngsi-ld/v1/jsonldContexts/";
 
 impl Contexts {
-    /// None yet; remote ones are fetched when they are asked for.
-    pub fn fetching(guard: Guard) -> Result<Self> {
-        Ok(Self { known: RwLock::default(), remote: Some(Remote::new(guard)?) })
+    /// None yet; remote ones are fetched when they are asked for, and kept in the store.
+    pub fn fetching(guard: Guard, store: Store) -> Result<Self> {
+        Ok(Self { known: RwLock::default(), remote: Some((Remote::new(guard)?, store)) })
     }
 
     /// Adds or replaces a document. `url` is the remote address it stands for, or the local id under [`LOCAL_PATH`].
     pub fn put(&self, url: &str, kind: &'static str, value: Value, now: i64) -> Result<()> {
-        let ld = self.read(value.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now)?;
-        let document =
-            Document { url: url.into(), kind, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps: ld.maps, core: ld.core };
+        self.set(url, kind, false, value, now)
+    }
+
+    /// Adds a document that cannot be deleted.
+    pub fn fix(&self, url: &str, kind: &'static str, value: Value, now: i64) -> Result<()> {
+        self.set(url, kind, true, value, now)
+    }
+
+    fn set(&self, url: &str, kind: &'static str, fixed: bool, value: Value, now: i64) -> Result<()> {
+        let (mut maps, mut used) = (Vec::new(), Vec::new());
+        self.collect(value.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, &mut maps, &mut used, 0)?;
+        let core = names_core(&value["@context"]) || used.iter().any(|d| d.core);
+        let document = Document { url: url.into(), kind, fixed, value, created: now, hits: AtomicU64::new(0), last_use: AtomicI64::new(0), maps, core };
         self.known.write().unwrap_or_else(|e| e.into_inner()).insert(url.to_string(), Arc::new(document));
         Ok(())
     }
@@ -280,17 +308,25 @@ impl Contexts {
     /// Reads a `@context` value; remote contexts that are not known yet are fetched and kept. 504 when one cannot be
     /// had, 400 when one is none.
     pub async fn resolve(&self, value: &Value, now: i64) -> Result<Ld> {
-        match (self.read(value, now), &self.remote) {
-            (Err(e), Some(remote)) if e.code() == NO_CONTEXT => {
-                self.obtain(remote, value, &mut Vec::new(), &mut 0, now).await?;
+        match self.read(value, now) {
+            Err(e) if e.code() == NO_CONTEXT => {
+                self.prepare(value, now).await?;
                 self.read(value, now)
             }
-            (done, _) => done,
+            done => done,
         }
     }
 
-    /// Fetches what a `@context` value names and is not known, and what that names in turn. `chain` leads to the value.
-    fn obtain<'a>(&'a self, remote: &'a Remote, value: &'a Value, chain: &'a mut Vec<String>, count: &'a mut usize, now: i64) -> BoxFuture<'a, Result<()>> {
+    /// Fetches what a `@context` value names and is not known yet.
+    pub async fn prepare(&self, value: &Value, now: i64) -> Result<()> {
+        match &self.remote {
+            Some((remote, store)) => self.obtain(remote, store, value, &mut Trail::default(), now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `trail` leads to the value.
+    fn obtain<'a>(&'a self, remote: &'a Remote, store: &'a Store, value: &'a Value, trail: &'a mut Trail, now: i64) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut named = Vec::new();
             addresses(value, &mut named, 0)?;
@@ -298,36 +334,65 @@ impl Contexts {
                 if self.find(url).is_some() {
                     continue;
                 }
-                *count += 1;
-                if chain.iter().any(|c| c == url) {
+                trail.count += 1;
+                if trail.chain.iter().any(|c| c == url) {
                     return Err(bad(format!("The @context {} refers to itself in a circle.", cut(url))));
                 }
-                if chain.len() > MAX_NESTING || *count > MAX_FETCHES {
+                if trail.chain.len() > MAX_NESTING || trail.count > MAX_FETCHES {
                     return Err(bad("The @context refers to too many others."));
                 }
                 let document = remote.get(url).await?;
-                chain.push(url.to_string());
-                self.obtain(remote, &document["@context"], chain, count, now).await?;
-                chain.pop();
-                self.put(url, "Cached", (*document).clone(), now)?;
-                self.make_room(url);
+                trail.chain.push(url.to_string());
+                self.obtain(remote, store, &document["@context"], trail, now).await?;
+                trail.chain.pop();
+                self.put(url, CACHED, (*document).clone(), now)?;
+                let out = self.make_room(url);
+                keep(store, url, &document, out.as_deref()).await;
             }
             Ok(())
         }
         .boxed()
     }
 
-    fn make_room(&self, newest: &str) {
-        let mut known = self.known.write().unwrap_or_else(|e| e.into_inner());
-        let cached = known.values().filter(|d| d.kind == "Cached");
-        if cached.clone().count() > MAX_CACHED {
-            let oldest = cached.filter(|d| d.url != newest).min_by_key(|d| d.last_use.load(Ordering::Relaxed)).map(|d| d.url.clone());
-            oldest.and_then(|url| known.remove(&url));
+    /// Fetches a copy of a remote context anew. What fails leaves the old copy.
+    pub async fn reload(&self, url: &str, now: i64) -> Result<()> {
+        let Some((remote, store)) = &self.remote else { return Err(unavailable(url, "nothing is fetched here")) };
+        let document = remote.get(url).await?;
+        let mut trail = Trail { chain: vec![url.to_string()], count: 1 };
+        self.obtain(remote, store, &document["@context"], &mut trail, now).await?;
+        self.put(url, CACHED, (*document).clone(), now)?;
+        keep(store, url, &document, None).await;
+        // Whoever includes it reads it again, and whoever includes those.
+        let mut changed = vec![url.to_string()];
+        for _ in 0..MAX_NESTING {
+            let mut next = Vec::new();
+            for other in self.documents() {
+                let mut named = Vec::new();
+                addresses(&other.value["@context"], &mut named, 0)?;
+                if named.iter().any(|n| changed.iter().any(|c| c == n)) {
+                    self.set(&other.url, other.kind, other.fixed, other.value.clone(), other.created)?;
+                    next.push(other.url.clone());
+                }
+            }
+            changed = next;
         }
+        Ok(())
+    }
+
+    /// Removes the copy that was not used for longest when there are too many; gives its address.
+    fn make_room(&self, newest: &str) -> Option<String> {
+        let mut known = self.known.write().unwrap_or_else(|e| e.into_inner());
+        let cached = known.values().filter(|d| d.kind == CACHED && !d.fixed);
+        if cached.clone().count() <= MAX_CACHED {
+            return None;
+        }
+        let oldest = cached.filter(|d| d.url != newest).min_by_key(|d| d.last_use.load(Ordering::Relaxed)).map(|d| d.url.clone())?;
+        known.remove(&oldest);
+        Some(oldest)
     }
 
     /// A document by its address, or by that of a local one under any name of this host.
-    fn find(&self, url: &str) -> Option<Arc<Document>> {
+    pub fn find(&self, url: &str) -> Option<Arc<Document>> {
         let local = || url.find(LOCAL_PATH).map(|at| &url[at + LOCAL_PATH.len()..]);
         self.document(url).or_else(|| local().and_then(|id| self.document(id)))
     }
@@ -368,6 +433,28 @@ impl Contexts {
     }
 }
 
+/// How fetching came to a context.
+#[derive(Default)]
+struct Trail {
+    chain: Vec<String>,
+    count: usize,
+}
+
+/// Keeps a fetched document over restarts. Requests do not fail because that failed.
+async fn keep(store: &Store, url: &str, document: &Value, instead_of: Option<&str>) {
+    let kept = async {
+        let mut tx = store.begin(&Caller::system("context", store.clock().as_ref())).await?;
+        if let Some(out) = instead_of {
+            tables::delete_context(&mut tx, out).await?;
+        }
+        tables::save_context(&mut tx, url, CACHED, document).await?;
+        tx.commit().await
+    };
+    if let Err(e) = kept.await {
+        tracing::warn!(error = %e, url, "keeping a remote context failed");
+    }
+}
+
 /// Whether a `@context` value itself names the core.
 fn names_core(value: &Value) -> bool {
     match value {
@@ -383,6 +470,7 @@ fn addresses<'a>(value: &'a Value, out: &mut Vec<&'a str>, depth: usize) -> Resu
         Value::String(url) if !is_core(url) => out.push(url),
         Value::Array(many) if depth < MAX_NESTING => many.iter().try_for_each(|one| addresses(one, out, depth + 1))?,
         Value::Array(_) => return Err(bad("The @context is nested too deep or too long.")),
+        Value::Bool(_) | Value::Number(_) => return Err(bad("A @context must be an address, an object or a list of these.")),
         _ => {}
     }
     Ok(())

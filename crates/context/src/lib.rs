@@ -12,6 +12,7 @@ pub mod fault;
 pub mod federation;
 pub mod geoq;
 mod guard;
+mod hosting;
 pub mod http;
 mod http_devices;
 mod instances;
@@ -27,6 +28,7 @@ mod notify;
 pub mod order;
 pub mod pack;
 pub mod parse;
+mod periodic;
 pub mod project;
 pub mod q;
 pub mod query;
@@ -42,6 +44,7 @@ mod tables_devices;
 mod tables_federation;
 mod tables_journal;
 mod tables_sta;
+mod tables_subs;
 mod tables_tenants;
 mod tenants;
 pub mod things;
@@ -93,10 +96,11 @@ pub struct Context {
     sta: sta::Sta,
     feed: Arc<sta::Feed>,
     guard: Guard,
-    federation: Arc<federation::Federation>,
+    started: i64,
     /// One subscription changes at a time.
     subscribing: tokio::sync::Mutex<()>,
-    sending: tokio::task::AbortHandle,
+    sending: [tokio::task::AbortHandle; 2],
+    federation: Arc<federation::Federation>,
     journal: Arc<Journal>,
     folding: tokio::task::AbortHandle,
     /// Name of the tenant; empty for the default one.
@@ -107,9 +111,8 @@ pub struct Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        self.sending.abort();
+        self.sending.iter().for_each(tokio::task::AbortHandle::abort);
         self.folding.abort();
-        self.subscriptions.close();
     }
 }
 
@@ -125,11 +128,9 @@ impl Context {
     async fn open_one(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, settings: ContextSettings, tenant: Arc<str>) -> Result<Self> {
         let guard = Guard::new(settings);
         let (live, names, registry, contexts) =
-            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard)?));
+            (Arc::new(Live::default()), Arc::new(Names::default()), Arc::new(Registry::default()), Arc::new(Contexts::fetching(guard, store.clone())?));
         let now = store.clock().now().as_microsecond();
-        for (id, at, document) in tables::load_hosted(&store).await? {
-            contexts.put(&id, "Hosted", document, at)?;
-        }
+        hosting::load(&store, &contexts).await?;
         let journal = Journal::open(store.clone(), live.clone(), &names).await?;
         let devices = Arc::new(Devices::open(store.clone()).await?);
         let subscriptions = Arc::new(Subscriptions::default());
@@ -145,18 +146,20 @@ impl Context {
             feed: feed.clone(),
             journal: journal.clone(),
         };
-        let sender = Sender::new(store.clone(), subscriptions.clone(), guard)?;
+        let sender = Sender::new(store.clone(), subscriptions.clone(), guard, tenant.clone())?;
+        let periodic = periodic::run(subscriptions.clone(), live.clone(), store.clock().clone());
         let sta = sta::Sta::open(&store, &live).await?;
         let context = Self {
             sta,
             feed,
             writer: Writer::start(desk),
-            sending: tokio::spawn(sender.run()).abort_handle(),
+            sending: [tokio::spawn(sender.run()).abort_handle(), tokio::spawn(periodic).abort_handle()],
             folding: tokio::spawn(Journal::keep(Arc::downgrade(&journal))).abort_handle(),
             journal,
             subscribing: tokio::sync::Mutex::new(()),
             guard,
             federation: federation::Federation::open(store.clone(), guard).await?,
+            started: now,
             store,
             history,
             live,
@@ -173,7 +176,6 @@ impl Context {
         }
         context.load_subscriptions(now).await?;
         context.load_listeners(now).await?;
-        context.subscriptions.wake();
         Ok(context)
     }
 
@@ -196,9 +198,9 @@ impl Context {
 
     fn take_over(&self, pack: &str, part: ContextPack, now: i64) -> Result<()> {
         if let Some(document) = part.context_document() {
-            self.contexts.put(pack, "Hosted", document.clone(), now)?;
+            self.contexts.fix(pack, ld::HOSTED, document.clone(), now)?;
             for url in &part.context_urls {
-                self.contexts.put(url, "Cached", document.clone(), now)?;
+                self.contexts.fix(url, ld::CACHED, document.clone(), now)?;
             }
         }
         self.registry.put(pack, part);
@@ -274,7 +276,12 @@ impl Context {
 
     /// Keeps a copy of a remote context, so that requests may name it.
     pub fn pin_context(&self, url: &str, document: serde_json::Value) -> Result<()> {
-        self.contexts.put(url, "Cached", document, self.store.clock().now().as_microsecond())
+        self.contexts.fix(url, ld::CACHED, document, self.store.clock().now().as_microsecond())
+    }
+
+    /// When the city model was opened, µs.
+    pub fn started(&self) -> i64 {
+        self.started
     }
 
     /// The contexts known here.

@@ -1,49 +1,64 @@
 //! Subscriptions: who wants to hear of which changes (CIM 009, 5.2.12 and 5.8). What is to be sent is found while a
 //! batch is staged and queued in its transaction, so that no acknowledged change goes untold.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+mod index;
+mod names;
+mod parse;
+mod tell;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use dothi_kernel::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, mpsc};
 
-use crate::fault::{bad, cut};
-use crate::geoq::GeoQuery;
 use crate::ld::Ld;
-use crate::model::{Attr, AttrKind, Entity, Iri, NULL, find, instant, parse_instant, same_instances};
-use crate::q::Query;
-use crate::query::Selector;
-use crate::render::{self, Form, View};
-use crate::select::ScopeQuery;
+use crate::model::{Entity, Iri, instant};
+use crate::query::Filter;
+use crate::render::View;
+pub use names::{compacted, expanded};
+pub use parse::{Frame, decoded};
 
 /// Entities of one notification.
-const MAX_DATA: usize = 1_000;
+pub(crate) const MAX_DATA: usize = 1_000;
 /// Notifications that may wait for one receiver; newer ones are dropped and counted.
 const MAX_WAITING: i64 = 10_000;
+/// Of these, as many are held in memory; the rest lies in the store.
+pub(crate) const NEAR: usize = 64;
 /// Subscriptions there may be.
-pub const MAX_SUBSCRIPTIONS: usize = 10_000;
+pub const MAX_SUBSCRIPTIONS: usize = 100_000;
+
+/// A notification that waits: its place in the queue, when it was caused (µs), and the entities to send, as JSON.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Place in the queue; 0 = not kept in the store.
+    pub seq: i64,
+    /// When it was caused, µs.
+    pub at: i64,
+    /// List of entities or features.
+    pub body: Arc<str>,
+}
 
 /// A notification to be queued.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// Position in the queue.
-    pub seq: i64,
     /// For whom.
     pub subscription: Iri,
-    /// Entities (or features) to send.
-    pub body: Value,
+    /// What.
+    pub waiting: Waiting,
 }
 
 /// How sending goes; kept in the store.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Notifications sent.
+    /// Notifications sent, whatever came of them.
+    #[serde(default)]
     pub times_sent: u64,
     /// Attempts that failed.
+    #[serde(default)]
     pub times_failed: u64,
     /// Last attempt, µs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,142 +93,295 @@ pub enum Accept {
     GeoJson,
 }
 
+/// Linked entities that go along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Join {
+    None,
+    Flat,
+    Inline,
+}
+
+/// Where to send, and how.
+#[derive(Debug)]
+pub struct Receiver {
+    /// Address.
+    pub url: url::Url,
+    /// Media type.
+    pub accept: Accept,
+    /// `receiverInfo`: headers, or metadata over MQTT.
+    pub info: Vec<(String, String)>,
+    /// Whether GeoJSON is wanted without `@context` in the body.
+    pub plain_body: bool,
+    /// Longest wait for the receiver.
+    pub timeout: Duration,
+    /// Least pause after a failure.
+    pub cooldown: Option<Duration>,
+    /// Over MQTT: quality of service and whether it speaks version 5.
+    pub mqtt: (u8, bool),
+}
+
 /// A subscription, ready to be asked.
 #[derive(Debug)]
 pub struct Subscription {
     /// URI.
     pub id: Iri,
-    /// As it was given, without `@context`.
+    /// As it was given, names expanded, without `@context`.
     pub body: Map<String, Value>,
-    /// Context it was given in.
+    /// Context in which the conditions were given.
     pub ld: Ld,
+    /// Context of what is sent.
+    pub speech: Ld,
     /// Where to send.
-    pub endpoint: url::Url,
-    /// What to send.
-    pub accept: Accept,
-    /// Headers to send along.
-    pub headers: Vec<(String, String)>,
+    pub receiver: Receiver,
     /// Least time between two notifications.
     pub throttling: Option<Duration>,
-    /// Longest wait for the receiver.
-    pub timeout: Duration,
-    /// How it is going.
-    pub status: Mutex<Status>,
-    /// True while a task is sending.
-    pub busy: AtomicBool,
-    /// Notifications that wait, about.
-    pub waiting: AtomicI64,
-    /// Set when it is deleted or replaced.
-    pub gone: AtomicBool,
+    /// Speaks in this rhythm and not about changes.
+    pub interval: Option<Duration>,
+    /// Made, µs.
+    pub created: i64,
+    /// Changed, µs.
+    pub modified: i64,
+    /// How it is going; shared by all versions of it.
+    pub delivery: Arc<Delivery>,
     active: bool,
     expires: Option<i64>,
-    selectors: Vec<Selector>,
+    filter: Filter,
     watched: Option<Vec<Iri>>,
-    q: Option<Query>,
-    geo: Option<GeoQuery>,
-    scope: Option<ScopeQuery>,
     triggers: Triggers,
     view: View,
     show_changes: bool,
+    join: (Join, usize),
+}
+
+/// What waits for a subscription and how sending goes.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    status: Mutex<Status>,
+    line: Mutex<Line>,
+    waiting: AtomicI64,
+    /// Told when the subscription changed: a pause may have lost its reason.
+    pub(crate) changed: Notify,
+}
+
+/// What waits, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// What is next.
+    pub near: VecDeque<Waiting>,
+    /// More lies in the store, behind what is near.
+    pub far: bool,
+    /// Something came while the store was read.
+    pub missed: bool,
+    /// Place of the last one that was near.
+    pub last: i64,
+    /// A task is sending.
+    pub busy: bool,
+}
+
+impl Delivery {
+    /// How it is going.
+    pub fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> i64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn done(&self, count: usize) {
+        self.waiting.fetch_sub(i64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Notes that nobody sends any more, unless something waits again.
+    pub(crate) fn rest(&self) -> bool {
+        let mut line = self.line();
+        line.busy = line.far || !line.near.is_empty();
+        if !line.busy {
+            self.waiting.store(0, Ordering::Relaxed);
+        }
+        !line.busy
+    }
+
+    /// As it was when the program ended; `waiting` notifications lie in the store.
+    pub(crate) fn restore(&self, status: Status, waiting: i64) {
+        *self.status() = status;
+        self.waiting.store(waiting, Ordering::Relaxed);
+        self.line().far = waiting > 0;
+    }
 }
 
 /// All subscriptions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Subscriptions {
-    all: RwLock<BTreeMap<Iri, Arc<Subscription>>>,
+    all: RwLock<Table>,
     seq: AtomicI64,
-    due: Notify,
+    ready: mpsc::UnboundedSender<Iri>,
+    served: Mutex<Option<mpsc::UnboundedReceiver<Iri>>>,
+    /// Told when a subscription that speaks in a rhythm came or went.
+    pub(crate) rhythm: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: BTreeMap<Iri, Arc<Subscription>>,
+    rhythmic: BTreeMap<Iri, Arc<Subscription>>,
+    index: index::Index,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        let (ready, served) = mpsc::unbounded_channel();
+        Self { all: RwLock::default(), seq: AtomicI64::new(0), ready, served: Mutex::new(Some(served)), rhythm: Notify::new() }
+    }
 }
 
 /// An entity before and after a change.
 pub type Pair = (Option<Arc<Entity>>, Option<Arc<Entity>>);
 
 impl Subscriptions {
+    fn table(&self) -> std::sync::RwLockReadGuard<'_, Table> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts counting notifications after the last one in the store.
     pub fn start_at(&self, seq: i64) {
         self.seq.store(seq, Ordering::SeqCst);
     }
 
+    /// The next place in the queue.
+    pub(crate) fn next_place(&self) -> i64 {
+        self.seq.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
     /// Whether anybody listens.
     pub fn listening(&self) -> bool {
-        !self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.table().by_id.is_empty()
     }
 
     /// Adds or replaces one.
     pub fn put(&self, subscription: Subscription) {
         let new = Arc::new(subscription);
-        let old = self.all.write().unwrap_or_else(PoisonError::into_inner).insert(new.id.clone(), new.clone());
-        if let Some(old) = old {
-            old.gone.store(true, Ordering::SeqCst);
-            new.waiting.store(old.waiting.load(Ordering::SeqCst), Ordering::SeqCst);
+        let rhythmic = {
+            let mut table = self.all.write().unwrap_or_else(PoisonError::into_inner);
+            table.index.add(&new);
+            match new.interval {
+                Some(_) => drop(table.rhythmic.insert(new.id.clone(), new.clone())),
+                None => drop(table.rhythmic.remove(&new.id)),
+            }
+            let old = table.by_id.insert(new.id.clone(), new.clone());
+            if let Some(old) = &old {
+                table.index.remove(old);
+            }
+            new.interval.is_some() || old.is_some_and(|o| o.interval.is_some())
+        };
+        if rhythmic {
+            self.rhythm.notify_one();
         }
+        new.delivery.changed.notify_waiters();
+        self.wake(&new);
     }
 
     /// Removes one.
     pub fn remove(&self, id: &str) {
-        if let Some(old) = self.all.write().unwrap_or_else(PoisonError::into_inner).remove(id) {
-            old.gone.store(true, Ordering::SeqCst);
+        let mut table = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = table.by_id.remove(id) {
+            table.index.remove(&old);
+            table.rhythmic.remove(id);
         }
     }
 
-    /// Ends all sending; what waits stays in the store.
-    pub fn close(&self) {
-        self.list().iter().for_each(|s| s.gone.store(true, Ordering::SeqCst));
+    /// Those that speak in a rhythm.
+    pub(crate) fn rhythmic(&self) -> Vec<Arc<Subscription>> {
+        self.table().rhythmic.values().cloned().collect()
     }
 
     /// One.
     pub fn get(&self, id: &str) -> Option<Arc<Subscription>> {
-        self.all.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.table().by_id.get(id).cloned()
     }
 
-    /// All, by id.
-    pub fn list(&self) -> Vec<Arc<Subscription>> {
-        self.all.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.table().by_id.len()
     }
 
-    /// Wakes the sender.
-    pub fn wake(&self) {
-        self.due.notify_one();
+    /// A page of them, by id.
+    pub fn page(&self, offset: usize, limit: usize) -> Vec<Arc<Subscription>> {
+        self.table().by_id.values().skip(offset).take(limit).cloned().collect()
     }
 
-    /// Waits until somebody calls [`Subscriptions::wake`].
-    pub async fn woken(&self) {
-        self.due.notified().await;
+    /// Those that pass a test.
+    pub(crate) fn those(&self, test: impl Fn(&Subscription) -> bool) -> Vec<Arc<Subscription>> {
+        self.table().by_id.values().filter(|s| test(s)).cloned().collect()
     }
 
-    /// Counts notifications that are durable now, and wakes the sender.
-    pub fn queued(&self, notices: &[Notice]) {
+    /// The ids of those that have something to send; only one task may ask.
+    pub(crate) fn served(&self) -> Option<mpsc::UnboundedReceiver<Iri>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Has what waits for one sent, unless that is being done.
+    pub(crate) fn wake(&self, subscription: &Subscription) {
+        let mut line = subscription.delivery.line();
+        if !line.busy && (line.far || !line.near.is_empty()) {
+            line.busy = true;
+            // Nobody sends any more when the receiver is gone: the program ends.
+            let _ended = self.ready.send(subscription.id.clone());
+        }
+    }
+
+    /// Takes over notifications that are durable now, and has them sent.
+    pub fn queued(&self, notices: Vec<Notice>) {
         for notice in notices {
-            if let Some(subscription) = self.get(&notice.subscription) {
-                subscription.waiting.fetch_add(1, Ordering::SeqCst);
+            let Some(subscription) = self.get(&notice.subscription) else { continue };
+            {
+                let mut line = subscription.delivery.line();
+                subscription.delivery.waiting.fetch_add(1, Ordering::Relaxed);
+                if notice.waiting.seq > 0 && (line.far || line.near.len() >= NEAR) {
+                    line.far = true;
+                    line.missed = true;
+                } else {
+                    line.last = line.last.max(notice.waiting.seq);
+                    line.near.push_back(notice.waiting);
+                }
             }
-        }
-        if !notices.is_empty() {
-            self.wake();
+            self.wake(&subscription);
         }
     }
 
-    /// What to send about the changes of one request: one notification for each subscription they touch.
+    /// What is to be sent about the changes of one request. The entities of one subscription go together.
     pub fn notices(&self, pairs: &[Pair], now: i64, get: impl Fn(&str) -> Option<Arc<Entity>>) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        for subscription in self.list() {
-            if !subscription.is_active(now) {
-                continue;
-            }
-            // A subscription whose test panics must not hold up the change it looks at.
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pairs.iter().filter_map(|pair| subscription.tell(pair, now, &get)).collect()));
-            let data: Vec<Value> = told.unwrap_or_else(|_| {
-                tracing::error!(subscription = &*subscription.id, "a subscription panicked");
-                Vec::new()
-            });
-            for part in data.chunks(MAX_DATA) {
-                if subscription.waiting.load(Ordering::SeqCst) >= MAX_WAITING {
-                    subscription.status.lock().unwrap_or_else(PoisonError::into_inner).times_failed += 1;
-                    tracing::warn!(subscription = &*subscription.id, "too many notifications wait; one was dropped");
+        let mut told: BTreeMap<Iri, (Arc<Subscription>, Vec<Value>)> = BTreeMap::new();
+        for pair in pairs {
+            let diff = tell::Diff::new(pair);
+            for subscription in self.table().index.candidates(pair, &diff) {
+                if !subscription.is_active(now) || subscription.interval.is_some() {
                     continue;
                 }
-                let seq = self.seq.fetch_add(1, Ordering::SeqCst) + 1;
-                notices.push(Notice { seq, subscription: subscription.id.clone(), body: part.to_vec().into() });
+                // A subscription whose test panics must not hold up the change it looks at.
+                let data = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| subscription.tell(pair, &diff, now, &get)));
+                match data {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => told.entry(subscription.id.clone()).or_insert_with(|| (subscription, Vec::new())).1.extend(data),
+                    Err(_) => tracing::error!(subscription = &*subscription.id, "a subscription panicked"),
+                }
+            }
+        }
+        let mut notices = Vec::new();
+        for (id, (subscription, data)) in told {
+            for part in data.chunks(MAX_DATA) {
+                if subscription.delivery.waiting() >= MAX_WAITING {
+                    subscription.delivery.status().times_failed += 1;
+                    tracing::warn!(subscription = &*id, "too many notifications wait; one was dropped");
+                    continue;
+                }
+                let body = serde_json::to_string(part).unwrap_or_default().into();
+                notices.push(Notice { subscription: id.clone(), waiting: Waiting { seq: self.next_place(), at: now, body } });
             }
         }
         notices
@@ -222,256 +390,42 @@ impl Subscriptions {
 
 /// Members of a subscription that only the platform sets.
 pub const READ_ONLY: [&str; 5] = ["status", "createdAt", "modifiedAt", "jsonldContextCreated", "notificationStatus"];
-
-fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
-    object.get(name).map(|v| v.as_str().ok_or_else(|| bad(format!("{name} must be a text.")))).transpose()
-}
-
-fn names(object: &Map<String, Value>, name: &str, ld: &Ld) -> Result<Option<Vec<Iri>>> {
-    let Some(value) = object.get(name) else { return Ok(None) };
-    let many = value.as_array().filter(|m| !m.is_empty() && m.len() <= 500).ok_or_else(|| bad(format!("{name} must be a list of 1 to 500 names.")))?;
-    let one = |v: &Value| {
-        v.as_str()
-            .ok_or_else(|| bad(format!("{name} must be a list of names.")))
-            .and_then(|w| if matches!(w, "id" | "type" | "scope") { Ok(w.into()) } else { ld.expand(w) })
-    };
-    many.iter().map(one).collect::<Result<Vec<_>>>().map(Some)
-}
-
-fn triggers(object: &Map<String, Value>) -> Result<Triggers> {
-    let Some(value) = object.get("notificationTrigger") else {
-        return Ok(Triggers { attribute_created: true, attribute_updated: true, ..Triggers::default() });
-    };
-    let mut out = Triggers::default();
-    for word in value.as_array().filter(|m| !m.is_empty()).ok_or_else(|| bad("notificationTrigger must be a list."))? {
-        match word.as_str() {
-            Some("attributeCreated") => out.attribute_created = true,
-            Some("attributeUpdated") => out.attribute_updated = true,
-            Some("attributeDeleted") => out.attribute_deleted = true,
-            Some("entityCreated") => out.entity_created = true,
-            Some("entityUpdated") => out.entity_updated = true,
-            Some("entityDeleted") => out.entity_deleted = true,
-            _ => return Err(bad(format!("notificationTrigger: {} is not known.", cut(&word.to_string())))),
-        }
-    }
-    Ok(out)
-}
-
-struct Receiver {
-    endpoint: url::Url,
-    accept: Accept,
-    headers: Vec<(String, String)>,
-    timeout: Duration,
-}
-
-fn receiver(notification: &Map<String, Value>) -> Result<Receiver> {
-    let endpoint = notification.get("endpoint").and_then(Value::as_object).ok_or_else(|| bad("notification needs an endpoint."))?;
-    let uri = text(endpoint, "uri")?.filter(|u| u.len() <= 2_048).ok_or_else(|| bad("endpoint needs a uri."))?;
-    let url = url::Url::parse(uri).map_err(|_| bad("endpoint: uri is not a URI."))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(bad("endpoint: uri must be an http or https address."));
-    }
-    let accept = match text(endpoint, "accept")? {
-        None | Some("application/json") => Accept::Json,
-        Some("application/ld+json") => Accept::LdJson,
-        Some("application/geo+json") => Accept::GeoJson,
-        Some(other) => return Err(bad(format!("endpoint: the media type {:?} is not supported.", cut(other)))),
-    };
-    let mut headers = Vec::new();
-    if let Some(info) = endpoint.get("receiverInfo") {
-        for pair in info.as_array().filter(|m| m.len() <= 50).ok_or_else(|| bad("receiverInfo must be a list."))? {
-            let part =
-                |name: &str| pair.get(name).and_then(Value::as_str).filter(|v| v.len() <= 2_000).ok_or_else(|| bad("receiverInfo needs texts key and value."));
-            let (key, value) = (part("key")?, part("value")?);
-            let known = reqwest::header::HeaderName::from_bytes(key.as_bytes()).is_ok() && reqwest::header::HeaderValue::from_str(value).is_ok();
-            let ours = ["host", "content-length", "content-type", "transfer-encoding", "connection", "link"].contains(&key.to_ascii_lowercase().as_str());
-            if !known || ours {
-                return Err(bad(format!("receiverInfo: {:?} cannot be sent as a header.", cut(key))));
-            }
-            headers.push((key.to_string(), value.to_string()));
-        }
-    }
-    let timeout = endpoint.get("timeout").and_then(Value::as_u64).unwrap_or(5_000).clamp(100, 30_000);
-    Ok(Receiver { endpoint: url, accept, headers, timeout: Duration::from_millis(timeout) })
-}
+/// Members of `notification` that only the platform sets.
+pub const READ_ONLY_NOTIFICATION: [&str; 6] = ["status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"];
 
 impl Subscription {
-    /// Reads a subscription. 400 with the member that is wrong.
-    pub fn parse(id: Iri, body: Map<String, Value>, ld: Ld, now: i64, fresh: bool) -> Result<Self> {
-        if body.get("type").and_then(Value::as_str) != Some("Subscription") {
-            return Err(bad("The type must be Subscription."));
-        }
-        let selectors = body.get("entities").map(|e| crate::http::selectors(e, &ld)).transpose()?.unwrap_or_default();
-        let watched = names(&body, "watchedAttributes", &ld)?;
-        if selectors.is_empty() && watched.is_none() {
-            return Err(bad("A subscription needs entities or watchedAttributes."));
-        }
-        if body.contains_key("timeInterval") {
-            return Err(dothi_kernel::Error::unprocessable(crate::fault::UNSUPPORTED, "Periodic notifications (timeInterval) are not supported."));
-        }
-        let wrong_time = || bad("expiresAt must be an instant in UTC such as 2026-11-21T01:00:00Z.");
-        let expires = text(&body, "expiresAt")?.map(|t| parse_instant(t).ok_or_else(wrong_time)).transpose()?;
-        if fresh && expires.is_some_and(|x| x <= now) {
-            return Err(bad("expiresAt lies in the past."));
-        }
-        let wrong_pause = || bad("throttling must be a number of seconds, not below 0.");
-        let throttling = body.get("throttling").map(|t| t.as_f64().filter(|s| (0.0..=1e8).contains(s)).ok_or_else(wrong_pause)).transpose()?;
-        let active = body.get("isActive").map(|v| v.as_bool().ok_or_else(|| bad("isActive must be true or false."))).transpose()?.unwrap_or(true);
-        let notification = body.get("notification").and_then(Value::as_object).ok_or_else(|| bad("A subscription needs notification."))?;
-        let to = receiver(notification)?;
-        let form = match text(notification, "format")? {
-            None | Some("normalized") => Form::Normalized,
-            Some("concise") => Form::Concise,
-            Some("keyValues" | "simplified") => Form::Simplified,
-            Some(other) => return Err(bad(format!("notification: the format {:?} is not known.", cut(other)))),
-        };
-        let view = View {
-            form,
-            sys_attrs: notification.get("sysAttrs") == Some(&Value::Bool(true)),
-            pick: names(notification, "pick", &ld)?,
-            omit: names(notification, "omit", &ld)?.unwrap_or_default(),
-            attrs: names(notification, "attributes", &ld)?,
-            lang: text(&body, "lang")?.map(|l| l.split(',').map(str::to_string).collect()),
-            ..View::default()
-        };
-        Ok(Self {
-            q: text(&body, "q")?.map(|q| Query::parse(q, &ld)).transpose()?,
-            geo: body.get("geoQ").map(|g| crate::http::geo_member(g, &ld)).transpose()?,
-            scope: text(&body, "scopeQ")?.map(ScopeQuery::parse).transpose()?,
-            triggers: triggers(&body)?,
-            show_changes: notification.get("showChanges") == Some(&Value::Bool(true)),
-            endpoint: to.endpoint,
-            accept: to.accept,
-            headers: to.headers,
-            timeout: to.timeout,
-            throttling: throttling.filter(|s| *s > 0.0).map(Duration::from_secs_f64),
-            status: Mutex::default(),
-            busy: AtomicBool::new(false),
-            waiting: AtomicI64::new(0),
-            gone: AtomicBool::new(false),
-            id,
-            ld,
-            active,
-            expires,
-            selectors,
-            watched,
-            view,
-            body,
-        })
-    }
-
     /// Whether it speaks at all.
     pub fn is_active(&self, now: i64) -> bool {
         self.active && self.expires.is_none_or(|x| x > now)
     }
 
-    /// What is to be sent about a change; none when it does not concern this subscription.
-    fn tell(&self, (before, after): &Pair, now: i64, get: &dyn Fn(&str) -> Option<Arc<Entity>>) -> Option<Value> {
-        let subject = after.as_ref().or(before.as_ref())?;
-        if !self.selectors.is_empty() && !self.selectors.iter().any(|s| s.matches(subject)) {
-            return None;
-        }
-        let Some(after) = after else {
-            if !self.triggers.entity_deleted {
-                return None;
-            }
-            let kinds: Vec<Value> = subject.types.iter().map(|t| Value::from(&*self.ld.compact(t))).collect();
-            let kind = if kinds.len() == 1 { kinds[0].clone() } else { kinds.into() };
-            return Some(json!({"id": &*subject.id, "type": kind, "deletedAt": instant(now)}));
-        };
-        let deleted = self.triggered(before.as_deref(), after)?;
-        let asked = self.scope.as_ref().is_none_or(|s| s.matches(&after.scope))
-            && self.geo.as_ref().is_none_or(|g| g.matches(after, now))
-            && self.q.as_ref().is_none_or(|q| q.matches(after, now, get));
-        if !asked {
-            return None;
-        }
-        if self.accept == Accept::GeoJson {
-            return Some(render::feature(after, &self.ld, &self.view, now).into());
-        }
-        let mut data = render::entity(after, &self.ld, &self.view, now);
-        for (name, kind) in deleted {
-            data.insert(self.ld.compact(&name).into_owned(), self.deletion(kind, now));
-        }
-        if let Some(before) = before.as_ref().filter(|_| self.show_changes && self.view.form != Form::Simplified) {
-            self.add_previous(&mut data, before, after);
-        }
-        Some(data.into())
-    }
-
-    /// Whether the difference is one that this subscription speaks about; then the attributes that went.
-    fn triggered(&self, before: Option<&Entity>, after: &Entity) -> Option<Vec<(Iri, AttrKind)>> {
-        let t = self.triggers;
-        let watched = |name: &Iri| self.watched.as_ref().is_none_or(|w| w.contains(name));
-        let mut fires = before.is_none() && t.entity_created;
-        let mut differs = false;
-        for (name, instances) in after.attrs.iter().filter(|(n, _)| watched(n)) {
-            match before.and_then(|b| find(&b.attrs, name)) {
-                None => {
-                    fires |= t.attribute_created;
-                    differs = true;
-                }
-                Some(old) if !same_instances(old, instances) => {
-                    fires |= t.attribute_updated;
-                    differs = true;
-                }
-                Some(_) => {}
-            }
-        }
-        let mut gone = Vec::new();
-        for (name, instances) in before.iter().flat_map(|b| &b.attrs).filter(|(n, _)| watched(n) && find(&after.attrs, n).is_none()) {
-            differs = true;
-            if t.attribute_deleted {
-                gone.push((name.clone(), instances.first().map_or(AttrKind::Property, |a: &Attr| a.kind)));
-            }
-        }
-        fires |= !gone.is_empty();
-        fires |= t.entity_updated && before.is_some_and(|b| differs || (self.watched.is_none() && (b.types != after.types || b.scope != after.scope)));
-        fires.then_some(gone)
-    }
-
-    fn deletion(&self, kind: AttrKind, now: i64) -> Value {
-        let nothing = if kind == AttrKind::LanguageProperty { json!({"@none": NULL}) } else { Value::from(NULL) };
-        match self.view.form {
-            Form::Simplified => NULL.into(),
-            Form::Concise => json!({kind.member(): nothing, "deletedAt": instant(now)}),
-            Form::Normalized => json!({"type": kind.name(), kind.member(): nothing, "deletedAt": instant(now)}),
-        }
-    }
-
-    fn add_previous(&self, data: &mut Map<String, Value>, before: &Entity, after: &Entity) {
-        for (name, _) in &after.attrs {
-            let (Some(new), Some(old)) = (after.attr(name), before.attr(name)) else { continue };
-            if old.value == new.value {
-                continue;
-            }
-            if let Some(Value::Object(shown)) = data.get_mut(&*self.ld.compact(name)) {
-                let member = old.kind.member();
-                let word = format!("previous{}{}", member[..1].to_uppercase(), &member[1..]);
-                shown.insert(word, render::attribute(old, &self.ld, &View::default(), i64::MIN)[member].clone());
-            }
-        }
-    }
-
-    /// As a `GET` shows it.
-    pub fn describe(&self, now: i64) -> Map<String, Value> {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut out = self.body.clone();
+    /// As a `GET` shows it, with names of the context that was asked for.
+    pub fn describe(&self, ld: &Ld, sys_attrs: bool, now: i64) -> Map<String, Value> {
+        let status = self.delivery.status().clone();
+        let mut out = Map::new();
         out.insert("id".into(), (&*self.id).into());
+        out.extend(compacted(&self.body, ld));
         let word = match (self.active, self.expires.is_some_and(|x| x <= now)) {
             (_, true) => "expired",
             (true, _) => "active",
             (false, _) => "paused",
         };
         out.insert("status".into(), word.into());
-        out.insert("isActive".into(), self.active.into());
+        if let Some(Value::String(url)) = &self.speech.source {
+            out.insert("jsonldContext".into(), url.as_str().into());
+        }
+        if self.interval.is_none() && !out.contains_key("notificationTrigger") {
+            out.insert("notificationTrigger".into(), vec!["attributeCreated", "attributeUpdated"].into());
+        }
+        if sys_attrs {
+            out.insert("createdAt".into(), instant(self.created).into());
+            out.insert("modifiedAt".into(), instant(self.modified).into());
+        }
         if let Some(Value::Object(notification)) = out.get_mut("notification") {
             let failed = status.last_failure > status.last_success;
-            notification.insert("status".into(), if failed { "failed" } else { "ok" }.into());
             if status.times_sent > 0 || status.times_failed > 0 {
+                notification.insert("status".into(), if failed { "failed" } else { "ok" }.into());
                 notification.insert("timesSent".into(), status.times_sent.into());
-            }
-            if status.times_failed > 0 {
                 notification.insert("timesFailed".into(), status.times_failed.into());
             }
             for (name, at) in [("lastNotification", status.last_notification), ("lastSuccess", status.last_success), ("lastFailure", status.last_failure)] {

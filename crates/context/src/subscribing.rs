@@ -1,7 +1,6 @@
-//! Making, changing and ending subscriptions, and hosting contexts: what users keep beside entities.
+//! Making, changing and ending subscriptions.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use dothi_kernel::{Caller, Error, Permission, Result, Scope};
 use serde_json::{Map, Value, json};
@@ -9,15 +8,42 @@ use serde_json::{Map, Value, json};
 use crate::fault::{bad, cut, exists, missing};
 use crate::ld::Ld;
 use crate::model::{Iri, NULL};
-use crate::subs::{MAX_SUBSCRIPTIONS, READ_ONLY, Status, Subscription};
-use crate::{Context, tables};
+use crate::subs::{Delivery, Frame, MAX_SUBSCRIPTIONS, Notice, READ_ONLY, READ_ONLY_NOTIFICATION, Status, Subscription, Waiting, expanded};
+use crate::tables_subs::{self as tables, DeadLetter};
+use crate::{Context, fault};
 
-/// Contexts that users may host.
-const MAX_HOSTED: usize = 1_000;
+/// All members of a subscription that a caller may set (5.2.12); others are left out.
+const MEMBERS: [&str; 22] = [
+    "type",
+    "subscriptionName",
+    "description",
+    "entities",
+    "watchedAttributes",
+    "notificationTrigger",
+    "timeInterval",
+    "q",
+    "geoQ",
+    "csf",
+    "scopeQ",
+    "temporalQ",
+    "isActive",
+    "notification",
+    "expiresAt",
+    "throttling",
+    "lang",
+    "datasetId",
+    "localOnly",
+    "splitEntities",
+    "expandValues",
+    "jsonKeys",
+];
 
 /// Members of a stored subscription.
 fn stored(subscription: &Subscription) -> Value {
-    json!({"body": subscription.body, "context": subscription.ld.source})
+    json!({
+        "body": subscription.body, "context": subscription.ld.source, "speech": subscription.speech.source,
+        "created": subscription.created, "modified": subscription.modified,
+    })
 }
 
 fn unknown(id: &str) -> Error {
@@ -26,16 +52,20 @@ fn unknown(id: &str) -> Error {
 
 /// The members that a caller may set.
 fn writable(mut body: Map<String, Value>) -> Map<String, Value> {
-    body.retain(|k, _| !READ_ONLY.contains(&k.as_str()) && k != "id");
+    body.retain(|k, _| MEMBERS.contains(&k.as_str()) && !READ_ONLY.contains(&k.as_str()));
     if let Some(Value::Object(notification)) = body.get_mut("notification") {
-        notification.retain(|k, _| !matches!(k.as_str(), "status" | "timesSent" | "timesFailed" | "lastNotification" | "lastSuccess" | "lastFailure"));
+        notification.retain(|k, _| !READ_ONLY_NOTIFICATION.contains(&k.as_str()));
     }
     body
 }
 
+fn is_null(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some(NULL)
+}
+
 impl Context {
-    /// Makes a subscription; returns its id. 409 when the id is taken.
-    pub async fn subscribe(&self, caller: &Caller, body: Map<String, Value>, ld: Ld) -> Result<Iri> {
+    /// Makes a subscription; returns its id. 409 when the id is taken. `base` is where the caller found us.
+    pub async fn subscribe(&self, caller: &Caller, mut body: Map<String, Value>, ld: Ld, base: &str) -> Result<Iri> {
         caller.require(Permission::ContextWrite, Scope::ANY)?;
         caller.require(Permission::ContextRead, Scope::ANY)?;
         let now = caller.now.as_microsecond();
@@ -43,36 +73,43 @@ impl Context {
             Some(id) => crate::parse::entity_id(id)?,
             None => format!("urn:ngsi-ld:Subscription:{}", self.store.clock().id()).into(),
         };
-        let ld = self.notification_context(&body, ld, now).await?;
-        let subscription = Subscription::parse(id.clone(), writable(body), ld, now, true)?;
-        self.guard.check(&subscription.endpoint)?;
+        let stated = body.shift_remove("jsonldContext");
+        let body = expanded(writable(body), &ld)?;
+        let frame = |speech: Ld| Frame { id: id.clone(), ld: ld.clone(), speech, now, created: now, fresh: true };
+        // What is wrong with it is told before anything is made for it.
+        let draft = Subscription::parse(body.clone(), frame(Ld::default()), Arc::default())?;
+        self.guard.check(&draft.receiver.url)?;
+        let speech = match stated {
+            Some(stated) => self.stated_context(&stated, now).await?,
+            None => self.context_with_address(caller, &ld, base).await?,
+        };
+        let subscription = Subscription::parse(body, frame(speech), Arc::default())?;
         let _turn = self.subscribing.lock().await;
         if self.subscriptions.get(&id).is_some() {
             return Err(exists(format!("The subscription {} exists already.", cut(&id))));
         }
-        if self.subscriptions.list().len() >= MAX_SUBSCRIPTIONS {
-            return Err(Error::unprocessable(crate::fault::UNSUPPORTED, "There are too many subscriptions."));
+        if self.subscriptions.count() >= MAX_SUBSCRIPTIONS {
+            return Err(Error::unprocessable(fault::UNSUPPORTED, "There are too many subscriptions."));
         }
         let mut tx = self.store.begin(caller).await?;
-        tables::save_subscription(&mut tx, &id, &stored(&subscription), &Status::default()).await?;
+        tables::save_subscription(&mut tx, &id, &stored(&subscription)).await?;
         tx.commit().await?;
         self.subscriptions.put(subscription);
         Ok(id)
     }
 
-    /// `jsonldContext` goes before the context of the request.
-    async fn notification_context(&self, body: &Map<String, Value>, ld: Ld, now: i64) -> Result<Ld> {
-        match body.get("jsonldContext") {
-            None => Ok(ld),
-            Some(url @ Value::String(_)) => self.contexts.resolve(url, now).await,
-            Some(_) => Err(bad("jsonldContext must be an address.")),
+    /// What `jsonldContext` names.
+    async fn stated_context(&self, stated: &Value, now: i64) -> Result<Ld> {
+        match stated {
+            Value::String(_) => self.contexts.resolve(stated, now).await,
+            _ => Err(bad("jsonldContext must be an address.")),
         }
     }
 
-    /// All subscriptions, by id.
-    pub fn subscriptions(&self, caller: &Caller) -> Result<Vec<Arc<Subscription>>> {
+    /// Subscriptions by id, from a place on, and how many there are.
+    pub fn subscriptions(&self, caller: &Caller, offset: usize, limit: usize) -> Result<(Vec<Arc<Subscription>>, usize)> {
         caller.require(Permission::ContextRead, Scope::ANY)?;
-        Ok(self.subscriptions.list())
+        Ok((self.subscriptions.page(offset, limit), self.subscriptions.count()))
     }
 
     /// One subscription.
@@ -82,7 +119,7 @@ impl Context {
     }
 
     /// Changes the members that are stated; NGSI-LD Null or null removes one.
-    pub async fn change_subscription(&self, caller: &Caller, id: &str, body: Map<String, Value>, ld: Ld) -> Result<()> {
+    pub async fn change_subscription(&self, caller: &Caller, id: &str, mut body: Map<String, Value>, ld: Ld) -> Result<()> {
         caller.require(Permission::ContextWrite, Scope::ANY)?;
         let now = caller.now.as_microsecond();
         let _turn = self.subscribing.lock().await;
@@ -93,26 +130,32 @@ impl Context {
         if body.is_empty() {
             return Err(bad("The body states nothing to change."));
         }
-        let expiry_stated = body.contains_key("expiresAt");
-        let ld = if ld.source.is_some() { ld } else { old.ld.clone() };
-        let ld = self.notification_context(&body, ld, now).await?;
+        let speech = match body.shift_remove("jsonldContext") {
+            Some(stated) => self.stated_context(&stated, now).await?,
+            None => old.speech.clone(),
+        };
+        let fresh = body.contains_key("expiresAt");
+        // Conditions are read in the context that they were written in.
+        let frame_ld = if body.contains_key("q") || body.contains_key("csf") { ld.clone() } else { old.ld.clone() };
         let mut members = old.body.clone();
-        for (name, value) in writable(body) {
+        for (name, value) in expanded(writable(body), &ld)? {
             match (members.get_mut(&name), value) {
-                (_, v) if v.is_null() || v.as_str() == Some(NULL) => drop(members.shift_remove(&name)),
-                (Some(Value::Object(old)), Value::Object(new)) if name == "notification" => old.extend(new),
+                (_, v) if is_null(&v) => drop(members.shift_remove(&name)),
+                (Some(Value::Object(old)), Value::Object(new)) if name == "notification" => {
+                    for (name, value) in new {
+                        if is_null(&value) { drop(old.shift_remove(&name)) } else { drop(old.insert(name, value)) }
+                    }
+                }
                 (_, value) => drop(members.insert(name, value)),
             }
         }
-        let subscription = Subscription::parse(old.id.clone(), members, ld, now, expiry_stated)?;
-        self.guard.check(&subscription.endpoint)?;
-        let status = old.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        *subscription.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = status.clone();
+        let frame = Frame { id: old.id.clone(), ld: frame_ld, speech, now, created: old.created, fresh };
+        let subscription = Subscription::parse(members, frame, old.delivery.clone())?;
+        self.guard.check(&subscription.receiver.url)?;
         let mut tx = self.store.begin(caller).await?;
-        tables::save_subscription(&mut tx, id, &stored(&subscription), &status).await?;
+        tables::save_subscription(&mut tx, id, &stored(&subscription)).await?;
         tx.commit().await?;
         self.subscriptions.put(subscription);
-        self.subscriptions.wake();
         Ok(())
     }
 
@@ -120,29 +163,23 @@ impl Context {
     pub async fn unsubscribe(&self, caller: &Caller, id: &str) -> Result<()> {
         caller.require(Permission::ContextWrite, Scope::ANY)?;
         let _turn = self.subscribing.lock().await;
-        self.subscriptions.get(id).ok_or_else(|| unknown(id))?;
+        let old = self.subscriptions.get(id).ok_or_else(|| unknown(id))?;
         let mut tx = self.store.begin(caller).await?;
         tables::delete_subscription(&mut tx, id).await?;
         tx.commit().await?;
         self.subscriptions.remove(id);
-        Ok(())
+        self.drop_implicit_context(caller, &old.speech).await
     }
 
     /// Reads subscriptions and what waits for them, at start.
     pub(crate) async fn load_subscriptions(&self, now: i64) -> Result<()> {
         let (counts, last) = tables::notice_counts(&self.store).await?;
-        self.subscriptions.start_at(last);
-        for (id, _, doc, status) in tables::load_subscriptions::<Status>(&self.store).await? {
-            let ld = match &doc["context"] {
-                Value::Null => Ok(Ld::default()),
-                context => self.contexts.resolve(context, now).await,
-            };
-            let body = doc["body"].as_object().cloned().unwrap_or_default();
-            match ld.and_then(|ld| Subscription::parse(id.as_str().into(), body, ld, now, false)) {
+        // Places never come again, so that what an earlier run books late cannot hit a later one's.
+        self.subscriptions.start_at(last.max(now));
+        for (id, at, doc, status) in tables::load_subscriptions::<Status>(&self.store).await? {
+            match self.load_subscription(&id, at, &doc, now) {
                 Ok(subscription) => {
-                    *subscription.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = status;
-                    let waiting = counts.iter().find(|(s, _)| *s == id).map_or(0, |(_, n)| *n);
-                    subscription.waiting.store(waiting, Ordering::SeqCst);
+                    subscription.delivery.restore(status, counts.get(&id).copied().unwrap_or(0));
                     self.subscriptions.put(subscription);
                 }
                 // The row stays; it works again when its context is back.
@@ -152,32 +189,42 @@ impl Context {
         Ok(())
     }
 
-    /// Hosts a `@context` document; returns its local id.
-    pub async fn host_context(&self, caller: &Caller, document: Value) -> Result<String> {
-        caller.require(Permission::ContextWrite, Scope::ANY)?;
-        if self.contexts.documents().len() >= MAX_HOSTED {
-            return Err(Error::unprocessable(crate::fault::UNSUPPORTED, "There are too many hosted contexts."));
-        }
-        let id = self.store.clock().id().to_string();
-        let now = caller.now.as_microsecond();
-        self.contexts.resolve(document.get("@context").ok_or_else(|| bad("A context document needs a member @context."))?, now).await?;
-        let mut tx = self.store.begin(caller).await?;
-        tables::save_hosted(&mut tx, &id, &document).await?;
-        tx.commit().await?;
-        self.contexts.put(&id, "Hosted", document, now)?;
-        Ok(id)
+    fn load_subscription(&self, id: &str, at: i64, doc: &Value, now: i64) -> Result<Subscription> {
+        let context = |name: &str| match &doc[name] {
+            Value::Null => Ok(Ld::default()),
+            context => self.contexts.read(context, now),
+        };
+        let ld = context("context")?;
+        // What was stored before had one context for both, and names as they were given.
+        let speech = if doc.get("speech").is_some() { context("speech")? } else { ld.clone() };
+        let created = doc["created"].as_i64().unwrap_or(at);
+        let body = expanded(doc["body"].as_object().cloned().unwrap_or_default(), &ld)?;
+        let frame = Frame { id: id.into(), ld, speech, now: doc["modified"].as_i64().unwrap_or(created), created, fresh: false };
+        Subscription::parse(body, frame, Arc::new(Delivery::default()))
     }
 
-    /// Deletes a hosted context. Those of packs and of the core stay.
-    pub async fn drop_context(&self, caller: &Caller, id: &str) -> Result<()> {
+    /// Notifications of a subscription that were given up, after a place.
+    pub async fn dead_letters(&self, caller: &Caller, id: &str, after: i64, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.subscription(caller, id)?;
+        tables::dead_letters(&self.store, id, after, limit).await
+    }
+
+    /// Sends notifications that were given up once more, behind what waits; returns how many (at most 1,000).
+    pub async fn resend_dead_letters(&self, caller: &Caller, id: &str) -> Result<usize> {
         caller.require(Permission::ContextWrite, Scope::ANY)?;
+        let subscription = self.subscription(caller, id)?;
+        let letters = tables::dead_letters(&self.store, id, 0, 1_000).await?;
+        let now = caller.now.as_microsecond();
+        let places: Vec<i64> = letters.iter().map(|l| l.waiting.seq).collect();
+        let notices: Vec<Notice> = letters
+            .into_iter()
+            .map(|l| Notice { subscription: subscription.id.clone(), waiting: Waiting { seq: self.subscriptions.next_place(), at: now, ..l.waiting } })
+            .collect();
         let mut tx = self.store.begin(caller).await?;
-        let gone = tables::delete_hosted(&mut tx, id).await?;
+        tables::unbury(&mut tx, &places).await?;
+        tables::put_notices(&mut tx, &notices).await?;
         tx.commit().await?;
-        if gone == 0 {
-            return Err(missing("There is no such hosted @context, or it belongs to a pack."));
-        }
-        self.contexts.remove(id);
-        Ok(())
+        self.subscriptions.queued(notices);
+        Ok(places.len())
     }
 }

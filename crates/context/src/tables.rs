@@ -1,4 +1,4 @@
-//! The only SQL of entities and subscriptions. (Devices keep their own beside their registry.)
+//! The only SQL of entities, messages and packs. (Subscriptions and devices have their own.)
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "context", version: 2, sql: crate::devices::SCHEMA },
     crate::tables_journal::MIGRATION,
     crate::tables_tenants::MIGRATION,
+    crate::tables_subs::MIGRATION,
     crate::tables_federation::MIGRATION,
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
 ];
@@ -164,82 +165,4 @@ pub async fn save_pack(tx: &mut Tx, pack: &str, doc: &crate::pack::ContextPack) 
 pub async fn load_packs(store: &Store) -> Result<Vec<(String, crate::pack::ContextPack)>> {
     let rows = store.rows("select pack, doc from context_pack order by pack", params![]).await?;
     rows.iter().map(|r| Ok((r.text("pack")?, r.json("doc")?))).collect()
-}
-
-/// Keeps a hosted context.
-pub async fn save_hosted(tx: &mut Tx, id: &str, doc: &serde_json::Value) -> Result<()> {
-    let now = tx.now();
-    tx.exec("insert into context_hosted (id, at, doc) values (?, ?, ?)", params![id, now, Param::json(doc)?]).await.map(|_| ())
-}
-
-/// Deletes a hosted context.
-pub async fn delete_hosted(tx: &mut Tx, id: &str) -> Result<u64> {
-    tx.exec("delete from context_hosted where id = ?", params![id]).await
-}
-
-/// Hosted contexts: id, time, document.
-pub async fn load_hosted(store: &Store) -> Result<Vec<(String, i64, serde_json::Value)>> {
-    let rows = store.rows("select id, at, doc from context_hosted order by at, id", params![]).await?;
-    rows.iter().map(|r| Ok((r.text("id")?, r.int("at")?, r.json("doc")?))).collect()
-}
-
-/// Inserts or replaces a subscription.
-pub async fn save_subscription(tx: &mut Tx, id: &str, doc: &serde_json::Value, status: &impl serde::Serialize) -> Result<()> {
-    let now = tx.now();
-    let sql = "insert into context_subscription (id, at, doc, status) values (?, ?, ?, ?) on conflict (id) do update set doc = excluded.doc, status = excluded.status";
-    tx.exec(sql, params![id, now, Param::json(doc)?, Param::json(status)?]).await.map(|_| ())
-}
-
-/// Writes how a subscription is doing.
-pub async fn save_status(tx: &mut Tx, id: &str, status: &impl serde::Serialize) -> Result<()> {
-    tx.exec("update context_subscription set status = ? where id = ?", params![Param::json(status)?, id]).await.map(|_| ())
-}
-
-/// Deletes a subscription with what waits for it.
-pub async fn delete_subscription(tx: &mut Tx, id: &str) -> Result<u64> {
-    tx.exec("delete from context_notice where subscription = ?", params![id]).await?;
-    tx.exec("delete from context_subscription where id = ?", params![id]).await
-}
-
-/// Subscriptions: id, creation, document, status.
-pub async fn load_subscriptions<S: serde::de::DeserializeOwned>(store: &Store) -> Result<Vec<(String, i64, serde_json::Value, S)>> {
-    let rows = store.rows("select id, at, doc, status from context_subscription order by id", params![]).await?;
-    rows.iter().map(|r| Ok((r.text("id")?, r.int("at")?, r.json("doc")?, r.json("status")?))).collect()
-}
-
-/// A notification that waits to be sent.
-#[derive(Debug, Clone)]
-pub struct NoticeRow {
-    /// Position in the queue.
-    pub seq: i64,
-    /// When it was caused, µs.
-    pub at: i64,
-    /// What to send.
-    pub body: serde_json::Value,
-}
-
-/// Queues a notification.
-pub async fn put_notice(tx: &mut Tx, seq: i64, subscription: &str, body: &serde_json::Value) -> Result<()> {
-    let now = tx.now();
-    tx.exec("insert into context_notice (seq, subscription, at, body) values (?, ?, ?, ?)", params![seq, subscription, now, Param::json(body)?])
-        .await
-        .map(|_| ())
-}
-
-/// The oldest notifications of a subscription.
-pub async fn notices(store: &Store, subscription: &str, limit: usize) -> Result<Vec<NoticeRow>> {
-    let rows = store.rows("select seq, at, body from context_notice where subscription = ? order by seq limit ?", params![subscription, limit]).await?;
-    rows.iter().map(|r| Ok(NoticeRow { seq: r.int("seq")?, at: r.int("at")?, body: r.json("body")? })).collect()
-}
-
-/// How many notifications wait for each subscription, and the last position of all.
-pub async fn notice_counts(store: &Store) -> Result<(Vec<(String, i64)>, i64)> {
-    let last = store.row("select coalesce(max(seq), 0) as seq from context_notice", params![]).await?.map_or(Ok(0), |r| r.int("seq"))?;
-    let rows = store.rows("select subscription, count(*) as n from context_notice group by subscription", params![]).await?;
-    Ok((rows.iter().map(|r| Ok((r.text("subscription")?, r.int("n")?))).collect::<Result<_>>()?, last))
-}
-
-/// Removes notifications up to a position.
-pub async fn drop_notices(tx: &mut Tx, subscription: &str, up_to: i64) -> Result<u64> {
-    tx.exec("delete from context_notice where subscription = ? and seq <= ?", params![subscription, up_to]).await
 }

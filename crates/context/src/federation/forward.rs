@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Context;
 use crate::federation::registration::Registration;
-use crate::ld::Ld;
+use crate::ld::{Ld, is_core};
 use crate::model::instant;
 
 /// Bytes of a source's answer.
@@ -185,6 +185,15 @@ pub fn renamed(value: &Value, from: &Ld, to: &Ld) -> Value {
     }
 }
 
+/// Whether a context can be named in a `Link` header: one address, with or without the core context beside it.
+fn has_address(ld: &Ld) -> bool {
+    match &ld.source {
+        None | Some(Value::String(_)) => true,
+        Some(Value::Array(many)) => many.iter().all(Value::is_string) && many.iter().filter(|c| !c.as_str().is_some_and(is_core)).count() <= 1,
+        Some(_) => false,
+    }
+}
+
 /// Parameters that hold lists of names.
 const NAMES: [&str; 7] = ["attrs", "type", "pick", "omit", "geoproperty", "geometryProperty", "orderBy"];
 
@@ -277,8 +286,7 @@ impl Context {
                 request = request.header(key, value);
             }
         }
-        let named = matches!(ld.source, None | Some(Value::String(_)));
-        let in_body = call.body.is_some() && own.is_none() && (!named || asked("contentType") == Some("application/ld+json"));
+        let in_body = call.body.is_some() && own.is_none() && (!has_address(ld) || asked("contentType") == Some("application/ld+json"));
         if !in_body && ld.source.is_some() {
             request = request.header("link", format!("<{}>; rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\"", ld.link()));
         }

@@ -203,8 +203,8 @@ impl Listener {
     }
 
     /// What it is told of a registration: the parts of the information that concern it.
-    pub fn part(&self, registration: &Registration, now: i64) -> Value {
-        let mut shown = registration.describe(&self.ld, false, now);
+    pub fn part(&self, registration: &Registration) -> Value {
+        let mut shown = registration.describe(&self.ld, false);
         if let Some(Value::Array(all)) = shown.get_mut("information")
             && registration.information.iter().any(|i| self.wanted.concerns(i))
         {
@@ -346,7 +346,7 @@ impl Federation {
 
     /// Tells somebody of all sources that it wants to hear of.
     fn tell_all(self: &Arc<Self>, listener: &Arc<Listener>, now: i64) {
-        let data: Vec<Value> = self.index().all().filter(|r| listener.wants(r, now)).take(1_000).map(|r| listener.part(r, now)).collect();
+        let data: Vec<Value> = self.index().all().filter(|r| listener.wants(r, now)).take(1_000).map(|r| listener.part(r)).collect();
         if !data.is_empty() {
             self.notify(listener, Reason::NewlyMatching, data);
         }

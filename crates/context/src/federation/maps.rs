@@ -57,7 +57,8 @@ pub struct Maps(RwLock<HashMap<Iri, Shared>>);
 /// Reads an ISO 8601 duration, µs.
 pub fn duration(text: &str) -> Result<i64> {
     let wrong = || bad(format!("{:?} is not an ISO 8601 duration.", cut(text)));
-    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    // The parser takes friendlier spellings, too.
+    let span: jiff::Span = Some(text).filter(|t| t.starts_with('P')).ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
     let long = span.to_duration(jiff::civil::date(2026, 1, 1)).map_err(|_| wrong())?;
     i64::try_from(long.as_micros()).ok().filter(|us| *us > 0).ok_or_else(wrong)
 }

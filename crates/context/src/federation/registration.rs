@@ -74,7 +74,7 @@ impl Mode {
 }
 
 /// Operations (4.20). A set of them is a word of bits.
-const OPERATIONS: [&str; 45] = [
+const OPERATIONS: [&str; 46] = [
     "createEntity",
     "updateEntity",
     "appendAttrs",
@@ -89,6 +89,7 @@ const OPERATIONS: [&str; 45] = [
     "appendAttrsTemporal",
     "deleteAttrsTemporal",
     "updateAttrsTemporal",
+    "updateAttrInstanceTemporal",
     "deleteAttrInstanceTemporal",
     "deleteTemporal",
     "mergeEntity",
@@ -418,7 +419,7 @@ fn management(body: &Map<String, Value>) -> Result<Management> {
             "timeout" => out.timeout = millis()?.min(LONGEST),
             "cooldown" => out.cooldown = millis()?,
             "cacheDuration" => {
-                let span = value.as_str().and_then(|t| t.parse::<jiff::Span>().ok());
+                let span = value.as_str().filter(|t| t.starts_with('P')).and_then(|t| t.parse::<jiff::Span>().ok());
                 span.ok_or_else(|| bad("management: cacheDuration must be an ISO 8601 duration."))?;
             }
             other => return Err(bad(format!("management has no member {:?}.", cut(other)))),
@@ -554,7 +555,7 @@ impl Registration {
     }
 
     /// As users see it.
-    pub fn describe(&self, ld: &Ld, sys_attrs: bool, now: i64) -> Map<String, Value> {
+    pub fn describe(&self, ld: &Ld, sys_attrs: bool) -> Map<String, Value> {
         let mut out = Map::new();
         for (key, value) in &self.body {
             let value =
@@ -564,14 +565,8 @@ impl Registration {
         }
         let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let failing = figures.last_failure.is_some() && figures.last_failure > figures.last_success;
-        let status = match (self.alive(now), failing) {
-            (false, _) => "expired",
-            (true, true) => "failed",
-            (true, false) if figures.sent > 0 => "ok",
-            _ => "active",
-        };
-        out.insert("status".into(), status.into());
         if figures.sent > 0 {
+            out.insert("status".into(), if failing { "failed" } else { "ok" }.into());
             out.insert("timesSent".into(), figures.sent.into());
             out.insert("timesFailed".into(), figures.failed.into());
         }

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::wire::Asked;
+use super::wire::{Asked, Params};
 use crate::Context;
 use crate::fault::{UNSUPPORTED, missing};
 use crate::federation::forward::{Call, Origin, Trouble};
@@ -211,6 +211,8 @@ struct Distributed<'a> {
     filter: Arc<Filter>,
     /// Conditions hold for what several hold together, so sources are not told of them.
     split: bool,
+    /// The query came as a body; sources may get a wider one.
+    posted: bool,
     now: i64,
 }
 
@@ -242,13 +244,12 @@ impl Distributed<'_> {
 
     fn call(&self, part: &Part, ids: Option<&[Iri]>, offset: usize) -> Result<Call<'_>> {
         let asked = self.asked;
-        let posted = asked.uri.path().ends_with("/entityOperations/query");
         let whole = !self.split && part.registration.info.iter().all(|(k, _)| !k.eq_ignore_ascii_case("jsonldContext"));
         let mut query = vec![("options".to_string(), "sysAttrs".to_string()), ("limit".to_string(), PAGE.to_string())];
         if offset > 0 {
             query.push(("offset".to_string(), offset.to_string()));
         }
-        if posted {
+        if self.posted && part.registration.offers("queryBatch") {
             let Value::Object(mut body) = serde_json::from_slice(&asked.body).unwrap_or_default() else {
                 return Err(Error::internal("reading a query again", "no object"));
             };
@@ -260,13 +261,14 @@ impl Distributed<'_> {
             }
             return Ok(Call { method: Method::POST, path: "/entityOperations/query".into(), query, body: Some(body.into()), ld: self.ld });
         }
+        let stated = if self.posted { parameters(&asked.body, &asked.params) } else { asked.params.clone() };
         let conditions = ["q", "georel", "geometry", "coordinates", "geoproperty", "scopeQ", "expandValues", "jsonKeys"];
         for name in ["type", "idPattern"].into_iter().chain(conditions.into_iter().filter(|_| whole)) {
-            query.extend(asked.params.get(name).map(|v| (name.to_string(), v.to_string())));
+            query.extend(stated.get(name).map(|v| (name.to_string(), v.to_string())));
         }
         match ids {
             Some(ids) => query.push(("id".to_string(), ids.join(","))),
-            None => query.extend(asked.params.get("id").map(|v| ("id".to_string(), v.to_string()))),
+            None => query.extend(stated.get("id").map(|v| ("id".to_string(), v.to_string()))),
         }
         if self.split {
             query.push(("splitEntities".to_string(), "true".to_string()));
@@ -356,7 +358,7 @@ impl Distributed<'_> {
         }
         let mut entity = entity?;
         merge::finish(&mut entity, self.now);
-        let fits = (from_others && !self.split) || self.filter.matches(&entity, self.now, &self.this.live);
+        let fits = (from_others && !self.split && !self.posted) || self.filter.matches(&entity, self.now, &self.this.live);
         fits.then(|| Arc::new(entity))
     }
 
@@ -464,6 +466,42 @@ impl Distributed<'_> {
     }
 }
 
+/// The body of a query as parameters of one that finds at least as much.
+fn parameters(body: &[u8], params: &Params) -> Params {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut out = url::form_urlencoded::Serializer::new(params.without(&[]).finish());
+    let selectors: Vec<&Value> = body["entities"].as_array().into_iter().flatten().collect();
+    let types: Vec<&str> = selectors.iter().filter_map(|s| s["type"].as_str()).collect();
+    if !types.is_empty() && !types.contains(&"*") {
+        out.append_pair("type", &types.join(","));
+    }
+    if let [only] = selectors.as_slice() {
+        let ids = only["id"].as_array().map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+        for (name, text) in [("id", ids.or_else(|| only["id"].as_str().map(str::to_string))), ("idPattern", only["idPattern"].as_str().map(str::to_string))] {
+            if let Some(text) = text {
+                out.append_pair(name, &text);
+            }
+        }
+    }
+    for (name, value) in [("q", &body["q"]), ("scopeQ", &body["scopeQ"])] {
+        if let Some(text) = value.as_str() {
+            out.append_pair(name, text);
+        }
+    }
+    for name in ["georel", "geometry", "coordinates", "geoproperty"] {
+        match &body["geoQ"][name] {
+            Value::Null => {}
+            Value::String(text) => {
+                out.append_pair(name, text);
+            }
+            other => {
+                out.append_pair(name, &other.to_string());
+            }
+        }
+    }
+    Params::read(&out.finish())
+}
+
 /// The map that a request names in its header.
 fn named_map(asked: &Asked) -> Option<String> {
     let value = asked.headers.get("ngsild-entitymap")?.to_str().ok()?;
@@ -480,7 +518,8 @@ pub fn map_path(id: &str) -> String {
 
 fn distributed<'a>(this: &'a Context, asked: &'a Asked, ld: &'a Ld, filter: Filter) -> Result<Distributed<'a>> {
     let split = asked.params.flag("splitEntities")?;
-    Ok(Distributed { this, asked, ld, filter: Arc::new(filter), split, now: asked.caller.now.as_microsecond() })
+    let posted = asked.uri.path().ends_with("/entityOperations/query");
+    Ok(Distributed { this, asked, ld, filter: Arc::new(filter), split, posted, now: asked.caller.now.as_microsecond() })
 }
 
 /// How long a map shall live, as the request asks.

@@ -87,7 +87,7 @@ async fn list(State(this): This, asked: Asked) -> Answer {
     let wanted = wanted(&asked.params, &ld)?;
     let (now, sys) = (asked.caller.now.as_microsecond(), asked.params.option("sysAttrs"));
     let all = this.sources(&asked.caller)?;
-    let found: Vec<Value> = all.iter().filter(|r| wanted.matches(r, now)).map(|r| r.describe(&ld, sys, now).into()).collect();
+    let found: Vec<Value> = all.iter().filter(|r| wanted.matches(r, now)).map(|r| r.describe(&ld, sys).into()).collect();
     listed(&asked, &ld, &found, &page)
 }
 
@@ -101,7 +101,7 @@ fn shown(asked: &Asked, ld: &Ld, body: Value) -> Answer {
 async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
     let ld = asked.ld(&this).await?;
     let found = this.source(&asked.caller, &id_of(&id)?)?;
-    let body = found.describe(&ld, asked.params.option("sysAttrs"), asked.caller.now.as_microsecond());
+    let body = found.describe(&ld, asked.params.option("sysAttrs"));
     shown(&asked, &ld, body.into())
 }
 

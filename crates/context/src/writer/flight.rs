@@ -16,7 +16,7 @@ use crate::journal::{self, Measured};
 use crate::live::Staged;
 use crate::model::Iri;
 use crate::subs::Notice;
-use crate::{tables, tables_journal};
+use crate::{tables, tables_journal, tables_subs};
 
 /// Jobs that have queued and are not staged yet.
 #[derive(Default)]
@@ -240,7 +240,7 @@ impl Desk {
         if let Some((seq, bytes)) = landed.row {
             self.journal.note(seq, bytes, staged.keys());
         }
-        self.subscriptions.queued(&landed.notices);
+        self.subscriptions.queued(landed.notices);
         self.feed.tell(landed.observations);
     }
 
@@ -312,9 +312,7 @@ impl Desk {
             tables_journal::append(&mut tx, seq, row).await?;
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
-        for notice in &cargo.notices {
-            tables::put_notice(&mut tx, notice.seq, &notice.subscription, &notice.body).await?;
-        }
+        tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {
             tx.schedule(EXPIRE, &id, time::micros(at)).await?;
         }

@@ -130,7 +130,8 @@ async fn filters_and_triggers_decide() {
         assert_eq!(receiver.wait(0).await.len(), heard.len(), "{more}: {got:?}");
         if heard == [3, 4] {
             assert_eq!(got[0]["data"][0]["w"], "urn:ngsi-ld:null");
-            assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "deletedAt": "2026-11-21T01:00:00Z"}));
+            let gone = "urn:ngsi-ld:null";
+            assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "v": gone, "location": gone, "deletedAt": "2026-11-21T01:00:00Z"}));
         }
     }
 }
@@ -150,7 +151,8 @@ async fn forms_headers_and_contexts() {
     api.call("PATCH", "/entities/urn:t:1/attrs", &json!({"v": {"type": "Property", "value": 2}})).await;
     let got = receiver.wait(2).await;
     assert_eq!(got[0]["data"].as_array().unwrap().len(), 2, "one request, one notification");
-    assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "v": {"type": "Property", "value": 2, "previousValue": 1}}));
+    let core = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld";
+    assert_eq!(got[1]["data"][0], json!({"id": "urn:t:1", "type": "T", "v": {"type": "Property", "value": 2, "previousValue": 1}, "@context": core}));
     assert_eq!(got[1]["@context"], "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld");
     let headers = receiver.0.got.lock().unwrap()[0].0.clone();
     assert_eq!((headers["content-type"].to_str().unwrap(), headers["x-secret"].to_str().unwrap()), ("application/ld+json", "s"));
@@ -206,7 +208,15 @@ async fn subscriptions_are_checked_listed_changed_and_ended() {
         (json!({"id": "urn:s:2", "q": "=="}), 400),
         (json!({"id": "urn:s:2", "throttling": -1}), 400),
         (json!({"id": "urn:s:2", "notificationTrigger": ["nosuch"]}), 400),
-        (json!({"id": "urn:s:2", "timeInterval": 5}), 422),
+        (json!({"id": "urn:s:2", "timeInterval": 5, "throttling": 5}), 400),
+        (json!({"id": "urn:s:2", "timeInterval": 0}), 400),
+        (json!({"id": "urn:s:2", "timeInterval": 5, "entities": null, "watchedAttributes": ["v"]}), 400),
+        (json!({"id": "urn:s:2", "notification": {"showChanges": true}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"pick": []}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"pick": ["a"], "attributes": ["a"]}}), 400),
+        (json!({"id": "urn:s:2", "csf": "(("}), 400),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "mqtt://127.0.0.1/a/#"}}}), 400),
+        (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": url, "notifierInfo": [{"key": "MQTT-QoS", "value": "3"}]}}}), 400),
         (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "http://10.0.0.1/n"}}}), 400),
         (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "http://169.254.169.254/latest"}}}), 400),
         (json!({"id": "urn:s:2", "notification": {"endpoint": {"uri": "ftp://example.org/"}}}), 400),
@@ -229,4 +239,177 @@ async fn subscriptions_are_checked_listed_changed_and_ended() {
     assert_eq!(receiver.wait(1).await[0]["subscriptionId"], "urn:s:2", "a paused one is silent");
     assert_eq!(api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 204);
     assert_eq!(api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn what_went_and_what_was_before() {
+    let more = json!({
+        "notificationTrigger": ["attributeUpdated", "attributeDeleted", "entityDeleted"],
+        "notification": {"format": "normalized", "showChanges": true, "sysAttrs": true}
+    });
+    let (api, receiver) = subscribed(more).await;
+    let both = json!([{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": "urn:d:1"}]);
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": both, "name": {"type": "LanguageProperty", "languageMap": {"vi": "Một"}}})]).await;
+    assert_eq!(api.call("DELETE", "/entities/urn:t:1/attrs/v?datasetId=urn:d:1", &Value::Null).await.status, 204);
+    assert_eq!(api.call("DELETE", "/entities/urn:t:1", &Value::Null).await.status, 204);
+    let got = receiver.wait(2).await;
+    let at = "2026-11-21T01:00:00Z";
+    let times = json!({"createdAt": at, "modifiedAt": at});
+    let with = |mut v: Value, gone: bool| {
+        v.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
+        if gone {
+            v["deletedAt"] = at.into();
+        }
+        v
+    };
+    let nothing = "urn:ngsi-ld:null";
+    let gone = with(json!({"type": "Property", "value": nothing, "previousValue": 2, "datasetId": "urn:d:1"}), true);
+    assert_eq!(got[0]["data"][0]["v"], json!([with(json!({"type": "Property", "value": 1}), false), gone]));
+    assert_eq!(got[0]["data"][0]["name"], with(json!({"type": "LanguageProperty", "languageMap": {"vi": "Một"}}), false));
+    let name = with(json!({"type": "LanguageProperty", "languageMap": {"@none": nothing}, "previousLanguageMap": {"vi": "Một"}}), true);
+    let value = with(json!({"type": "Property", "value": nothing, "previousValue": 1}), true);
+    assert_eq!(got[1]["data"][0], with(json!({"id": "urn:t:1", "type": "T", "v": value, "name": name}), true));
+}
+
+#[tokio::test]
+async fn linked_entities_go_along() {
+    for (join, there) in [
+        ("flat", json!([{"id": "urn:t:1", "type": "T", "at": "urn:c:1"}, {"id": "urn:c:1", "type": "C", "n": 1}])),
+        ("inline", json!([{"id": "urn:t:1", "type": "T", "at": {"id": "urn:c:1", "type": "C", "n": 1}}])),
+    ] {
+        let (api, receiver) = subscribed(json!({"notification": {"join": join}})).await;
+        api.create(&[
+            json!({"id": "urn:c:1", "type": "C", "n": 1}),
+            json!({"id": "urn:t:1", "type": "T", "at": {"type": "Relationship", "object": "urn:c:1"}}),
+        ])
+        .await;
+        assert_eq!(receiver.wait(1).await[0]["data"], there, "{join}");
+    }
+}
+
+#[tokio::test]
+async fn a_rhythm_tells_of_all_that_match_and_nothing_of_nothing() {
+    let (api, receiver) = subscribed(json!({"timeInterval": 0.2, "q": "v>0"})).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(receiver.wait(0).await.is_empty(), "nothing matches");
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 1}), json!({"id": "urn:t:2", "type": "T", "v": 2}), json!({"id": "urn:t:3", "type": "T", "v": 0})])
+        .await;
+    let got = receiver.wait(2).await;
+    assert_eq!(got[1]["data"], json!([{"id": "urn:t:1", "type": "T", "v": 1}, {"id": "urn:t:2", "type": "T", "v": 2}]));
+}
+
+#[tokio::test]
+async fn more_waits_than_memory_holds_and_comes_in_order_after_a_restart() {
+    let (mut api, receiver) = subscribed(json!({})).await;
+    *receiver.0.refuse.lock().unwrap() = 1;
+    for v in 0..200 {
+        let reply = api.call("POST", "/entityOperations/upsert", &json!([{"id": "urn:t:1", "type": "T", "v": v}])).await;
+        assert!(reply.status.is_success());
+        if v == 150 {
+            api.reopen().await;
+        }
+    }
+    let mut values: Vec<i64> = Vec::new();
+    for _ in 0..1_000 {
+        values = receiver.wait(1).await.iter().map(|n| n["data"][0]["v"].as_i64().unwrap()).collect();
+        if values.last() == Some(&199) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // What was sent but not booked when the program ended comes twice; so each value stands where it first came.
+    let mut seen = std::collections::HashSet::new();
+    values.retain(|v| seen.insert(*v));
+    assert_eq!(values, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_is_given_up_and_may_be_sent_once_more() {
+    let (api, receiver) = (Api::new().await, Receiver::start().await);
+    let url = receiver.1.replace("/n", "/nowhere");
+    let endpoint = json!({"notification": {"endpoint": {"uri": url, "cooldown": 1}}});
+    assert_eq!(api.call("POST", "/subscriptions", &subscription(&url, endpoint)).await.status, 201);
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 1})]).await;
+    let letters = "/api/context/subscriptions/urn:s:1/dead-letters";
+    let mut page = Value::Null;
+    for _ in 0..500 {
+        page = api.send(api.system(), "GET", letters, &[], String::new()).await.json();
+        if page["items"].as_array().is_some_and(|i| !i.is_empty()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((&page["items"][0]["reason"], &page["items"][0]["data"][0]["v"]), (&json!("the receiver answered 404"), &json!(1)));
+    let well = json!({"notification": {"endpoint": {"uri": receiver.1}}});
+    assert_eq!(api.call("PATCH", "/subscriptions/urn:s:1", &well).await.status, 204);
+    let sent = api.send(api.system(), "POST", letters, &[], String::new()).await;
+    assert_eq!(sent.json(), json!({"sent": 1}));
+    assert_eq!(receiver.wait(1).await[0]["data"][0]["v"], 1);
+    assert_eq!(api.send(api.system(), "GET", letters, &[], String::new()).await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_slow_receiver_slows_only_itself() {
+    let (api, receiver) = subscribed(json!({})).await;
+    let slow = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/n", slow.local_addr().unwrap());
+    for n in 0..100 {
+        let body = subscription(&url, json!({"id": format!("urn:slow:{n}")}));
+        assert_eq!(api.call("POST", "/subscriptions", &body).await.status, 201);
+    }
+    let begun = Instant::now();
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": 1})]).await;
+    receiver.wait(1).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn names_are_shown_in_the_context_of_whoever_asks() {
+    let api = Api::new().await;
+    let context = json!({"Car": "https://x.example/Car", "speed": "https://x.example/speed"});
+    let body = json!({
+        "@context": context, "id": "urn:s:1", "type": "Subscription", "entities": [{"type": "(Car;Red),Bus"}], "watchedAttributes": ["speed"],
+        "notification": {"attributes": ["speed"], "endpoint": {"uri": "http://127.0.0.1:9/n"}}
+    });
+    assert_eq!(api.call_ld("POST", "/subscriptions", &body).await.status, 201);
+    let shown = api.get("/subscriptions/urn:s:1").await.json();
+    assert_eq!(shown["entities"][0]["type"], "(https://x.example/Car;Red),Bus");
+    assert_eq!(
+        (&shown["watchedAttributes"][0], &shown["notification"]["attributes"][0]),
+        (&json!("https://x.example/speed"), &json!("https://x.example/speed"))
+    );
+    // The context had no address, so it was given one here, which lives as long as the subscription.
+    let address = shown["jsonldContext"].as_str().unwrap().to_string();
+    let local = address.strip_prefix("/ngsi-ld/v1").unwrap();
+    assert_eq!(api.get(local).await.json()["@context"], context);
+    assert_eq!(api.get("/jsonldContexts?kind=ImplicitlyCreated").await.json(), json!([address]));
+    assert_eq!(api.call("DELETE", &format!("{local}?reload=true"), &Value::Null).await.status, 400);
+    let link = format!("<{address}>; rel=\"http://www.w3.org/ns/json-ld#context\"");
+    let shown = api.send(api.system(), "GET", "/ngsi-ld/v1/subscriptions/urn:s:1", &[("link", &link)], String::new()).await.json();
+    assert_eq!((&shown["entities"][0]["type"], &shown["watchedAttributes"][0]), (&json!("(Car;Red),Bus"), &json!("speed")));
+    assert_eq!(api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 204);
+    assert_eq!(api.get(local).await.status, 404);
+}
+
+#[tokio::test]
+async fn over_mqtt_too() {
+    let rig = crate::rig::Rig::new().await;
+    for (n, info) in
+        [json!([]), json!([{"key": "MQTT-QoS", "value": "1"}]), json!([{"key": "MQTT-QoS", "value": "2"}, {"key": "MQTT-Version", "value": "mqtt3.1.1"}])]
+            .into_iter()
+            .enumerate()
+    {
+        let api = Api::new().await;
+        let (mut raw, _) = crate::rig::Raw::connect(rig.address, false, "hears", true, None).await;
+        assert!(raw.subscribe("tell/#").await < 0x80);
+        let endpoint = json!({"uri": format!("mqtt://{}/tell/me", rig.address), "notifierInfo": info, "receiverInfo": [{"key": "x-a", "value": "b"}]});
+        let reply = api.call("POST", "/subscriptions", &subscription("", json!({"notification": {"endpoint": endpoint}}))).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        api.create(&[json!({"id": "urn:t:1", "type": "T", "v": n})]).await;
+        let (topic, payload, _) = raw.message().await;
+        let message: Value = serde_json::from_str(&payload).unwrap();
+        assert_eq!((topic.as_str(), &message["metadata"]["Content-Type"], &message["metadata"]["x-a"]), ("tell/me", &json!("application/json"), &json!("b")));
+        assert!(message["metadata"]["Link"].as_str().unwrap().contains("rel=\"http://www.w3.org/ns/json-ld#context\""));
+        assert_eq!((&message["body"]["type"], &message["body"]["data"][0]["v"]), (&json!("Notification"), &json!(n)));
+    }
 }
