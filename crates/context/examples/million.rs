@@ -34,7 +34,7 @@ fn made(n: u64) -> Entity {
     let (x, y) = ((n * 7_919 % 100_003) as f64 / 100_003.0, (n * 104_729 % 99_991) as f64 / 99_991.0);
     entity.attrs.push((name("name"), Attr::new(AttrKind::Property, format!("Điểm số {n}").as_str(), NOW).into()));
     entity.attrs.push((LOCATION.into(), Attr::new(AttrKind::GeoProperty, Val::from_point(106.3 + x, 10.4 + y), NOW).into()));
-    entity.attrs.push((name("status"), Attr::new(AttrKind::Property, ["ok", "fault", "off"][(n % 3) as usize], NOW).into()));
+    entity.attrs.push((name("state"), Attr::new(AttrKind::Property, ["ok", "fault", "off"][(n % 3) as usize], NOW).into()));
     for (i, word) in ["temperature", "level", "power", "battery", "humidity"].iter().enumerate().take((n % 6) as usize) {
         let mut attr = Attr::new(AttrKind::Property, (n.wrapping_mul(31 + i as u64) % 10_000) as f64 / 100.0, NOW);
         attr.set_observed(Some(NOW));
@@ -87,8 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ask("type, counted", Some("WasteContainer"), None, false, true)?;
         ask("type and equality", Some("AirQualityObserved"), Some("temperature==41.5"), false, false)?;
         ask("type and range", Some("AirQualityObserved"), Some("temperature>99.9"), false, false)?;
-        ask("type and text", Some("StreetLight"), Some("status==\"fault\""), false, false)?;
-        ask("type, equality and place", Some("StreetLight"), Some("status==\"fault\""), true, true)?;
+        ask("type and text", Some("StreetLight"), Some("state==\"fault\""), false, false)?;
+        ask("type, equality and place", Some("StreetLight"), Some("state==\"fault\""), true, true)?;
         std::thread::sleep(std::time::Duration::from_secs(if round == "first" { 30 } else { 0 }));
     }
     println!("{} bytes an entity with indexes of attributes", (resident() - before) as u64 / count);
