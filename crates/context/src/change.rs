@@ -19,7 +19,7 @@ pub struct Updated {
     pub not_updated: Vec<(Iri, &'static str)>,
 }
 
-fn complete(name: &str, input: &Input, now: i64) -> Result<Attr> {
+pub(crate) fn complete(name: &str, input: &Input, now: i64) -> Result<Attr> {
     let input = match input {
         Input::Null(_) => return Err(bad(format!("{}: there is nothing to delete.", cut(name)))),
         Input::Attr(input) => input,
@@ -345,6 +345,7 @@ pub fn replace_attr(entity: &mut Entity, name: &Iri, inputs: &[Input], now: i64)
 /// Deletes an attribute: one instance, or all of them. False when there is nothing to delete.
 pub fn delete_attr(entity: &mut Entity, name: &str, which: &Which, now: i64) -> bool {
     let gone = match which {
+        _ if name == crate::temporal::SCOPE => !std::mem::take(&mut entity.scope).is_empty(),
         Which::All => {
             let before = entity.attrs.len();
             entity.attrs.retain(|(n, _)| &**n != name);

@@ -83,6 +83,11 @@ impl GeoQuery {
         Ok(Self { relation, geometry, property: property.unwrap_or_else(|| LOCATION.into()) })
     }
 
+    /// The attribute it looks at.
+    pub fn property(&self) -> &Iri {
+        &self.property
+    }
+
     /// A box outside of which no location can match; none when there is no such box or another property is asked.
     pub fn reach(&self) -> Option<BBox> {
         let b = self.geometry.bbox().filter(|_| &*self.property == LOCATION)?;

@@ -14,6 +14,7 @@ mod params;
 mod snapshots;
 mod sta;
 mod subscriptions;
+mod temporal;
 mod tenants;
 mod wire;
 

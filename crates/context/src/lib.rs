@@ -45,7 +45,9 @@ mod tables_federation;
 mod tables_journal;
 mod tables_sta;
 mod tables_subs;
+mod tables_temporal;
 mod tables_tenants;
+pub mod temporal;
 mod tenants;
 pub mod things;
 mod uplink;
@@ -80,6 +82,20 @@ pub struct ContextSettings {
     pub notify_private: bool,
     /// Programs on this machine are trusted: notifications may go to loopback addresses.
     pub trust_loopback: bool,
+    /// Instances that one answer of the temporal API holds at most; 0: 10,000.
+    pub temporal_page: usize,
+    /// Days for which superseded states are kept; 0: ten years.
+    pub history_days: u32,
+}
+
+impl ContextSettings {
+    fn temporal_page(&self) -> usize {
+        if self.temporal_page == 0 { 10_000 } else { self.temporal_page }
+    }
+
+    fn keep_days(&self) -> u32 {
+        if self.history_days == 0 { 3_653 } else { self.history_days }
+    }
 }
 
 /// The city model.
@@ -101,6 +117,9 @@ pub struct Context {
     subscribing: tokio::sync::Mutex<()>,
     sending: [tokio::task::AbortHandle; 2],
     federation: Arc<federation::Federation>,
+    /// Plain observed values are found in the lake.
+    lake: bool,
+    settings: ContextSettings,
     journal: Arc<Journal>,
     folding: tokio::task::AbortHandle,
     /// Name of the tenant; empty for the default one.
@@ -143,6 +162,8 @@ impl Context {
             history: history.clone(),
             directory: directory.clone(),
             subscriptions: subscriptions.clone(),
+            lake: tenant.is_empty(),
+            keep_days: settings.keep_days(),
             feed: feed.clone(),
             journal: journal.clone(),
         };
@@ -168,6 +189,8 @@ impl Context {
             subscriptions,
             devices,
             directory,
+            lake: tenant.is_empty(),
+            settings,
             tenant,
             tenants: None,
         };

@@ -53,6 +53,9 @@ pub struct EntityType {
     /// Seconds without observation after which a thing counts as silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_after: Option<u32>,
+    /// Days for which superseded states (not observations) are kept; what the installation says when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_days: Option<u32>,
     /// Whether everybody may see things of this type.
     #[serde(default)]
     pub public: bool,

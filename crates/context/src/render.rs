@@ -102,7 +102,7 @@ fn types(entity: &Entity, ld: &Ld) -> Value {
     one_or_many(entity.types.iter().map(|t| Value::from(&*ld.compact(t))).collect())
 }
 
-fn one_or_many(mut many: Vec<Value>) -> Value {
+pub(crate) fn one_or_many(mut many: Vec<Value>) -> Value {
     if many.len() == 1 { many.remove(0) } else { Value::Array(many) }
 }
 
@@ -164,7 +164,7 @@ fn vocabulary(value: &Value, ld: &Ld) -> Value {
     }
 }
 
-fn simplified(attr: &Attr, ld: &Ld, view: &View) -> Value {
+pub(crate) fn simplified(attr: &Attr, ld: &Ld, view: &View) -> Value {
     match attr.kind {
         AttrKind::LanguageProperty => match translated(attr, view) {
             Some((_, text)) => text.clone(),

@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
               create index context_notice_subscription on context_notice (subscription, seq);",
     },
     Migration { domain: "context", version: 2, sql: crate::devices::SCHEMA },
+    crate::tables_temporal::MIGRATION,
     crate::tables_journal::MIGRATION,
     crate::tables_tenants::MIGRATION,
     crate::tables_subs::MIGRATION,

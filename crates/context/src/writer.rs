@@ -21,6 +21,8 @@ use crate::parse::{Draft, Input};
 use crate::registry::{Registry, short};
 use crate::select::TypeSelector;
 use crate::subs::{Notice, Pair, Subscriptions};
+use crate::temporal::evolve::{Evolution, Revision, evolve};
+use crate::temporal::{self, Write};
 use crate::val::{Look, Val};
 
 /// Changes of entities that one batch takes.
@@ -88,6 +90,10 @@ pub enum Change {
     Delete,
     /// Delete the entity if it has expired.
     Expire,
+    /// Add instances to its evolution.
+    Evolve(Box<Evolution>),
+    /// A prepared change of its history.
+    Revise(Box<Revision>),
 }
 
 /// What came of an order.
@@ -151,6 +157,10 @@ pub struct Desk {
     pub directory: Arc<dyn Directory>,
     /// Who wants to hear of changes.
     pub subscriptions: Arc<Subscriptions>,
+    /// Plain observed values go into the lake.
+    pub lake: bool,
+    /// Days for which superseded states are kept, unless their type says otherwise.
+    pub keep_days: u32,
     /// What was changed since the tables were last brought up to date.
     pub journal: Arc<Journal>,
     /// Who wants to hear of observations.
@@ -207,6 +217,7 @@ struct Stage<'a> {
     firsts: HashMap<Iri, Option<Arc<Entity>>>,
     listening: bool,
     notices: Vec<Notice>,
+    history: Vec<Write>,
 }
 
 impl<'a> Stage<'a> {
@@ -222,6 +233,7 @@ impl<'a> Stage<'a> {
             firsts: HashMap::new(),
             listening,
             notices: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -249,6 +261,8 @@ impl<'a> Stage<'a> {
         if matches!(order.change, Change::Expire) {
             let gone = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.before(&order.id)).is_some_and(|e| !e.alive(now));
             if gone {
+                let before = self.staged.get(&order.id).cloned().unwrap_or_else(|| self.before(&order.id));
+                self.history.extend(temporal::instances(before.as_deref(), None, now, self.desk.lake)?);
                 self.put(&order.id, None);
             }
             return Ok(Outcome::Done);
@@ -258,6 +272,9 @@ impl<'a> Stage<'a> {
             && !only.matches(&entity.types)
         {
             return Err(unknown(&order.id));
+        }
+        if let Some(outcome) = self.past(order, current.as_ref(), now)? {
+            return Ok(outcome);
         }
         let (next, outcome) = match (&current, &order.change) {
             (Some(_), Change::Create(_)) => return Err(exists(format!("The entity {} exists already.", order.id))),
@@ -278,11 +295,36 @@ impl<'a> Stage<'a> {
             self.observe(&entity, current.as_deref());
             Arc::new(entity)
         });
+        self.history.extend(temporal::instances(current.as_deref(), next.as_deref(), now, self.desk.lake)?);
         if self.listening {
             self.pairs.push((current, next.clone()));
         }
         self.put(&order.id, next);
         Ok(outcome)
+    }
+
+    /// What the temporal API asks for; none for all other changes.
+    fn past(&mut self, order: &Order, current: Option<&Arc<Entity>>, now: i64) -> Result<Option<Outcome>> {
+        let (next, revision, outcome) = match &order.change {
+            Change::Evolve(evolution) => {
+                let (mut entity, revision) = evolve(&order.id, current.map(Arc::as_ref), evolution, now, self.desk.lake)?;
+                entity.version = current.map_or(1, |c| c.version + 1);
+                entity.intern(&self.desk.names);
+                self.locate(&mut entity, current.map(Arc::as_ref));
+                (Some(Arc::new(entity)), revision, if current.is_none() { Outcome::Created } else { Outcome::Done })
+            }
+            Change::Revise(revision) => (current.filter(|_| !revision.with_entity).cloned(), (**revision).clone(), Outcome::Done),
+            _ => return Ok(None),
+        };
+        self.observations.extend(revision.observations);
+        self.history.extend(revision.writes);
+        if next.as_ref().map(Arc::as_ptr) != current.map(Arc::as_ptr) {
+            if self.listening {
+                self.pairs.push((current.cloned(), next.clone()));
+            }
+            self.put(&order.id, next);
+        }
+        Ok(Some(outcome))
     }
 
     fn put(&mut self, id: &Iri, next: Option<Arc<Entity>>) {
@@ -364,6 +406,9 @@ impl<'a> Stage<'a> {
             if let Some(point) = reading.location {
                 let value = Val::from_point(point.lon, point.lat);
                 let moved = entity.location() != Some(&value);
+                if moved && entity.attr(LOCATION).is_some_and(|a| a.observed().is_none_or(|o| o < reading.observed_at)) {
+                    self.history.extend(temporal::passing(entity, LOCATION));
+                }
                 let name = desk.names.get(LOCATION);
                 if latest(entity, &name, AttrKind::GeoProperty, value, None, reading.observed_at, now).is_some() {
                     note(&name);
@@ -429,7 +474,7 @@ fn changed(old: &Entity, change: &Change, now: i64) -> Result<(Entity, Outcome)>
             next.modified = now;
             Outcome::Done
         }
-        Change::Create(_) | Change::Delete | Change::Expire => Outcome::Done,
+        Change::Create(_) | Change::Delete | Change::Expire | Change::Evolve(_) | Change::Revise(_) => Outcome::Done,
     };
     Ok((next, outcome))
 }
@@ -478,7 +523,7 @@ pub(crate) fn to_val(value: &Value) -> Val {
     }
 }
 
-fn scalar(value: &Val) -> Option<Value> {
+pub(crate) fn scalar(value: &Val) -> Option<Value> {
     match value.look() {
         Look::Bool(b) => Some(Value::Bool(b)),
         Look::Number(n) => Some(Value::Number(n)),

@@ -95,7 +95,12 @@ impl City {
             }
         }
         let directory: Arc<dyn Directory> = access.clone();
-        let context_settings = ContextSettings { notify_private: settings.notify_private, trust_loopback: settings.trust_loopback };
+        let context_settings = ContextSettings {
+            notify_private: settings.notify_private,
+            trust_loopback: settings.trust_loopback,
+            temporal_page: settings.temporal_page,
+            history_days: settings.history_days,
+        };
         let context = Arc::new(Context::open(store.clone(), history.clone(), directory.clone(), context_settings).await?);
         let things = Arc::new(crate::measures::Names(context.clone()));
         let zone = access.calendar()?.zone().clone();

@@ -29,6 +29,10 @@ pub struct Settings {
     pub secure_cookies: bool,
     /// Subscriptions may notify private addresses (`DOTHI_NOTIFY_PRIVATE=1`).
     pub notify_private: bool,
+    /// Instances that one answer of the temporal API holds at most (`DOTHI_TEMPORAL_PAGE`); 0: 10,000.
+    pub temporal_page: usize,
+    /// Days for which superseded states of entities are kept (`DOTHI_HISTORY_DAYS`); 0: ten years.
+    pub history_days: u32,
     /// Where other programs ask the lake over the PostgreSQL protocol (`DOTHI_PG_LISTEN`); none: nowhere.
     pub pg_listen: Option<SocketAddr>,
     /// Certificate chain and key as PEM files (`DOTHI_TLS_CERT`, `DOTHI_TLS_KEY`) for listeners that speak TLS themselves.
@@ -51,6 +55,8 @@ impl Default for Settings {
             trust_loopback: false,
             secure_cookies: false,
             notify_private: false,
+            temporal_page: 0,
+            history_days: 0,
             pg_listen: None,
             tls_cert: None,
             tls_key: None,
@@ -106,6 +112,12 @@ impl Settings {
         }
         if let Some(v) = var("DOTHI_NOTIFY_PRIVATE") {
             settings.notify_private = flag("DOTHI_NOTIFY_PRIVATE", &v)?;
+        }
+        if let Some(v) = var("DOTHI_TEMPORAL_PAGE") {
+            settings.temporal_page = v.parse().map_err(|e| bad("DOTHI_TEMPORAL_PAGE", e))?;
+        }
+        if let Some(v) = var("DOTHI_HISTORY_DAYS") {
+            settings.history_days = v.parse().map_err(|e| bad("DOTHI_HISTORY_DAYS", e))?;
         }
         if let Some(v) = var("DOTHI_PG_LISTEN") {
             settings.pg_listen = if v.is_empty() { None } else { Some(address("DOTHI_PG_LISTEN", &v)?) };

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, tenants};
+use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, temporal, tenants};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -60,6 +60,7 @@ fn routes(this: Arc<Context>) -> Router {
         .route("/jsonldContexts", post(contexts::add).get(contexts::list))
         .route("/jsonldContexts/{*id}", get(contexts::retrieve).delete(contexts::delete))
         .merge(batches)
+        .merge(temporal::routes())
         .merge(federation::router())
         .layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around))
         .fallback(async || Fault(missing("There is no such resource in this API.")))
@@ -350,7 +351,9 @@ async fn delete_attr(State(this): This, Path((id, attr)): Path<(String, String)>
         (false, None | Some("@none")) => Which::One(None),
         (false, Some(dataset)) => Which::One(Some(id_of(dataset)?)),
     };
-    let change = Change::DeleteAttr(attribute_name(&attr, &ld)?, which);
+    // The scope can be deleted like an attribute, though it is none (5.6.5).
+    let name = if attr == "scope" { crate::temporal::SCOPE.into() } else { attribute_name(&attr, &ld)? };
+    let change = Change::DeleteAttr(name, which);
     one(&this, &asked, Order { id: id_of(&id)?, only: only(&asked, &ld)?, change }).await?;
     Ok(no_content())
 }

@@ -16,7 +16,12 @@ use crate::journal::{self, Measured};
 use crate::live::Staged;
 use crate::model::Iri;
 use crate::subs::Notice;
-use crate::{tables, tables_journal, tables_subs};
+use crate::temporal::Write;
+use crate::{tables, tables_journal, tables_subs, tables_temporal};
+
+/// Instances that one step of forgetting takes.
+const EXPIRE_ROWS: usize = 1_000;
+const DAY_US: i64 = 86_400_000_000;
 
 /// Jobs that have queued and are not staged yet.
 #[derive(Default)]
@@ -77,6 +82,8 @@ struct Cargo {
     observations: Vec<Observation>,
     notices: Vec<Notice>,
     messages: Vec<String>,
+    /// Changes of the stored part of history.
+    history: Vec<Write>,
 }
 
 /// The same, as it goes into the tables.
@@ -231,7 +238,26 @@ impl Desk {
     async fn forget(&self, before: i64) -> Result<()> {
         let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
         tables::forget_messages(&mut tx, before).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.expire_history(before + REMEMBER_US).await
+    }
+
+    /// Forgets superseded states that are older than their type keeps them.
+    async fn expire_history(&self, now: i64) -> Result<()> {
+        let types = self.registry.types();
+        let own: Vec<(&str, u32)> = types.iter().filter_map(|t| Some((t.kind.as_str(), t.history_days?))).collect();
+        let but: Vec<&str> = own.iter().map(|(kind, _)| *kind).collect();
+        for (kind, days) in own.iter().map(|(kind, days)| (Some(*kind), *days)).chain([(None, self.keep_days)]) {
+            loop {
+                let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+                let gone = tables_temporal::expire(&mut tx, kind, &but, now.saturating_sub(i64::from(days) * DAY_US), EXPIRE_ROWS).await?;
+                tx.commit().await?;
+                if gone < EXPIRE_ROWS as u64 {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes readers see what is durable.
@@ -280,13 +306,13 @@ impl Desk {
             stage.end_of_job(now);
         }
         let messages = messages.into_iter().map(str::to_string).collect();
-        let Stage { staged, measured, observations, notices, .. } = stage;
-        Ok((replies, Cargo { staged: Arc::new(staged), measured, observations, notices, messages }))
+        let Stage { staged, measured, observations, notices, history, .. } = stage;
+        Ok((replies, Cargo { staged: Arc::new(staged), measured, observations, notices, messages, history }))
     }
 
     /// Packs a batch and commits it after the one before.
     async fn fly(self: Arc<Self>, cargo: Cargo, before: Option<Option<oneshot::Receiver<()>>>, tell: oneshot::Sender<()>) -> Result<Landed> {
-        if cargo.staged.is_empty() && cargo.observations.is_empty() && cargo.messages.is_empty() && before.is_none() {
+        if cargo.staged.is_empty() && cargo.observations.is_empty() && cargo.messages.is_empty() && cargo.history.is_empty() && before.is_none() {
             let _next = tell.send(());
             return Ok(Landed { row: None, notices: cargo.notices, observations: Vec::new() });
         }
@@ -312,6 +338,7 @@ impl Desk {
             tables_journal::append(&mut tx, seq, row).await?;
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
+        tables_temporal::apply(&mut tx, cargo.history.clone()).await?;
         tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {
             tx.schedule(EXPIRE, &id, time::micros(at)).await?;

@@ -11,7 +11,7 @@ use dothi_store::testing::TestStore;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::rig::PendingHistory;
+use crate::rig::{Line, PendingHistory};
 
 /// One commune: the square of longitude 106–107 and latitude 20–21.
 pub struct OneCommune;
@@ -83,8 +83,19 @@ impl Api {
         Self { context, test }
     }
 
+    /// With answers of the temporal API that hold at most so many instances.
+    pub async fn with_page(temporal_page: usize) -> Self {
+        let test = dothi_store::testing::store(&[dothi_context::MIGRATIONS]).await;
+        let context = Self::open_with(&test, ContextSettings { temporal_page, ..ContextSettings::default() }).await;
+        Self { context, test }
+    }
+
     pub async fn open(test: &TestStore) -> Arc<Context> {
-        let settings = ContextSettings { notify_private: false, trust_loopback: true };
+        Self::open_with(test, ContextSettings::default()).await
+    }
+
+    async fn open_with(test: &TestStore, settings: ContextSettings) -> Arc<Context> {
+        let settings = ContextSettings { trust_loopback: true, ..settings };
         let history = Arc::new(PendingHistory(test.store.clone()));
         Arc::new(Context::open(test.store.clone(), history, Arc::new(OneCommune), settings).await.expect("opens"))
     }
@@ -92,6 +103,11 @@ impl Api {
     /// Drops the city model and reads it from the store again.
     pub async fn reopen(&mut self) {
         self.context = Self::open(&self.test).await;
+    }
+
+    /// All that history was given, in order.
+    pub async fn history(&self) -> Vec<Line> {
+        PendingHistory(self.test.store.clone()).all().await
     }
 
     pub fn system(&self) -> Caller {

@@ -19,4 +19,5 @@ mod rig;
 mod seeing;
 mod sta;
 mod telling;
+mod temporal;
 mod tenants;

@@ -12,7 +12,7 @@ use dothi_context::devices::NewDevice;
 use dothi_context::mqtt::{self, Options};
 use dothi_context::pack::ContextPack;
 use dothi_kernel::history::{Point, QueryLimits, SeriesQuery, Table};
-use dothi_kernel::{Caller, Clock, Directory, Error, History, Observation, Place, Result, UnitRef, Value};
+use dothi_kernel::{Caller, Clock, Directory, Error, History, Observation, Place, Result, UnitRef};
 use dothi_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,7 +51,7 @@ attributes = [{ name = "pm25", path = "message.values.0.v", factor = 0.5, unit =
 /// History that lives in the store's pending batches, as JSON.
 pub struct PendingHistory(pub Store);
 
-type Line = (String, String, String, i64, serde_json::Value, u16);
+pub type Line = (String, String, String, i64, serde_json::Value, u16);
 
 impl PendingHistory {
     pub async fn all(&self) -> Vec<Line> {
@@ -82,8 +82,26 @@ impl History for PendingHistory {
     }
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Point>> {
         let fits = |l: &Line| l.0 == query.entity && l.2 == query.attribute && (query.from..query.to).contains(&l.3);
-        let point = |l: Line| Point { t: l.3, value: Value::Bool(true), min: None, max: None, count: None, quality: l.5 };
-        Ok(self.all().await.into_iter().filter(fits).map(point).collect())
+        // The later value of the same instant counts; a deleted one is none.
+        let mut points = std::collections::BTreeMap::new();
+        for line in self.all().await.into_iter().filter(fits) {
+            let value = serde_json::from_value(line.4).expect("our own value");
+            points.insert(line.3, Point { t: line.3, value, min: None, max: None, count: None, quality: line.5 });
+        }
+        let mut points: Vec<Point> = points.into_values().filter(|p| p.quality & dothi_kernel::value::quality::DELETED == 0).collect();
+        if let Some(width) = query.bucket_s.map(|s| i64::from(s) * 1_000_000) {
+            let mut buckets: Vec<Point> = Vec::new();
+            for point in points.iter().filter(|p| p.value.number().is_some()) {
+                let start = point.t.div_euclid(width) * width;
+                match buckets.last_mut().filter(|b| b.t == start) {
+                    Some(bucket) => bucket.count = bucket.count.map(|n| n + 1),
+                    None => buckets.push(Point { t: start, count: Some(1), ..point.clone() }),
+                }
+            }
+            points = buckets;
+        }
+        let from = points.len().saturating_sub(query.limit);
+        Ok(points.split_off(from))
     }
     async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
         Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })

@@ -63,7 +63,7 @@ impl Service {
     }
 
     async fn open(test: &TestStore, history: &Arc<Kept>) -> Arc<Context> {
-        let settings = ContextSettings { notify_private: false, trust_loopback: true };
+        let settings = ContextSettings { trust_loopback: true, ..ContextSettings::default() };
         Arc::new(Context::open(test.store.clone(), history.clone(), Arc::new(OneCommune), settings).await.expect("opens"))
     }
 

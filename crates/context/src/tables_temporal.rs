@@ -1,0 +1,223 @@
+//! The only SQL of temporal evolutions.
+
+use dothi_kernel::{Error, Result};
+use dothi_store::{Migration, Param, Row as Found, Store, Tx, params};
+
+use crate::model::Iri;
+use crate::temporal::read::{Instance, Span, TimeProperty};
+use crate::temporal::{Basis, Header, Key, Row, Which, Write};
+
+/// Schema.
+pub const MIGRATION: Migration = Migration {
+    domain: "context",
+    version: 6,
+    sql: "create table context_instance (entity TEXT not null, attr TEXT not null, dataset TEXT not null, basis BIGINT not null, t BIGINT not null,
+              kind TEXT not null, observed BIGINT, created BIGINT not null, modified BIGINT not null, deleted BIGINT, doc TEXT,
+              primary key (entity, attr, dataset, basis, t));
+          create index context_instance_observed on context_instance (entity, attr, observed);
+          create index context_instance_kind on context_instance (kind, modified);
+          create table context_evolution (entity TEXT not null primary key, types TEXT not null, attrs TEXT not null, created BIGINT not null,
+              modified BIGINT not null, deleted BIGINT, imported BIGINT not null);",
+};
+
+/// Rows of one statement.
+const ROWS: usize = 100;
+const COLUMNS: &str = "dataset, basis, t, created, modified, deleted, doc";
+
+fn dataset(dataset: Option<&Iri>) -> &str {
+    dataset.map_or("", |d| d)
+}
+
+/// Makes changes of history, in order.
+pub async fn apply(tx: &mut Tx, writes: Vec<Write>) -> Result<()> {
+    let mut writes = writes.into_iter().peekable();
+    while let Some(write) = writes.next() {
+        match write {
+            Write::Past(row) => {
+                let mut rows = vec![row];
+                while let Some(Write::Past(row)) = writes.next_if(|w| rows.len() < ROWS && matches!(w, Write::Past(_))) {
+                    rows.push(row);
+                }
+                insert(tx, rows, "do nothing").await?;
+            }
+            Write::Set(row) => {
+                let mut rows = vec![row];
+                // One statement must not name a place twice.
+                while let Some(Write::Set(row)) = writes.next_if(|w| match w {
+                    Write::Set(next) => rows.len() < ROWS && !rows.iter().any(|r| r.key == next.key && r.name == next.name && r.entity == next.entity),
+                    _ => false,
+                }) {
+                    rows.push(row);
+                }
+                let over = "(entity, attr, dataset, basis, t) do update set kind = excluded.kind, observed = excluded.observed, modified = excluded.modified, \
+                            deleted = excluded.deleted, doc = excluded.doc";
+                insert(tx, rows, over).await?;
+            }
+            Write::Forget(entity, which) => forget(tx, &entity, which).await?,
+            Write::Alive(entity) => {
+                let mut ids = vec![entity];
+                while let Some(Write::Alive(entity)) = writes.next_if(|w| ids.len() < ROWS && matches!(w, Write::Alive(_))) {
+                    ids.push(entity);
+                }
+                let marks = vec!["?"; ids.len()].join(", ");
+                let sql = format!("update context_evolution set deleted = null, imported = 0 where entity in ({marks})");
+                tx.exec(&sql, ids.iter().map(|i| Param::from(&**i)).collect()).await?;
+            }
+            Write::Header(entity, header) => put_header(tx, &entity, &header).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn insert(tx: &mut Tx, rows: Vec<Row>, conflict: &str) -> Result<()> {
+    let mut values: Vec<Param> = Vec::with_capacity(rows.len() * 11);
+    for r in &rows {
+        let at = &r.key;
+        values.extend(params![
+            &*r.entity,
+            &*r.name,
+            dataset(at.dataset.as_ref()),
+            at.basis.code(),
+            at.t,
+            r.kind.as_str(),
+            r.observed,
+            r.created,
+            r.modified,
+            r.deleted,
+            r.doc.as_deref()
+        ]);
+    }
+    let marks = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
+    let sql = format!(
+        "insert into context_instance (entity, attr, dataset, basis, t, kind, observed, created, modified, deleted, doc) values {marks} on conflict {conflict}"
+    );
+    tx.exec(&sql, values).await.map(|_| ())
+}
+
+async fn forget(tx: &mut Tx, entity: &str, which: Which) -> Result<()> {
+    match which {
+        Which::Entity => {
+            tx.exec("delete from context_instance where entity = ?", params![entity]).await?;
+            tx.exec("delete from context_evolution where entity = ?", params![entity]).await?;
+        }
+        Which::Attribute(name) => {
+            tx.exec("delete from context_instance where entity = ? and attr = ?", params![entity, &*name]).await?;
+        }
+        Which::Dataset(name, of) => {
+            let sql = "delete from context_instance where entity = ? and attr = ? and dataset = ?";
+            tx.exec(sql, params![entity, &*name, dataset(of.as_ref())]).await?;
+        }
+        Which::One(name, key) => {
+            let sql = "delete from context_instance where entity = ? and attr = ? and dataset = ? and basis = ? and t = ?";
+            tx.exec(sql, params![entity, &*name, dataset(key.dataset.as_ref()), key.basis.code(), key.t]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn put_header(tx: &mut Tx, entity: &str, header: &Header) -> Result<()> {
+    let sql = "insert into context_evolution (entity, types, attrs, created, modified, deleted, imported) values (?, ?, ?, ?, ?, ?, ?) on conflict (entity) do update set \
+               types = excluded.types, attrs = excluded.attrs, modified = excluded.modified, deleted = excluded.deleted, imported = excluded.imported";
+    let values = params![entity, Param::json(&header.types)?, Param::json(&header.attrs)?, header.created, header.modified, header.deleted, header.imported];
+    tx.exec(sql, values).await.map(|_| ())
+}
+
+fn read_header(row: &Found) -> Result<Header> {
+    Ok(Header {
+        types: row.json("types")?,
+        attrs: row.json("attrs")?,
+        created: row.int("created")?,
+        modified: row.int("modified")?,
+        deleted: row.opt_int("deleted")?,
+        imported: row.int("imported")? != 0,
+    })
+}
+
+/// What is known of an entity beside its live state.
+pub async fn header(store: &Store, entity: &str) -> Result<Option<Header>> {
+    let sql = "select types, attrs, created, modified, deleted, imported from context_evolution where entity = ?";
+    store.row(sql, params![entity]).await?.map(|r| read_header(&r)).transpose()
+}
+
+/// Deleted entities beyond `from`, by id.
+pub async fn deleted(store: &Store, from: Option<&str>, down: bool, limit: usize) -> Result<Vec<(Iri, Header)>> {
+    let (than, order) = if down { ("<", "desc") } else { (">", "asc") };
+    let edge = if from.is_some() { format!("and entity {than} ?") } else { String::new() };
+    let sql = format!(
+        "select entity, types, attrs, created, modified, deleted, imported from context_evolution where deleted is not null {edge} order by entity {order} limit ?"
+    );
+    let mut values: Vec<Param> = from.map(Param::from).into_iter().collect();
+    values.extend(params![limit]);
+    store.rows(&sql, values).await?.iter().map(|r| Ok((r.text("entity")?.into(), read_header(r)?))).collect()
+}
+
+/// Names of the attributes of which instances are stored. Steps from name to name, however many instances each has.
+pub async fn names(store: &Store, entity: &str) -> Result<Vec<Iri>> {
+    let (mut names, mut last) = (Vec::new(), String::new());
+    while let Some(row) = store.row("select min(attr) as attr from context_instance where entity = ? and attr > ?", params![entity, &last]).await? {
+        let Some(name) = row.opt_text("attr")? else { break };
+        names.push(name.as_str().into());
+        last = name;
+    }
+    Ok(names)
+}
+
+fn read_instance(row: &Found) -> Result<(Key, Option<Instance>)> {
+    let dataset = Some(row.text("dataset")?).filter(|d| !d.is_empty()).map(|d| Iri::from(d.as_str()));
+    let key = Key { dataset, basis: Basis::of_code(row.int("basis")?), t: row.int("t")? };
+    let Some(doc) = row.opt_text("doc")? else { return Ok((key, None)) };
+    let mut attr: crate::model::Attr = serde_json::from_str(&doc).map_err(|e| Error::internal("reading an instance", e))?;
+    (attr.created, attr.modified) = (row.int("created")?, row.int("modified")?);
+    let deleted = row.opt_int("deleted")?;
+    Ok((key.clone(), Some(Instance { key, attr, deleted })))
+}
+
+/// Instances of an attribute within a span, from its near end; places that are hidden have none.
+pub async fn instances(store: &Store, entity: &str, name: &str, span: &Span) -> Result<Vec<(Key, Option<Instance>)>> {
+    let column = match span.property {
+        Some(TimeProperty::Observed) => "observed",
+        Some(TimeProperty::Created) => "created",
+        Some(TimeProperty::Modified) => "modified",
+        Some(TimeProperty::Deleted) => "deleted",
+        None => "coalesce(observed, modified)",
+    };
+    let order = if span.newest { "desc" } else { "asc" };
+    let (mut within, mut values) = (String::new(), params![entity, name]);
+    if span.property.is_some() {
+        within = format!("and {column} >= ? and {column} < ?");
+        values.extend(params![span.from, span.to]);
+    }
+    values.extend(params![span.limit]);
+    let sql = format!("select {COLUMNS} from context_instance where entity = ? and attr = ? {within} order by {column} {order} limit ?");
+    store.rows(&sql, values).await?.iter().map(read_instance).collect()
+}
+
+/// What stands at a place, in any dataset; hidden places have no instance.
+pub async fn at(store: &Store, entity: &str, name: &str, basis: Basis, t: i64) -> Result<Vec<(Key, Option<Instance>)>> {
+    let sql = format!("select {COLUMNS} from context_instance where entity = ? and attr = ? and basis = ? and t = ?");
+    let rows = store.rows(&sql, params![entity, name, basis.code(), t]).await?;
+    rows.iter().map(read_instance).collect()
+}
+
+/// Whether anything but hidden places is stored of an entity.
+pub async fn any(store: &Store, entity: &str, name: Option<&str>) -> Result<bool> {
+    let (more, mut values) = (if name.is_some() { "and attr = ?" } else { "" }, params![entity]);
+    values.extend(name.map(Param::from));
+    let sql = format!("select 1 as n from context_instance where entity = ? and doc is not null {more} limit 1");
+    Ok(store.row(&sql, values).await?.is_some())
+}
+
+/// Forgets up to `limit` instances of a type (or of all types but some) that were over before an instant.
+pub async fn expire(tx: &mut Tx, kind: Option<&str>, but: &[&str], before: i64, limit: usize) -> Result<u64> {
+    let (which, mut values): (String, Vec<Param>) = match kind {
+        Some(kind) => ("kind = ?".into(), params![kind]),
+        None if but.is_empty() => ("1 = 1".into(), Vec::new()),
+        None => (format!("kind not in ({})", vec!["?"; but.len()].join(", ")), but.iter().map(|k| Param::from(*k)).collect()),
+    };
+    values.extend(params![before, limit]);
+    let sql = format!(
+        "delete from context_instance where (entity, attr, dataset, basis, t) in \
+         (select entity, attr, dataset, basis, t from context_instance where {which} and modified < ? limit ?)"
+    );
+    tx.exec(&sql, values).await
+}
