@@ -11,6 +11,7 @@ use regex::Regex;
 
 use crate::fault::{bad, complex, cut};
 use crate::ld::Ld;
+use crate::live::{Ask, Wanted};
 use crate::model::{Attr, AttrKind, Entity, Iri, find, instant, parse_instant};
 use crate::select::TypeSelector;
 use crate::val::{Look, Val};
@@ -116,6 +117,15 @@ impl Query {
             Query::And(all) => all.iter().all(|q| q.matches(entity, now, lookup)),
             Query::Or(any) => any.iter().any(|q| q.matches(entity, now, lookup)),
             Query::Term(term) => term.matches(entity, now, lookup),
+        }
+    }
+
+    /// Conditions of which all must hold and which an index of values can answer; there may be others.
+    pub(crate) fn asks(&self) -> Vec<Ask> {
+        match self {
+            Query::And(all) => all.iter().flat_map(Query::asks).collect(),
+            Query::Or(_) => Vec::new(),
+            Query::Term(term) => term.ask().into_iter().collect(),
         }
     }
 
@@ -452,6 +462,31 @@ impl Term {
         }
     }
 
+    fn ask(&self) -> Option<Ask> {
+        let [Step { word, name, link: None }] = self.path.as_slice() else { return None };
+        if !self.compound.is_empty() || matches!(word.as_str(), "id" | "type" | "scope" | "createdAt" | "modifiedAt" | "expiresAt") {
+            return None;
+        }
+        let any = match &self.test {
+            Test::Equal(Operand::List(atoms)) => {
+                let wanted = |atom: &Atom| match atom {
+                    Atom::Bool(b) => vec![Some(Wanted::Bool(*b))],
+                    Atom::Number(n) => vec![Some(Wanted::Numbers(*n, *n))],
+                    Atom::Text(text, None) => vec![Some(Wanted::Text(text.clone()))],
+                    Atom::Text(text, Some(iri)) if **iri == **text => vec![Some(Wanted::Text(text.clone()))],
+                    Atom::Text(text, Some(iri)) => vec![Some(Wanted::Text(text.clone())), Some(Wanted::Text(iri.to_string()))],
+                    Atom::Instant(_) => vec![None],
+                };
+                atoms.iter().flat_map(wanted).collect::<Option<Vec<_>>>()?
+            }
+            Test::Equal(Operand::Range(Atom::Number(low), Atom::Number(high))) => vec![Wanted::Numbers(*low, *high)],
+            Test::Order(std::cmp::Ordering::Greater, _, Atom::Number(n)) => vec![Wanted::Numbers(*n, f64::INFINITY)],
+            Test::Order(std::cmp::Ordering::Less, _, Atom::Number(n)) => vec![Wanted::Numbers(f64::NEG_INFINITY, *n)],
+            _ => return None,
+        };
+        Some(Ask { attr: name.clone(), any })
+    }
+
     /// Whether a target of the path passes.
     fn any(&self, entity: &Entity, now: i64, lookup: Lookup<'_>, pass: &mut dyn FnMut(Target<'_>) -> bool) -> bool {
         self.of_entity(&self.path, entity, now, lookup, pass)
@@ -518,6 +553,18 @@ fn inside(value: Look<'_>, keys: &[String], kind: AttrKind, pass: &mut dyn FnMut
         Look::Point(lon, lat) => inside((&Val::from_point(lon, lat).to_json()).into(), keys, kind, pass),
         _ => false,
     }
+}
+
+/// The plain values that a condition on an attribute looks at.
+pub(crate) fn scalars(attr: &Attr, visit: &mut dyn FnMut(Look<'_>)) {
+    inside(attr.value.look(), &[], attr.kind, &mut |target| {
+        each(&target, &mut |one| {
+            if let Target::Json(look, _) = one {
+                visit(*look);
+            }
+            false
+        })
+    });
 }
 
 /// Asks a target, or each member of a list.

@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::Context;
 use crate::fault::complex;
 use crate::geoq::GeoQuery;
-use crate::live::{Candidates, Live, Order};
+use crate::live::{Candidates, Clues, Live, Order, Plan};
 use crate::model::{Entity, Iri, find};
 use crate::order::OrderBy;
 use crate::q::Query;
@@ -17,10 +17,8 @@ use crate::select::{ScopeQuery, TypeSelector};
 
 /// Entities looked at under one lock.
 const CHUNK: usize = 512;
-/// Candidates of a geo-query beyond which the index does not pay.
-const GEO_CANDIDATES: usize = 100_000;
-/// Entities above which a scan leaves the async threads.
-const LARGE: usize = 10_000;
+/// Entities that are looked at on an async thread; a longer search leaves it.
+const LARGE: usize = 5_000;
 /// Longest scan.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Entities that are put in another order than that of their ids.
@@ -111,75 +109,150 @@ impl Filter {
             && self.q.as_ref().is_none_or(|q| q.matches(entity, now, &|id| live.get(id)))
     }
 
-    fn candidates(&self, live: &Live) -> Candidates {
-        if let Some(ids) = &self.ids {
-            return Candidates::Ids(ids.clone());
+    fn clues(&self) -> Clues {
+        let mut types = self.types.as_ref().map(TypeSelector::anchors);
+        if types.is_none() && !self.selectors.is_empty() {
+            let typed: Option<Vec<_>> = self.selectors.iter().map(|s| s.types.as_ref().map(TypeSelector::anchors)).collect();
+            types = typed.map(|t| t.concat());
         }
-        if let Some(ids) = self.geo.as_ref().and_then(GeoQuery::reach).and_then(|area| live.near(area, GEO_CANDIDATES)) {
-            return Candidates::Ids(ids);
+        let types = types.map(|mut t| {
+            t.sort_unstable();
+            t.dedup();
+            t
+        });
+        Clues { types, area: self.geo.as_ref().and_then(GeoQuery::reach), asks: self.q.as_ref().map(Query::asks).unwrap_or_default() }
+    }
+
+    /// The number of entities that match, when that is the length of a list.
+    fn count(&self, live: &Live) -> Option<usize> {
+        let rest = self.ids.is_none() && self.id_pattern.is_none() && self.attrs.is_none() && self.q.is_none() && self.geo.is_none() && self.scope.is_none();
+        match &self.types {
+            _ if !rest || !self.selectors.is_empty() => None,
+            None => live.count_of(None),
+            Some(types) => live.count_of(Some(types.single()?)),
         }
-        if let Some(types) = &self.types {
-            return Candidates::Types(types.anchors());
-        }
-        let typed: Option<Vec<_>> = self.selectors.iter().map(|s| s.types.as_ref().map(TypeSelector::anchors)).collect();
-        match typed.filter(|_| !self.selectors.is_empty()) {
-            Some(types) => {
-                let mut types = types.concat();
-                types.sort_unstable();
-                types.dedup();
-                Candidates::Types(types)
+    }
+}
+
+/// A search that can pause, so that short ones need no thread of their own.
+struct Search {
+    plan: Option<Plan>,
+    order: Order,
+    at: Option<Iri>,
+    /// Whether it begins at a cursor.
+    inside: bool,
+    skip: usize,
+    enough: usize,
+    /// Count all that match while looking.
+    counting: bool,
+    total: Option<usize>,
+    seen: usize,
+    found: Vec<Arc<Entity>>,
+    begun: Instant,
+}
+
+impl Search {
+    fn new(live: &Live, filter: &Filter, paging: &Paging) -> Self {
+        let (order, at) = match (&paging.before, &paging.after) {
+            (Some(before), _) => (Order::Down, Some(Iri::from(before.as_str()))),
+            (None, Some(after)) => (Order::Up, Some(Iri::from(after.as_str()))),
+            (None, None) => (Order::Up, None),
+        };
+        let total = if paging.count { filter.count(live) } else { None };
+        // A cursor stands for the offset that led to it.
+        let skip = if at.is_some() { 0 } else { paging.offset };
+        let enough = skip.saturating_add(paging.limit).saturating_add(1);
+        let counting = paging.count && total.is_none();
+        Self { plan: None, order, inside: at.is_some(), at, skip, enough, counting, total, seen: 0, found: Vec::new(), begun: Instant::now() }
+    }
+
+    /// Goes on, looking at about `budget` entities. Whether it is done.
+    fn go(&mut self, live: &Live, filter: &Filter, paging: &Paging, now: i64, mut budget: usize) -> Result<bool> {
+        let plan = match (self.plan.take(), &filter.ids) {
+            (Some(plan), _) => plan,
+            (None, Some(ids)) => Plan::Walk(Candidates::Ids(ids.clone())),
+            (None, None) => live.plan(&filter.clues(), (!self.counting).then_some(self.enough)),
+        };
+        match plan {
+            Plan::Gathered(all) if all.len() > budget => {
+                self.plan = Some(Plan::Gathered(all));
+                Ok(false)
             }
-            None => Candidates::All,
+            Plan::Gathered(all) => {
+                self.sift(all, filter, paging, now, live);
+                Ok(true)
+            }
+            // A cursor is in the middle, and all count.
+            Plan::Walk(candidates) if self.counting && self.inside => {
+                if budget < usize::MAX {
+                    self.plan = Some(Plan::Walk(candidates));
+                    return Ok(false);
+                }
+                self.total = Some(count(live, filter, &candidates, now));
+                self.counting = false;
+                self.plan = Some(Plan::Walk(candidates));
+                self.go(live, filter, paging, now, budget)
+            }
+            Plan::Walk(candidates) => loop {
+                let want = if self.counting { CHUNK } else { self.enough.saturating_sub(self.seen).saturating_mul(2).clamp(16, CHUNK) };
+                let chunk = live.chunk(&candidates, self.at.as_deref(), self.order, want);
+                let Some(last) = chunk.last() else { break Ok(true) };
+                self.at = Some(last.id.clone());
+                budget = budget.saturating_sub(chunk.len());
+                for entity in chunk {
+                    if filter.matches(&entity, now, live) {
+                        self.seen += 1;
+                        if self.seen > self.skip && self.found.len() <= paging.limit {
+                            self.found.push(entity);
+                        }
+                    }
+                }
+                if !self.counting && self.seen >= self.enough {
+                    break Ok(true);
+                }
+                if self.begun.elapsed() > PATIENCE {
+                    break Err(complex("The query takes too long; narrow it down by type or place."));
+                }
+                if budget == 0 {
+                    self.plan = Some(Plan::Walk(candidates));
+                    break Ok(false);
+                }
+            },
         }
+    }
+
+    /// Takes the page out of all that may match.
+    fn sift(&mut self, mut all: Vec<Arc<Entity>>, filter: &Filter, paging: &Paging, now: i64, live: &Live) {
+        all.retain(|e| filter.matches(e, now, live));
+        all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        all.dedup_by(|a, b| a.id == b.id);
+        self.seen = all.len();
+        let rows = paging.limit.saturating_add(1);
+        self.found = match (&self.at, self.order) {
+            (None, _) => all.into_iter().skip(self.skip).take(rows).collect(),
+            (Some(at), Order::Up) => all.drain(..).skip_while(|e| *e.id <= **at).take(rows).collect(),
+            (Some(at), Order::Down) => all.drain(..).rev().skip_while(|e| *e.id >= **at).take(rows).collect(),
+        };
+    }
+
+    fn finish(mut self, paging: &Paging) -> Found {
+        let mut more = self.found.len() > paging.limit;
+        self.found.truncate(paging.limit);
+        if self.order == Order::Down {
+            self.found.reverse();
+            // Rows after a page that was reached backwards: the one it was reached from.
+            more = true;
+        }
+        let count = if self.counting { Some(self.seen) } else { self.total };
+        Found { entities: self.found, count, more }
     }
 }
 
 /// Looks through memory.
 pub fn scan(live: &Live, filter: &Filter, paging: &Paging, now: i64) -> Result<Found> {
-    let begun = Instant::now();
-    let candidates = filter.candidates(live);
-    let (order, mut at) = match (&paging.before, &paging.after) {
-        (Some(before), _) => (Order::Down, Some(Iri::from(before.as_str()))),
-        (None, Some(after)) => (Order::Up, Some(Iri::from(after.as_str()))),
-        (None, None) => (Order::Up, None),
-    };
-    // A cursor stands for the offset that led to it.
-    let skip = if at.is_some() { 0 } else { paging.offset };
-    let (mut seen, mut found) = (0usize, Vec::new());
-    let enough = skip.saturating_add(paging.limit).saturating_add(1);
-    let counting_here = paging.count && at.is_none();
-    loop {
-        let chunk = live.chunk(&candidates, at.as_deref(), order, CHUNK);
-        let Some(last) = chunk.last() else { break };
-        at = Some(last.id.clone());
-        for entity in chunk {
-            if filter.matches(&entity, now, live) {
-                seen += 1;
-                if seen > skip && found.len() <= paging.limit {
-                    found.push(entity);
-                }
-            }
-        }
-        if !counting_here && seen >= enough {
-            break;
-        }
-        if begun.elapsed() > PATIENCE {
-            return Err(complex("The query takes too long; narrow it down by type or place."));
-        }
-    }
-    let mut more = found.len() > paging.limit;
-    found.truncate(paging.limit);
-    if order == Order::Down {
-        found.reverse();
-        // Rows after a page that was reached backwards: the one it was reached from.
-        more = true;
-    }
-    let count = match (paging.count, counting_here) {
-        (true, true) => Some(seen),
-        (true, false) => Some(count(live, filter, &candidates, now)),
-        (false, _) => None,
-    };
-    Ok(Found { entities: found, count, more })
+    let mut search = Search::new(live, filter, paging);
+    while !search.go(live, filter, paging, now, usize::MAX)? {}
+    Ok(search.finish(paging))
 }
 
 fn count(live: &Live, filter: &Filter, candidates: &Candidates, now: i64) -> usize {
@@ -216,10 +289,16 @@ impl Context {
     pub async fn query(&self, caller: &Caller, filter: Filter, paging: Paging) -> Result<Found> {
         caller.require(Permission::ContextRead, Scope::ANY)?;
         let now = caller.now.as_microsecond();
-        if self.live.count() < LARGE {
-            return scan(&self.live, &filter, &paging, now);
-        }
         let live = self.live.clone();
-        tokio::task::spawn_blocking(move || scan(&live, &filter, &paging, now)).await.map_err(|e| Error::internal("looking for entities", e))?
+        let mut search = Search::new(&live, &filter, &paging);
+        let short = !search.counting || live.count() < LARGE;
+        if short && search.go(&live, &filter, &paging, now, LARGE)? {
+            return Ok(search.finish(&paging));
+        }
+        let rest = move || {
+            while !search.go(&live, &filter, &paging, now, usize::MAX)? {}
+            Ok(search.finish(&paging))
+        };
+        tokio::task::spawn_blocking(rest).await.map_err(|e| Error::internal("looking for entities", e))?
     }
 }

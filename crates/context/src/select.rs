@@ -51,6 +51,14 @@ impl TypeSelector {
         self.0.iter().any(|all| all.iter().all(|t| types.contains(t)))
     }
 
+    /// The type, when it is just one.
+    pub fn single(&self) -> Option<&Iri> {
+        match self.0.as_slice() {
+            [all] if all.len() == 1 => all.first(),
+            _ => None,
+        }
+    }
+
     /// Types of which an entity has at least one when it matches.
     pub fn anchors(&self) -> Vec<Iri> {
         let mut anchors: Vec<Iri> = self.0.iter().filter_map(|all| all.first().cloned()).collect();

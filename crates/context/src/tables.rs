@@ -1,5 +1,6 @@
 //! The only SQL of entities, messages and packs. (Subscriptions and devices have their own.)
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dothi_kernel::{Error, Result};
@@ -30,6 +31,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
 ];
 
+/// Pages that are parsed at once.
+const PARSING: usize = 3;
 /// Rows of one statement.
 const ROWS: usize = 100;
 
@@ -96,24 +99,33 @@ pub async fn delete(tx: &mut Tx, ids: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Reads all entities, page by page.
+/// Reads all entities, page by page; while one page is read, those before it are parsed beside.
 pub async fn load(store: &Store, names: &Names) -> Result<Vec<Arc<Entity>>> {
-    let (mut all, mut after) = (Vec::new(), String::new());
+    let (mut all, mut after, mut parsing) = (Vec::new(), String::new(), VecDeque::new());
     loop {
-        let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 2000", params![&after]).await?;
-        let Some(last) = rows.last() else { return Ok(all) };
-        after = last.text("id")?;
-        for row in &rows {
-            all.push(Arc::new(entity(row, names)?));
+        let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 4000", params![&after]).await?;
+        let last = rows.last().map(|r| r.text("id")).transpose()?;
+        if last.is_some() {
+            parsing.push_back(tokio::task::spawn_blocking(move || rows.iter().map(entity).collect::<Result<Vec<_>>>()));
+        }
+        while parsing.len() > if last.is_some() { PARSING } else { 0 } {
+            let Some(page) = parsing.pop_front() else { break };
+            for mut entity in page.await.map_err(|e| Error::internal("reading entities", e))?? {
+                entity.intern(names);
+                all.push(Arc::new(entity));
+            }
+        }
+        match last {
+            Some(last) => after = last,
+            None => return Ok(all),
         }
     }
 }
 
-fn entity(row: &Row, names: &Names) -> Result<Entity> {
+fn entity(row: &Row) -> Result<Entity> {
     let mut entity: Entity = row.json("doc")?;
     entity.id = row.text("id")?.into();
     entity.version = u64::try_from(row.int("version")?).unwrap_or(0);
-    entity.intern(names);
     Ok(entity)
 }
 

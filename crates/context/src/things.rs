@@ -20,6 +20,8 @@ use crate::val::{Look, Val};
 
 /// Entities looked at in one go while scanning.
 const CHUNK: usize = 512;
+/// Things beyond which looking at all of them is no work for an async thread.
+const MANY: usize = 5_000;
 /// Things on one map answer.
 const MAP_LIMIT: usize = 100_000;
 /// Points of one series answer.
@@ -193,6 +195,10 @@ impl Context {
 
     /// Things, by id.
     pub fn things(&self, caller: &Caller, query: &ThingQuery) -> Result<Page<Thing>> {
+        self.apart(|| self.find_things(caller, query))
+    }
+
+    fn find_things(&self, caller: &Caller, query: &ThingQuery) -> Result<Page<Thing>> {
         let view = self.view(caller);
         let page = PageQuery { limit: query.limit, after: query.after.clone() };
         let area = query.bbox.as_deref().map(BBox::parse).transpose()?;
@@ -271,6 +277,10 @@ impl Context {
 
     /// All things with a place, compactly: GeoJSON with id, type, name, main value and state.
     pub fn map(&self, caller: &Caller, kind: Option<&str>) -> Result<Value> {
+        self.apart(|| self.draw(caller, kind))
+    }
+
+    fn draw(&self, caller: &Caller, kind: Option<&str>) -> Result<Value> {
         let view = self.view(caller);
         let candidates = self.candidates(&view, kind);
         let now = caller.now.as_microsecond();
@@ -346,13 +356,21 @@ impl Context {
     }
 
     fn walk(&self, candidates: &Candidates, mut visit: impl FnMut(&Entity)) {
-        let mut after = None::<Iri>;
-        loop {
-            let chunk = self.live.chunk(candidates, after.as_deref(), Order::Up, CHUNK);
-            let Some(last) = chunk.last() else { return };
-            after = Some(last.id.clone());
-            chunk.iter().for_each(|e| visit(e));
-        }
+        self.apart(|| {
+            let mut after = None::<Iri>;
+            loop {
+                let chunk = self.live.chunk(candidates, after.as_deref(), Order::Up, CHUNK);
+                let Some(last) = chunk.last() else { return };
+                after = Some(last.id.clone());
+                chunk.iter().for_each(|e| visit(e));
+            }
+        });
+    }
+
+    /// Looks at many things without keeping other tasks of this thread waiting.
+    fn apart<T>(&self, look: impl FnOnce() -> T) -> T {
+        let several = || tokio::runtime::Handle::try_current().is_ok_and(|h| h.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+        if self.live.count() > MANY && several() { tokio::task::block_in_place(look) } else { look() }
     }
 
     fn short_kind(&self, entity: &Entity, declared: Option<&EntityType>) -> String {
