@@ -3,6 +3,7 @@
 //! All devices are held in memory. What identifies them is durable at once; how they are doing (last seen, counts,
 //! last error) is journaled in batches by [`Devices::flush`] and may be some seconds old after a crash.
 
+mod inside;
 mod recent;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text, time};
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -19,9 +20,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::codec::{Call, Codecs};
-use crate::decode::{self, Decoded, Decoder, DeviceProfile, Fault, Node};
-use crate::lorawan::Uplink;
+use crate::codec::Codecs;
+use crate::decode::{Decoder, DeviceProfile, Fault};
 use crate::model::Reading;
 use crate::tables_devices;
 use recent::{Known, Recent, Running};
@@ -411,76 +411,6 @@ impl Devices {
         write(&self.profiles).extend(profiles.into_iter().map(|p| (p.name.clone(), Arc::new(Decoder::new(p)))));
     }
 
-    /// Adds codecs by the name of their file, replacing those of the same name.
-    pub fn set_codecs(&self, codecs: impl IntoIterator<Item = (String, String)>) {
-        write(&self.sources).extend(codecs.into_iter().map(|(name, source)| (name, source.into())));
-    }
-
-    /// The registered device that a gateway's or network server's message names. `Ok(None)` when it is not registered.
-    pub(crate) fn named(&self, decoder: &Decoder, payload: &[u8]) -> std::result::Result<Option<Arc<Entry>>, Fault> {
-        if !decoder.profile.lorawan {
-            let message = Node::parse(payload)?;
-            return Ok(decoder.device_of(&message).and_then(|id| self.entry(&id)));
-        }
-        let uplink = uplink(payload)?;
-        Ok(uplink.ids().find_map(|id| self.entry(id)))
-    }
-
-    /// Reads a payload; `Ok(Err(code))` when it is of no use, `Err` when it should be sent again.
-    async fn decode(&self, decoder: &Decoder, entry: &Entry, payload: &[u8], now: Timestamp) -> Result<std::result::Result<Decoded, &'static str>> {
-        if !decoder.profile.lorawan && decoder.profile.codec.is_none() {
-            return Ok(Node::parse(payload).and_then(|message| decoder.decode(&message, &entry.entity, now)).map_err(Fault::code));
-        }
-        match self.inside(decoder, payload).await {
-            Ok(message) => Ok(decoder.decode(&message, &entry.entity, now).map_err(Fault::code)),
-            Err(e) if matches!(e.kind(), Kind::Internal | Kind::Unavailable) => Err(e),
-            Err(e) => Ok(Err(e.code())),
-        }
-    }
-
-    /// What is inside an envelope, or what a codec makes of the bytes.
-    async fn inside(&self, decoder: &Decoder, payload: &[u8]) -> Result<serde_json::Value> {
-        let profile = &decoder.profile;
-        let unusable = |fault: Fault| Error::unprocessable(fault.code(), "The payload cannot be read.");
-        let uplink = if profile.lorawan { Some(uplink(payload).map_err(unusable)?) } else { None };
-        let mut data = match &profile.codec {
-            None => uplink.as_ref().and_then(|u| u.decoded.clone()).ok_or_else(|| unusable(Fault::Empty))?,
-            Some(name) => {
-                let missing = || Error::unprocessable("device.codec-unknown", "The profile's codec is not installed.");
-                let source = read(&self.sources).get(name).cloned().ok_or_else(missing)?;
-                let received = uplink.as_ref().and_then(|u| u.received).map(|t| time::micros(t).to_string());
-                let (bytes, port) = uplink.as_ref().map_or((payload.to_vec(), 1), |u| (u.bytes.clone(), u.port));
-                let call = Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() };
-                let output = self.codecs()?.run(source, call).await?;
-                if let Some(words) = output.errors.first() {
-                    return Err(Error::unprocessable("codec.failed", words.clone()));
-                }
-                output.data
-            }
-        };
-        if let Some(uplink) = uplink {
-            let received = uplink.received.map(|t| time::micros(t).to_string());
-            let around = json!({"eui": uplink.eui, "port": uplink.port, "received": received, "battery": uplink.battery});
-            // A codec that gives several records gives each an envelope.
-            let records = match &mut data {
-                serde_json::Value::Array(records) => records.as_mut_slice(),
-                one => std::slice::from_mut(one),
-            };
-            for record in records.iter_mut().filter_map(serde_json::Value::as_object_mut) {
-                record.insert("lorawan".into(), around.clone());
-            }
-        }
-        Ok(data)
-    }
-
-    fn codecs(&self) -> Result<&Codecs> {
-        if let Some(codecs) = self.codecs.get() {
-            return Ok(codecs);
-        }
-        let started = Codecs::start(CODEC_THREADS)?;
-        Ok(self.codecs.get_or_init(|| started))
-    }
-
     /// Says after how many seconds of silence a device of a type (short name) counts as silent.
     pub fn set_silent_after(&self, kind: &str, seconds: u32) {
         write(&self.silent_after).insert(kind.to_string(), seconds);
@@ -696,7 +626,7 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let decoded = match self.decode(&decoder, &entry, incoming.payload, caller.now).await? {
+        let decoded = match self.decode(&decoder, entry, incoming.payload, caller.now).await? {
             Ok(decoded) => decoded,
             Err(code) => return refuse(code),
         };
@@ -777,11 +707,6 @@ impl Devices {
         }
         tx.commit().await
     }
-}
-
-fn uplink(payload: &[u8]) -> std::result::Result<Uplink, Fault> {
-    let message = decode::parse(payload)?;
-    Uplink::read(&message).ok_or(Fault::Envelope)
 }
 
 /// Whether a topic fits a profile's pattern, and the device's id in it.

@@ -142,11 +142,14 @@ fn unknown() -> Error {
 /// The device that a program's request or payload names.
 fn named(this: &Context, profile: &str, query: &IngestQuery, body: &[u8]) -> Result<Arc<Entry>, Error> {
     let decoder = this.devices().decoder(profile).ok_or_else(|| Error::not_found("device.profile-unknown", "There is no such device profile."))?;
-    if let Some(id) = &query.device {
-        return this.devices().entry(id).ok_or_else(unknown);
+    let ids = match &query.device {
+        Some(id) => vec![id.clone()],
+        None => this.devices().ids_in(&decoder, body).unwrap_or_default(),
+    };
+    if ids.is_empty() {
+        return Err(Error::invalid("device.missing", "Say which device it is: ?device= or as the profile declares."));
     }
-    let missing = |_| Error::invalid("device.missing", "Say which device it is: ?device= or as the profile declares.");
-    this.devices().named(&decoder, body).map_err(missing)?.ok_or_else(unknown)
+    ids.iter().find_map(|id| this.devices().entry(id)).ok_or_else(unknown)
 }
 
 /// User and password of HTTP Basic authentication.

@@ -34,8 +34,11 @@ struct Walk<'a> {
     left: usize,
 }
 
+/// Entities, each with what is shown of it.
+type Shown = Vec<(Arc<Entity>, Map<String, Value>)>;
+
 /// The entities as a view wants them; in a flat join those they link to follow.
-pub fn entities(roots: &[Arc<Entity>], live: &Live, ld: &Ld, view: &View, now: i64) -> Result<Vec<(Arc<Entity>, Map<String, Value>)>> {
+pub fn entities(roots: &[Arc<Entity>], live: &Live, ld: &Ld, view: &View, now: i64) -> Result<Shown> {
     let plain = |e: &Arc<Entity>| (e.clone(), render::entity(e, ld, view, now));
     let Some(join) = &view.join else { return Ok(roots.iter().map(plain).collect()) };
     let mut walk = Walk { live, ld, now, left: MAX_LINKED };
@@ -72,7 +75,7 @@ impl Walk<'_> {
         Ok(Some(found))
     }
 
-    fn flat(&mut self, roots: &[Arc<Entity>], view: &View, join: &Join) -> Result<Vec<(Arc<Entity>, Map<String, Value>)>> {
+    fn flat(&mut self, roots: &[Arc<Entity>], view: &View, join: &Join) -> Result<Shown> {
         let mut seen: HashSet<String> = roots.iter().map(|e| e.id.to_string()).chain(join.contained_by.iter().cloned()).collect();
         let mut level: Vec<(Arc<Entity>, View)> = roots.iter().map(|e| (e.clone(), view.clone())).collect();
         let mut out = Vec::new();

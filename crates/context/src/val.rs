@@ -460,7 +460,7 @@ mod tests {
             });
             assert_eq!(val.get("type").as_deref(), row.get("type"));
             for (j, other) in rows.iter().enumerate() {
-                assert_eq!(val == Val::from(other), row == other, "{i} {j}");
+                assert_eq!(val == *other, row == other, "{i} {j}");
             }
         }
         assert_eq!(Val::from(&rows[17]).point(), Some((106.5, 20.25)));

@@ -205,10 +205,8 @@ impl Merge {
         if let Some((batch, ..)) = self.last {
             kept[batch] = Some(0);
         }
-        let mut next = 0;
-        for number in kept.iter_mut().flatten() {
+        for (next, number) in kept.iter_mut().flatten().enumerate() {
             *number = next;
-            next += 1;
         }
         let new = |old: usize| kept[old].unwrap_or_default();
         for place in self.inputs.iter_mut().filter_map(|(_, p)| p.as_mut()) {

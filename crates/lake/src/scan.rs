@@ -222,7 +222,7 @@ pub(crate) struct Component {
 pub(crate) fn components(files: Vec<Arc<FileEntry>>, pending: &BTreeMap<i64, RecordBatch>) -> (Component, Vec<Component>) {
     let (mut files, n) = (files, pending.len());
     files.sort_by_key(|f| f.t.0);
-    let days: Vec<(i64, (i64, i64))> = pending.iter().map(|(day, _)| (*day, (day * crate::schema::DAY_US, (day + 1) * crate::schema::DAY_US - 1))).collect();
+    let days: Vec<(i64, (i64, i64))> = pending.keys().map(|day| (*day, (day * crate::schema::DAY_US, (day + 1) * crate::schema::DAY_US - 1))).collect();
     let mut root: Vec<usize> = (0..files.len() + n).collect();
     fn find(root: &mut [usize], mut at: usize) -> usize {
         while root[at] != at {

@@ -57,8 +57,10 @@ pub fn merge(into: &mut Entity, from: Entity, gaps: bool) {
             into.scope.push(scope);
         }
     }
-    let earlier = |a: i64, b: i64| if a == 0 || (b != 0 && b < a) { b } else { a };
-    into.created = earlier(into.created, from.created);
+    // 0 is not known.
+    if into.created == 0 || (from.created != 0 && from.created < into.created) {
+        into.created = from.created;
+    }
     into.modified = into.modified.max(from.modified);
     into.expires = into.expires.or(from.expires);
     for (name, instances) in from.attrs {

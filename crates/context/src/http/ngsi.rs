@@ -127,7 +127,7 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     }
     let flat = view.join.as_ref().is_some_and(|j| j.flat) && shown.len() > 1;
     let mut body = bodies(shown, media, &view, now);
-    if !flat && media != Media::GeoJson || !flat && body.len() == 1 {
+    if !flat && (media != Media::GeoJson || body.len() == 1) {
         return Ok(answer(&asked, media, body.remove(0), &ld));
     }
     Ok(answer(&asked, media, collection(body, media), &ld))

@@ -369,10 +369,13 @@ impl Broker {
             Route::Observation => return self.observe(&principal.caller(&self.devices, address), message).await,
             Route::Up(entry) => entry,
             Route::Named(decoder) => {
-                match self.devices.named(&decoder, message.payload.as_slice()) {
+                let ids = match self.devices.ids_in(&decoder, message.payload.as_slice()) {
+                    Ok(ids) => ids,
                     Err(fault) => return self.refused(fault.into()),
-                    Ok(Some(entry)) => entry,
-                    Ok(None) => return self.refused(Refusal::Unknown),
+                };
+                match ids.iter().find_map(|id| self.devices.entry(id)) {
+                    Some(entry) => entry,
+                    None => return self.refused(Refusal::Unknown),
                 }
             }
         };

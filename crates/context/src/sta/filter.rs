@@ -138,7 +138,7 @@ impl Lexer<'_> {
         if date {
             let mut end = self.rest().find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '+' | '/'))).unwrap_or(self.rest().len());
             // "…T00:00:00 07:00": a plus sign that was not encoded.
-            let tail = self.rest()[end..].as_bytes();
+            let tail = &self.rest().as_bytes()[end..];
             if tail.len() >= 6 && tail[0] == b' ' && tail[3] == b':' && tail[1].is_ascii_digit() && self.rest()[..end].contains('T') {
                 end += 6;
             }

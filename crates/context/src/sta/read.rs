@@ -275,7 +275,7 @@ impl<'a> Reader<'a> {
         };
         let stated = options.filter.as_ref().map_or(Window::ALL, |f| bounds(f, Window::ALL));
         match (streams, by_time) {
-            (Some([one]), Some((down, of_result))) if !moved(one).0 && !(of_result && moved(one).1) => {
+            (Some([one]), Some((down, of_result))) if !(moved(one).0 || of_result && moved(one).1) => {
                 self.one_stream(one, feature, Window { newest: down, ..stated }, options).await
             }
             (None | Some([_, _, ..]), Some(_)) if options.order.is_empty() => self.stream_by_stream(streams, feature, stated, options).await,

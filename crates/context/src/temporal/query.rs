@@ -91,6 +91,9 @@ pub struct Ask {
     pub down: bool,
 }
 
+/// What each method gives, period by period.
+pub type Aggregates = Vec<(Method, Vec<Value>)>;
+
 /// The past of an entity, as far as it was asked for.
 #[derive(Debug)]
 pub struct Evolution {
@@ -99,7 +102,7 @@ pub struct Evolution {
     /// Instances in time order by expanded name; the scope is one of the names.
     pub attrs: Vec<(Iri, Vec<Instance>)>,
     /// Aggregates that the lake computed: attributes of which no instance had to be read.
-    pub computed: Vec<(Iri, Vec<(Method, Vec<Value>)>)>,
+    pub computed: Vec<(Iri, Aggregates)>,
 }
 
 /// A page cut in time: from where to where it reaches, and how long it may be at most (`lastN`).

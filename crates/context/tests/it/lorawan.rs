@@ -11,7 +11,8 @@ use crate::rig::Rig;
 fn envelopes_of_the_networks_say_the_same() {
     let stack = json!({"end_device_ids": {"device_id": "aq-1", "dev_eui": "70B3D57ED0000001"}, "received_at": "2026-11-21T01:00:01Z",
         "uplink_message": {"f_port": 2, "frm_payload": "ARI=", "received_at": "2026-11-21T01:00:00Z", "last_battery_percentage": {"value": 50}}});
-    let chirp4 = json!({"deviceInfo": {"devEui": "70b3d57ed0000001", "deviceName": "aq-1"}, "time": "2026-11-21T01:00:00Z", "fCnt": 1, "fPort": 2, "data": "ARI"});
+    let chirp4 =
+        json!({"deviceInfo": {"devEui": "70b3d57ed0000001", "deviceName": "aq-1"}, "time": "2026-11-21T01:00:00Z", "fCnt": 1, "fPort": 2, "data": "ARI"});
     let chirp3 = json!({"devEUI": "cLPVftAAAAE=", "deviceName": "aq-1", "fPort": 2, "fCnt": 1, "data": "ARI=", "objectJSON": "{\"t\":1}", "rxInfo": [{"time": "2026-11-21T01:00:00Z"}]});
     let loriot = json!({"cmd": "gw", "EUI": "70B3D57ED0000001", "ts": 1_795_222_800_000_i64, "port": 2, "data": "0112", "bat": 127});
     let thing_park = json!({"DevEUI_uplink": {"DevEUI": "70B3D57ED0000001", "Time": "2026-11-21T08:00:00.000+07:00", "FPort": 2, "payload_hex": "0112"}});
@@ -81,11 +82,13 @@ async fn a_makers_bytes_become_readings() {
         "attributes": [{"name": "temperature", "unit": "CEL", "min": -20.0, "max": 60.0}, {"name": "battery", "path": "volt", "unit": "VLT"}]});
     rig.context.devices().set_profiles([serde_json::from_value(profile).unwrap()]);
     let secret = rig.device("70b3d57ed0000001", "lora").await;
-    let up = |port: u8, data: &str| json!({"deviceInfo": {"devEui": "70b3d57ed0000001"}, "time": "2026-11-21T00:59:00Z", "fCnt": 1, "fPort": port, "data": data}).to_string();
+    let up = |port: u8, data: &str| {
+        json!({"deviceInfo": {"devEui": "70b3d57ed0000001"}, "time": "2026-11-21T00:59:00Z", "fCnt": 1, "fPort": port, "data": data}).to_string()
+    };
     let post = async |body: &str| crate::devices::post(&rig, "/api/context/ingest/lora", Some(("70b3d57ed0000001", &secret)), &[], body).await;
     assert_eq!(post(&up(2, "C7gk")).await.0, 200);
     let thing = rig.context.thing(&rig.system(), "urn:ngsi-ld:AirQualityObserved:70b3d57ed0000001").unwrap();
-    assert_eq!((thing.attributes["temperature"].value.clone(), thing.attributes["battery"].value.clone()), (json!(30).into(), json!(3.6).into()));
+    assert_eq!((thing.attributes["temperature"].value.clone(), thing.attributes["battery"].value.clone()), (json!(30), json!(3.6)));
     assert_eq!(thing.observed_at.unwrap().to_string(), "2026-11-21T00:59:00Z", "the network's time");
     for (body, code) in [(up(9, "C7gk"), "codec.failed"), (json!({"x": 1}).to_string(), "device.payload.envelope"), ("{".into(), "device.payload.json")] {
         let (status, answer) = post(&body).await;

@@ -2,7 +2,7 @@ import { BatteryFull, BatteryLow, BatteryWarning, CircleCheck, CircleDashed, Key
 import { useEffect, useMemo, useState, type FormEvent } from 'react'
 import { can, useAddDevice, useDevices, useMe, useProfiles, useRemoveDevice, useRenewSecret, type Device } from '@/api'
 import { hasText, useT } from '@/i18n'
-import { Badge, Button, Dialog, Empty, Failed, FailedNote, Field, format, Input, Loading, Note, PageHeader, SearchBox, Segments, Select, toast, toastError, useNow, useTitle } from '@/ui'
+import { Badge, Button, Dialog, Empty, FailedNote, Field, format, Input, Note, PageHeader, SearchBox, Segments, Select, toast, toastError, useNow, useTitle } from '@/ui'
 import { PagedTable, useSearch, type Column } from '@/ui/rich'
 
 const STATES = ['', 'ok', 'silent', 'never'] as const

@@ -2,7 +2,7 @@ import { ShieldAlert, ShieldCheck } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { useAudit, useAuditCheck, type AuditRow } from '@/api'
 import { hasText, useT } from '@/i18n'
-import { Button, Dialog, Empty, Failed, FailedNote, format, Loading, Note, PageHeader, SearchBox, Select, useTitle } from '@/ui'
+import { Button, Dialog, Empty, FailedNote, format, Note, PageHeader, SearchBox, Select, useTitle } from '@/ui'
 import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 

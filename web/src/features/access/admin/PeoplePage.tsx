@@ -2,7 +2,7 @@ import { Plus, UserRound, X } from 'lucide-react'
 import { useEffect, useMemo, useState, type FormEvent } from 'react'
 import { useAddPerson, useDeactivate, useGiveRole, useMe, usePeople, useRoles, useTakeRole, useUnits, type Person } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Badge, Button, Dialog, Empty, Failed, FailedNote, Field, Input, Loading, Note, PageHeader, SearchBox, Select, toast, toastError, useTitle } from '@/ui'
+import { Badge, Button, Dialog, Empty, FailedNote, Field, Input, Note, PageHeader, SearchBox, Select, toast, toastError, useTitle } from '@/ui'
 import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 

@@ -2,7 +2,7 @@ import { ArrowRight, Landmark } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { useAreaSearch, useMe, useUnit, useUnitPages, type Relative, type Unit } from '@/api'
 import { hasText, named, useLanguage, useT } from '@/i18n'
-import { Badge, Card, Empty, Failed, format, Input, Loaded, Loading, PageHeader, SearchBox, Segments, useTitle } from '@/ui'
+import { Badge, Card, Empty, format, Input, Loaded, PageHeader, SearchBox, Segments, useTitle } from '@/ui'
 import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 
