@@ -3,7 +3,7 @@
 //! There is one history. Plain observed numbers, texts and truth values lie in the lake (`kernel::History`), where the
 //! devices' readings go; they are not copied. States of everything else are kept in `context_instance`, written when
 //! they are over: what is the case now stands in the live entity and is read from there. An instance's id is made of
-//! its place in the evolution, so both kinds can be addressed without a register of ids. See docs/adr/0004.
+//! its place in the evolution, so both kinds can be addressed without a register of ids. See docs/adr/0006.
 
 pub mod aggregate;
 pub mod evolve;
