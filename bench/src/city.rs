@@ -113,8 +113,8 @@ pub async fn measure(entities: u64, seconds: u64) {
     let time = Duration::from_secs(seconds);
     let each = entities / 10;
     for (what, path) in [
-        ("list of 20 by type and q (number)", "/ngsi-ld/v1/entities?type={kind}&q=level>{n}&limit=20"),
-        ("list of 20 by type and q (two terms)", "/ngsi-ld/v1/entities?type={kind}&q=level<{n};status==%22fault%22&limit=20"),
+        ("list of 20 by type and q (number)", "/ngsi-ld/v1/entities?type={kind}&q=level%3E{n}&limit=20"),
+        ("list of 20 by type and q (two terms)", "/ngsi-ld/v1/entities?type={kind}&q=level%3C{n};status==%22fault%22&limit=20"),
         (
             "list of 20 by type, q and place (2 km)",
             "/ngsi-ld/v1/entities?type={kind}&q=status==%22ok%22&georel=near;maxDistance==2000&geometry=Point&coordinates=[{lon},{lat}]&limit=20",

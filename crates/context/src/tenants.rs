@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dothi_kernel::history::{Point, QueryLimits, SeriesQuery, Table};
-use dothi_kernel::{Caller, Directory, Error, History, Observation, Permission, Result, Scope};
+use dothi_kernel::history::NoHistory;
+use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope};
 use dothi_store::{JobRunner, Store};
 
 use crate::fault::{self, bad, cut};
@@ -107,27 +106,5 @@ impl Context {
             None if create => tenants.make(caller, name).await,
             None => Err(unknown()),
         }
-    }
-}
-
-/// Only the default tenant has a history in the lake.
-struct NoHistory;
-
-#[async_trait]
-impl History for NoHistory {
-    fn encode(&self, _: &[Observation]) -> Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-    fn decode(&self, _: &[u8]) -> Result<Vec<Observation>> {
-        Ok(Vec::new())
-    }
-    async fn latest(&self, _: &str, _: &str) -> Result<Option<Point>> {
-        Ok(None)
-    }
-    async fn series(&self, _: &SeriesQuery) -> Result<Vec<Point>> {
-        Ok(Vec::new())
-    }
-    async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
-        Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })
     }
 }

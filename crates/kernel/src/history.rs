@@ -90,6 +90,29 @@ pub trait History: Send + Sync {
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
 }
 
+/// A history in which nothing is kept and nothing ever happened.
+#[derive(Debug, Clone, Copy)]
+pub struct NoHistory;
+
+#[async_trait]
+impl History for NoHistory {
+    fn encode(&self, _: &[Observation]) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+    fn decode(&self, _: &[u8]) -> Result<Vec<Observation>> {
+        Ok(Vec::new())
+    }
+    async fn latest(&self, _: &str, _: &str) -> Result<Option<Point>> {
+        Ok(None)
+    }
+    async fn series(&self, _: &SeriesQuery) -> Result<Vec<Point>> {
+        Ok(Vec::new())
+    }
+    async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
+        Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })
+    }
+}
+
 /// What the values of a series should be like, as a pack or device profile declares it. What is not declared is not judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -21,7 +21,7 @@ use futures::StreamExt;
 
 /// Wraps every operator of a finished plan.
 pub(crate) fn bound(plan: Arc<dyn ExecutionPlan>, deadline: Instant) -> Result<Arc<dyn ExecutionPlan>> {
-    let bounded = plan.transform_up(|input| Ok(Transformed::yes(Arc::new(BoundedExec { input, deadline }) as Arc<dyn ExecutionPlan>)))?;
+    let bounded = plan.transform_up(|input| Ok(Transformed::yes(Arc::new(Around { input, with: Until(deadline) }) as Arc<dyn ExecutionPlan>)))?;
     Ok(bounded.data)
 }
 
@@ -38,21 +38,31 @@ fn weight(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(of_column).sum()
 }
 
-#[derive(Debug)]
-struct BoundedExec {
-    input: Arc<dyn ExecutionPlan>,
-    deadline: Instant,
+/// What an operator around another does with its streams.
+pub(crate) trait Wrap: fmt::Debug + Clone + Send + Sync + 'static {
+    /// Name in plans.
+    const NAME: &'static str;
+
+    /// The stream of the operator inside, as it may go on.
+    fn execute(&self, input: &Arc<dyn ExecutionPlan>, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream>;
 }
 
-impl DisplayAs for BoundedExec {
+/// An operator around another: the same plan, order and columns.
+#[derive(Debug)]
+pub(crate) struct Around<W> {
+    pub(crate) input: Arc<dyn ExecutionPlan>,
+    pub(crate) with: W,
+}
+
+impl<W: Wrap> DisplayAs for Around<W> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BoundedExec")
+        f.write_str(W::NAME)
     }
 }
 
-impl ExecutionPlan for BoundedExec {
+impl<W: Wrap> ExecutionPlan for Around<W> {
     fn name(&self) -> &str {
-        "BoundedExec"
+        W::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -73,14 +83,26 @@ impl ExecutionPlan for BoundedExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) => Ok(Arc::new(Self { input, deadline: self.deadline })),
+            Some(input) => Ok(Arc::new(Self { input, with: self.with.clone() })),
             None => Ok(self),
         }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut input = self.input.execute(partition, context)?;
-        let (schema, deadline) = (input.schema(), self.deadline);
+        self.with.execute(&self.input, partition, context)
+    }
+}
+
+/// Answers until an instant, and with honest batches only.
+#[derive(Debug, Clone)]
+struct Until(Instant);
+
+impl Wrap for Until {
+    const NAME: &'static str = "BoundedExec";
+
+    fn execute(&self, input: &Arc<dyn ExecutionPlan>, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut input = input.execute(partition, context)?;
+        let (schema, deadline) = (input.schema(), self.0);
         let checked = futures::stream::poll_fn(move |cx| {
             if Instant::now() >= deadline {
                 return Poll::Ready(Some(Err(DataFusionError::ResourcesExhausted("out of time".into()))));

@@ -13,15 +13,14 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::error::Result as DfResult;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
@@ -47,6 +46,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::Lake;
+use crate::deadline::{Around, Wrap, bound};
 use crate::query::TABLES;
 use crate::registry::View;
 use crate::scan::{ObservationTable, Views};
@@ -365,9 +365,9 @@ struct Bounds {
 impl PhysicalOptimizerRule for Bounds {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> DfResult<Arc<dyn ExecutionPlan>> {
         let deadline = Instant::now() + Duration::from_secs(self.limits.seconds);
-        let input = crate::deadline::bound(plan, deadline)?;
+        let input = bound(plan, deadline)?;
         let turn = Turn { turns: self.turns.clone(), held: OnceCell::new(), rows: AtomicUsize::new(0), most: self.limits.rows, deadline };
-        Ok(Arc::new(TurnExec { input, turn: Arc::new(turn) }))
+        Ok(Arc::new(Around { input, with: Arc::new(turn) }))
     }
 
     fn name(&self) -> &str {
@@ -398,49 +398,12 @@ impl Turn {
     }
 }
 
-/// The root of a bounded plan.
-#[derive(Debug)]
-struct TurnExec {
-    input: Arc<dyn ExecutionPlan>,
-    turn: Arc<Turn>,
-}
+/// The root of a bounded plan waits for its turn and counts the answer's rows.
+impl Wrap for Arc<Turn> {
+    const NAME: &'static str = "TurnExec";
 
-impl DisplayAs for TurnExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TurnExec")
-    }
-}
-
-impl ExecutionPlan for TurnExec {
-    fn name(&self) -> &str {
-        "TurnExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) => Ok(Arc::new(Self { input, turn: self.turn.clone() })),
-            None => Ok(self),
-        }
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let (input, turn) = (self.input.clone(), self.turn.clone());
+    fn execute(&self, input: &Arc<dyn ExecutionPlan>, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        let (input, turn) = (input.clone(), self.clone());
         let schema = input.schema();
         let rows = futures::stream::once(async move {
             turn.take().await?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::Context;
-use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Table};
+use dothi_kernel::history::{History, NoHistory};
 use dothi_kernel::places::Things;
-use dothi_kernel::{Caller, Directory, Measures, Observation, PageQuery, Result, geo};
+use dothi_kernel::{Caller, Directory, Measures, PageQuery, geo};
 use dothi_oversight::Oversight;
 use dothi_packs::{Domains, Library, Packs};
 use dothi_rules::Rules;
@@ -14,27 +14,8 @@ use dothi_store::testing::{TestStore, both};
 
 use crate::{Shelf, repository};
 
-/// A history in which nothing ever happened.
+/// A city without things.
 struct Nothing;
-
-#[async_trait::async_trait]
-impl History for Nothing {
-    fn encode(&self, _: &[Observation]) -> Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-    fn decode(&self, _: &[u8]) -> Result<Vec<Observation>> {
-        Ok(Vec::new())
-    }
-    async fn latest(&self, _: &str, _: &str) -> Result<Option<Point>> {
-        Ok(None)
-    }
-    async fn series(&self, _: &SeriesQuery) -> Result<Vec<Point>> {
-        Ok(Vec::new())
-    }
-    async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
-        Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })
-    }
-}
 
 impl Things for Nothing {
     fn brief(&self, _: &str) -> Option<(String, Option<geo::Point>)> {
@@ -53,7 +34,7 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
 
 async fn open(test: &TestStore) -> (Packs, Domains) {
     let store = || test.store.clone();
-    let history: Arc<dyn History> = Arc::new(Nothing);
+    let history: Arc<dyn History> = Arc::new(NoHistory);
     let access = Arc::new(Access::open(store(), AccessSettings { home_province: "33".into(), secure_cookies: false }).await.unwrap());
     // The calendar is the base pack's; cases cannot open without one.
     let base = Library::open(repository()).unwrap().load("base").unwrap();

@@ -15,6 +15,8 @@ const EXAMPLES: readonly { key: string; sql: string }[] = [
   { key: 'columns', sql: "select column_name, data_type from information_schema.columns where table_name = 'observation'" },
 ]
 
+const SHARES: readonly SavedQuery['shared'][] = ['me', 'unit', 'all']
+
 type Row = { key: string; cells: readonly unknown[] }
 
 function Result({ table }: { table: HistoryTable }) {
@@ -54,7 +56,7 @@ function Keep({ sql, before, onClose }: { sql: string; before: SavedQuery | unde
   const save = useSaveQuery()
   const change = useChangeQuery()
   const [name, setName] = useState(before?.name ?? '')
-  const [shared, setShared] = useState<'me' | 'all'>(before?.shared === 'all' ? 'all' : 'me')
+  const [shared, setShared] = useState<SavedQuery['shared']>(before?.mine ? before.shared : 'me')
   const done = { onSuccess: (kept: SavedQuery) => { toast(t('admin:sql.saved_done')); onClose(kept) } }
   const send = (event: FormEvent) => {
     event.preventDefault()
@@ -68,9 +70,8 @@ function Keep({ sql, before, onClose }: { sql: string; before: SavedQuery | unde
         <Field label={t('admin:sql.name')}>{ids => <Input {...ids} required maxLength={120} value={name} onChange={e => setName(e.target.value)} />}</Field>
         <Field label={t('admin:sql.shared')}>
           {ids => (
-            <Select {...ids} value={shared} onChange={e => setShared(e.target.value === 'all' ? 'all' : 'me')}>
-              <option value="me">{t('admin:sql.share.me')}</option>
-              <option value="all">{t('admin:sql.share.all')}</option>
+            <Select {...ids} value={shared} onChange={e => setShared(SHARES.find(s => s === e.target.value) ?? 'me')}>
+              {SHARES.map(s => <option key={s} value={s}>{t(`admin:sql.share.${s}`)}</option>)}
             </Select>
           )}
         </Field>
@@ -134,13 +135,13 @@ export default function SqlPage() {
           </form>
         </Card>
         <div className="stack">
-        <Saved chosen={chosen} onChoose={q => { setChosen(q); if (q) setSql(q.sql) }} />
-        <Card tight>
-          <h2 style={{ fontSize: 'var(--size-m)', marginBottom: 'var(--s2)' }}>{t('admin:sql.examples')}</h2>
-          <div className="sql-examples">
-            {EXAMPLES.map(example => <button key={example.key} type="button" onClick={() => { setSql(example.sql); setChosen(undefined) }}>{t(`admin:sql.example.${example.key}`)}</button>)}
-          </div>
-        </Card>
+          <Saved chosen={chosen} onChoose={q => { setChosen(q); if (q) setSql(q.sql) }} />
+          <Card tight>
+            <h2 style={{ fontSize: 'var(--size-m)', marginBottom: 'var(--s2)' }}>{t('admin:sql.examples')}</h2>
+            <div className="sql-examples">
+              {EXAMPLES.map(example => <button key={example.key} type="button" onClick={() => { setSql(example.sql); setChosen(undefined) }}>{t(`admin:sql.example.${example.key}`)}</button>)}
+            </div>
+          </Card>
         </div>
         <div className="sql-result">{query.data ? <Result table={query.data} /> : null}</div>
       </div>
