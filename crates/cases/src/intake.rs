@@ -191,6 +191,9 @@ impl Cases {
             routing: trace,
             key_hash: String::new(),
             version: 1,
+            parent: None,
+            unit_since: caller.now,
+            escalated: None,
         })
     }
 
@@ -280,7 +283,7 @@ impl Cases {
     }
 
     /// A public code that is free.
-    async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
+    pub(crate) async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
         for _ in 0..20 {
             let code = format!("{prefix}-{}", text::random_code(6));
             if !tables::code_taken(tx, &code).await? {

@@ -81,6 +81,15 @@ pub struct CaseType {
     /// Moves the platform makes when a state lasts too long.
     #[serde(default)]
     pub timeouts: Vec<Timeout>,
+    /// Who is told when so much of the working time is used, rising.
+    #[serde(default)]
+    pub reminders: Vec<Reminder>,
+    /// Moves that are open only for a while after a unit got the case.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// How a case is split into parts; none = not at all.
+    #[serde(default)]
+    pub parts: Option<PartsPolicy>,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -387,6 +396,44 @@ pub struct Timeout {
     pub step: String,
 }
 
+/// Somebody is told about the deadline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminder {
+    /// Share of the working time used, per cent.
+    pub percent: u16,
+    /// Who is told: the handler only sees it; approver and centre get the case among what waits for them.
+    pub to: Actor,
+}
+
+/// A move that is open only for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The move.
+    #[serde(rename = "move")]
+    pub step: String,
+    /// Working time since the unit got the case.
+    pub within: WorkTime,
+}
+
+/// How a case is split into parts for several units. A part has its own unit, clock and answer; it is not listed in public,
+/// the page of the whole shows its unit and state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartsPolicy {
+    /// Most parts of one case.
+    pub most: usize,
+    /// Who splits.
+    pub by: Actor,
+    /// States in which a case can be split.
+    pub from: BTreeSet<String>,
+    /// State a part begins in.
+    pub opens_in: String,
+    /// Moves of the whole that wait until every part has ended.
+    pub holds: BTreeSet<String>,
+}
+
 /// How the reporter rates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -426,9 +473,66 @@ impl CaseType {
         self.flow.states.get(state).is_some_and(|s| s.clock == ClockRun::Stopped)
     }
 
+    /// Shares of the working time at which somebody is told, rising.
+    pub fn shares(&self) -> Vec<u16> {
+        self.reminders.iter().map(|r| r.percent).collect()
+    }
+
+    /// Who else than the handler is told at a share: `approver` or `centre`.
+    pub fn escalates_to(&self, percent: u16) -> Option<&'static str> {
+        match self.reminders.iter().find(|r| r.percent == percent).map(|r| r.to) {
+            Some(Actor::Approver) => Some("approver"),
+            Some(Actor::Centre) => Some("centre"),
+            _ => None,
+        }
+    }
+
+    /// Working time within which a move is open after the unit got the case; none = always.
+    pub fn window(&self, step: &str) -> Option<WorkTime> {
+        self.windows.iter().find(|w| w.step == step).map(|w| w.within)
+    }
+
+    /// Faults of what concerns time: reminders, windows, pauses, the extension, parts.
+    fn check_time(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut need = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        need(self.reminders.windows(2).all(|w| w[0].percent < w[1].percent), "reminders must rise".into());
+        for r in &self.reminders {
+            need((1..=100).contains(&r.percent), format!("reminder at {} %: a share is 1 to 100", r.percent));
+            need(matches!(r.to, Actor::Handler | Actor::Approver | Actor::Centre), format!("reminder at {} %: only officers are told", r.percent));
+        }
+        for w in &self.windows {
+            need(self.flow.moves.contains_key(&w.step), format!("window: move `{}` is named but not declared", w.step));
+        }
+        for (code, _) in self.flow.states.iter().filter(|(_, s)| s.clock == ClockRun::Paused) {
+            let leaves = |by: Actor| self.flow.moves.values().any(|m| m.by == by && m.from.contains(code));
+            need(leaves(Actor::Reporter), format!("state `{code}` pauses the clock for the reporter, who cannot leave it"));
+            need(self.timeouts.iter().any(|t| t.state == *code), format!("state `{code}` pauses the clock without end: give it a timeout"));
+        }
+        for (code, m) in self.flow.moves.iter().filter(|(code, _)| self.has(code, Effect::Extend)) {
+            need(m.requires.contains("public_answer"), format!("move `{code}` extends the deadline: the public must be told why (`public_answer`)"));
+            let ends = m.from.iter().chain([&m.to]).any(|s| self.is_end(s));
+            need(!ends, format!("move `{code}` extends the deadline of a case that has ended"));
+        }
+        if let Some(parts) = &self.parts {
+            need((1..=50).contains(&parts.most), "parts.most is 1 to 50".into());
+            need(parts.by.permission().is_some(), "parts.by must be an officer".into());
+            let states = parts.from.iter().chain([&parts.opens_in]);
+            let unknown = states.filter(|s| !self.flow.states.contains_key(*s) || self.is_end(s)).collect::<Vec<_>>();
+            need(unknown.is_empty(), format!("parts: {unknown:?} are no states of an open case"));
+            need(parts.holds.iter().all(|m| self.flow.moves.contains_key(m)), "parts.holds names a move that is not declared".into());
+        }
+        faults
+    }
+
     /// Every fault of the definition.
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
+        faults.extend(self.check_time());
         let mut need = |ok: bool, fault: String| {
             if !ok {
                 faults.push(fault);

@@ -57,6 +57,7 @@ fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], 
         rating: case.stars,
         followers: case.followers,
         merged_into: case.merged_into.clone(),
+        parts: None,
         timeline: None,
         own: None,
     }
@@ -78,7 +79,11 @@ fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> Unit
                 Some(m) => (m.name.clone(), m.name_en.clone()),
                 None => case_type.flow.states.get(&l.to).map(|s| (s.name.clone(), s.name_en.clone()))?,
             };
-            Some(TimelineEntry { at: l.at, what, what_en, unit: Some(unit(&l.unit)).filter(|u| !u.id.is_empty()) })
+            // Only what was written for everybody: a question to the reporter is theirs alone.
+            let m = case_type.flow.moves.get(&l.step);
+            let told = case_type.has(&l.step, crate::pack::Effect::Extend) || m.is_some_and(|m| m.requires.contains("planned_for"));
+            let text = l.public_text.clone().filter(|_| told);
+            Some(TimelineEntry { at: l.at, what, what_en, unit: Some(unit(&l.unit)).filter(|u| !u.id.is_empty()), text })
         })
         .collect()
 }
@@ -150,7 +155,8 @@ impl Cases {
         let log = tables::log_of(&self.store, case.id).await?;
         let unit = self.unit_ref(&case.unit, &case_type);
         let public = public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, caller.now);
-        Ok(PublicCase { timeline: Some(timeline(&log, &case_type, |u| self.unit_ref(u, &case_type))), ..public })
+        let parts = self.public_parts(case).await?;
+        Ok(PublicCase { parts: Some(parts).filter(|p| !p.is_empty()), timeline: Some(timeline(&log, &case_type, |u| self.unit_ref(u, &case_type))), ..public })
     }
 
     /// Public cases as a compact GeoJSON FeatureCollection; the newest 5 000.
@@ -248,6 +254,7 @@ impl Cases {
                     name: m.name.clone(),
                     name_en: m.name_en.clone(),
                     requires: m.requires.iter().cloned().collect(),
+                    until: None,
                 })
                 .collect(),
             version: case.version,

@@ -8,6 +8,7 @@ mod figures;
 mod photos;
 mod walk;
 mod web;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
