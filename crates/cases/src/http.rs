@@ -56,7 +56,8 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(split))
         .routes(routes!(bulk_move))
         .routes(routes!(make_move).layer(with_photos()))
-        .with_state(this)
+        .with_state(this.clone())
+        .merge(crate::http_open311::keys(this))
 }
 
 type This = State<Arc<Cases>>;
@@ -99,6 +100,11 @@ async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) 
     }
     let body = body.ok_or_else(|| Error::invalid("case.form.part", "The form's JSON part is missing.").with("part", part))?;
     Ok(Form { body, photos, _slot: Some(slot) })
+}
+
+/// Reads a small JSON body.
+pub(crate) async fn body<T: DeserializeOwned>(cases: &Cases, request: Request) -> Result<T> {
+    Ok(form::<T>(cases, request, "body").await?.body)
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

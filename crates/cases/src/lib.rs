@@ -4,11 +4,14 @@
 pub mod bulk;
 mod clock;
 pub mod http;
+pub mod http_open311;
 mod intake;
 mod jobs;
 pub mod model;
 mod moves;
 mod officer;
+pub mod open311;
+mod open311_render;
 pub mod pack;
 pub mod parts;
 mod photos;
@@ -17,6 +20,7 @@ mod rehearsal;
 mod routing;
 mod stats;
 mod tables;
+mod tables_open311;
 mod tables_parts;
 mod text;
 

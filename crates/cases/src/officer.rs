@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef, PhotoRef};
 use crate::pack::CaseType;
-use crate::tables::{self, CaseRecord, Filter, LogRecord};
+use crate::tables::{self, CaseRecord, Filter, LogRecord, Waiting};
 use crate::{Cases, public, text};
 
 impl CaseRecord {
@@ -85,7 +85,7 @@ impl Cases {
     }
 
     /// What waits for this caller, with the units they act for: states, and deadlines they were told about.
-    fn waiting(&self, caller: &Caller) -> Vec<(&'static str, BTreeSet<String>, Option<BTreeSet<String>>)> {
+    fn waiting(&self, caller: &Caller) -> Vec<Waiting> {
         let types = self.installed();
         let all = || types.values().flat_map(|versions| versions.values());
         [
@@ -96,7 +96,7 @@ impl Cases {
             (Permission::CaseApprove, "escalated", BTreeSet::from(["approver".to_string()])),
         ]
         .into_iter()
-        .map(|(permission, column, values): (Permission, _, BTreeSet<String>)| (column, values, caller.units_with(permission)))
+        .map(|(permission, column, values): (Permission, _, BTreeSet<String>)| Waiting { column, values, units: caller.units_with(permission) })
         .collect()
     }
 

@@ -87,6 +87,9 @@ pub struct CaseType {
     /// Moves that are open only for a while after a unit got the case.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// How other systems report over Open311; none = not at all.
+    #[serde(default)]
+    pub open311: Option<Open311Policy>,
     /// How a case is split into parts; none = not at all.
     #[serde(default)]
     pub parts: Option<PartsPolicy>,
@@ -142,6 +145,8 @@ pub struct Limits {
     pub per_address: Rate,
     /// Submissions by one signed-in person.
     pub per_person: Rate,
+    /// Submissions of one program or key, which speaks for many.
+    pub per_key: Rate,
 }
 
 impl Default for Limits {
@@ -152,6 +157,7 @@ impl Default for Limits {
             photo_bytes: 10 * 1024 * 1024,
             per_address: Rate { count: 20, minutes: 60 },
             per_person: Rate { count: 10, minutes: 60 },
+            per_key: Rate { count: 2_000, minutes: 60 },
         }
     }
 }
@@ -279,6 +285,64 @@ pub struct Question {
     /// Choices; empty = free text.
     #[serde(default)]
     pub options: Vec<QuestionOption>,
+    /// What an answer looks like; none = one of the choices, or a line of text.
+    #[serde(default)]
+    pub datatype: Option<AnswerKind>,
+    /// Whether a report must answer it.
+    #[serde(default)]
+    pub required: bool,
+    /// What helps to answer it, Vietnamese.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// The same in English.
+    #[serde(default)]
+    pub hint_en: Option<String>,
+}
+
+/// What the answer to a question looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerKind {
+    /// A line of text.
+    String,
+    /// A number.
+    Number,
+    /// A date and time with its zone.
+    Datetime,
+    /// Text of several lines.
+    Text,
+    /// One of the choices.
+    SingleValueList,
+    /// Some of the choices, separated by commas.
+    MultiValueList,
+    /// No answer: it tells the reporter something.
+    Notice,
+}
+
+impl AnswerKind {
+    /// Its name in Open311.
+    pub fn datatype(self) -> &'static str {
+        match self {
+            AnswerKind::String | AnswerKind::Notice => "string",
+            AnswerKind::Number => "number",
+            AnswerKind::Datetime => "datetime",
+            AnswerKind::Text => "text",
+            AnswerKind::SingleValueList => "singlevaluelist",
+            AnswerKind::MultiValueList => "multivaluelist",
+        }
+    }
+
+    /// Whether answers come from the choices.
+    pub fn is_list(self) -> bool {
+        matches!(self, AnswerKind::SingleValueList | AnswerKind::MultiValueList)
+    }
+}
+
+impl Question {
+    /// What an answer looks like.
+    pub fn kind(&self) -> AnswerKind {
+        self.datatype.unwrap_or(if self.options.is_empty() { AnswerKind::String } else { AnswerKind::SingleValueList })
+    }
 }
 
 /// A choice.
@@ -291,6 +355,12 @@ pub struct QuestionOption {
     pub text: String,
     /// English.
     pub text_en: String,
+    /// Why whoever chooses it must not report here but call somebody, Vietnamese; none = it may be chosen.
+    #[serde(default)]
+    pub stop: Option<String>,
+    /// The same in English.
+    #[serde(default)]
+    pub stop_en: Option<String>,
 }
 
 /// Says which unit gets a report.
@@ -415,6 +485,23 @@ pub struct Window {
     pub step: String,
     /// Working time since the unit got the case.
     pub within: WorkTime,
+}
+
+/// What the Open311 server says of itself, and how it answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open311Policy {
+    /// The jurisdiction served (`hungyen.gov.vn`).
+    pub jurisdiction_id: String,
+    /// Whom to write to.
+    pub contact: String,
+    /// How to get a key.
+    pub key_service: String,
+    /// When what is offered last changed, with its zone.
+    pub changeset: String,
+    /// Categories whose requests are answered with a token: the id follows when the centre has let them through.
+    #[serde(default)]
+    pub batch: BTreeSet<String>,
 }
 
 /// How a case is split into parts for several units. A part has its own unit, clock and answer; it is not listed in public,
@@ -560,11 +647,23 @@ impl CaseType {
         for category in &self.categories {
             need(is_code(&category.code), format!("category `{}` is not a code", category.code));
             need(codes.insert(&category.code), format!("category `{}` is declared twice", category.code));
+            for q in &category.questions {
+                let fits = q.kind().is_list() != q.options.is_empty() && !(q.kind() == AnswerKind::Notice && q.required);
+                need(is_code(&q.code) && fits, format!("category `{}`: the question `{}` does not fit its kind", category.code, q.code));
+            }
             need(self.groups.contains_key(&category.group), format!("category `{}` names the unknown group `{}`", category.code, category.group));
         }
         let named = self.routing.iter().flat_map(|r| &r.categories).chain(self.urgency_rules.iter().flat_map(|r| &r.categories));
         for code in named.chain(self.replies.iter().flat_map(|r| &r.categories)) {
             need(codes.contains(code), format!("category `{code}` is named but not declared"));
+        }
+        if let Some(open311) = &self.open311 {
+            need(
+                open311.changeset.parse::<dothi_kernel::Timestamp>().is_ok(),
+                format!("open311.changeset `{}` is not a time with its zone", open311.changeset),
+            );
+            let unknown = open311.batch.iter().find(|c| !codes.contains(c));
+            need(unknown.is_none(), format!("open311.batch: category `{}` is not declared", unknown.map_or("", String::as_str)));
         }
         let mut rules = BTreeSet::new();
         for rule in &self.routing {

@@ -70,6 +70,11 @@ pub(crate) fn folded(case: &CaseRecord, case_type: &CaseType) -> String {
     text::searchable(&format!("{} {category} {} {words}", case.code, case.area_name.as_deref().unwrap_or("")))
 }
 
+/// Whether what was written at a step was written for everybody: why the deadline was extended, what is planned.
+pub(crate) fn told(case_type: &CaseType, step: &str) -> bool {
+    case_type.has(step, crate::pack::Effect::Extend) || case_type.flow.moves.get(step).is_some_and(|m| m.requires.contains("planned_for"))
+}
+
 /// Steps as the public sees them: a state and a unit, no names of people, no notes.
 fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> UnitRef) -> Vec<TimelineEntry> {
     let steps = log.iter().filter(|l| l.from != l.to || case_type.has(&l.step, crate::pack::Effect::Extend));
@@ -80,9 +85,7 @@ fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> Unit
                 None => case_type.flow.states.get(&l.to).map(|s| (s.name.clone(), s.name_en.clone()))?,
             };
             // Only what was written for everybody: a question to the reporter is theirs alone.
-            let m = case_type.flow.moves.get(&l.step);
-            let told = case_type.has(&l.step, crate::pack::Effect::Extend) || m.is_some_and(|m| m.requires.contains("planned_for"));
-            let text = l.public_text.clone().filter(|_| told);
+            let text = l.public_text.clone().filter(|_| told(case_type, &l.step));
             Some(TimelineEntry { at: l.at, what, what_en, unit: Some(unit(&l.unit)).filter(|u| !u.id.is_empty()), text })
         })
         .collect()
@@ -131,7 +134,7 @@ impl Cases {
         Ok(Page { items: self.public_cases(caller, &page.items).await?, next: page.next, total: None })
     }
 
-    async fn public_cases(&self, caller: &Caller, cases: &[CaseRecord]) -> Result<Vec<PublicCase>> {
+    pub(crate) async fn public_cases(&self, caller: &Caller, cases: &[CaseRecord]) -> Result<Vec<PublicCase>> {
         let ids: Vec<Uuid> = cases.iter().map(|c| c.id).collect();
         let photos = tables::photos_of(&self.store, &ids).await?;
         let mut out = Vec::with_capacity(cases.len());

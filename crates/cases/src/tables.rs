@@ -15,8 +15,11 @@ use crate::photos::Photo;
 use crate::text;
 
 /// The domain's schema.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") }, Migration { domain: "cases", version: 2, sql: WORK }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") },
+    Migration { domain: "cases", version: 2, sql: WORK },
+    Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
+];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.
 const WORK: &str = "alter table case_main add column parent TEXT;
@@ -603,6 +606,16 @@ fn marks(n: usize) -> String {
     vec!["?"; n].join(", ")
 }
 
+/// One way in which a case waits for somebody.
+pub(crate) struct Waiting {
+    /// Column that says so.
+    pub column: &'static str,
+    /// Its values.
+    pub values: BTreeSet<String>,
+    /// Units they act for; none = all.
+    pub units: Option<BTreeSet<String>>,
+}
+
 /// A filter under construction: conditions with their values.
 #[derive(Default, Clone)]
 pub(crate) struct Filter {
@@ -641,10 +654,10 @@ impl Filter {
         self.add("lon >= ? and lon <= ? and lat >= ? and lat <= ?", params![b.west, b.east, b.south, b.north])
     }
 
-    /// One of several (column, values, units) triples, units `None` = all.
-    pub fn waiting_for(&mut self, groups: &[(&'static str, BTreeSet<String>, Option<BTreeSet<String>>)]) -> &mut Self {
+    /// What waits for somebody in one way or another.
+    pub fn waiting_for(&mut self, groups: &[Waiting]) -> &mut Self {
         let (mut parts, mut values) = (Vec::new(), Vec::new());
-        for (column, states, units) in groups {
+        for Waiting { column, values: states, units } in groups {
             if states.is_empty() || units.as_ref().is_some_and(BTreeSet::is_empty) {
                 continue;
             }
@@ -666,9 +679,14 @@ impl Filter {
 
 /// Cases that pass a filter.
 pub(crate) async fn cases(store: &Store, filter: Filter, order: &'static str, limit: usize) -> Result<Vec<CaseRecord>> {
-    let sql = format!("select * from case_main where {} order by {order} limit ?", filter.sql());
+    cases_at(store, filter, order, limit, 0).await
+}
+
+/// The same from the row number `skip` on.
+pub(crate) async fn cases_at(store: &Store, filter: Filter, order: &'static str, limit: usize, skip: usize) -> Result<Vec<CaseRecord>> {
+    let sql = format!("select * from case_main where {} order by {order} limit ? offset ?", filter.sql());
     let mut values = filter.values;
-    values.push(Param::from(limit));
+    values.extend([Param::from(limit), Param::from(skip)]);
     store.rows(&sql, values).await?.iter().map(CaseRecord::read).collect()
 }
 

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call, type Query } from './client'
-import type { BulkResult, Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
+import type { BulkResult, Open311Key, Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
 
 /** With the reporter's key also photos that are not public. */
 export function photoAddress(sha: string, size: 'thumb' | 'full' = 'full', key?: string): string {
@@ -201,4 +201,20 @@ export function useMove(id: string) {
 
 export function useIdentity(id: string) {
   return useMutation({ mutationFn: () => call<Identity>(`/api/cases/${encodeURIComponent(id)}/identity`) })
+}
+
+// Open311
+
+export function useOpen311Keys() {
+  return useQuery({ queryKey: ['open311-keys'], queryFn: ({ signal }) => call<Open311Key[]>('/api/cases/open311/keys', { signal }) })
+}
+
+export function useAddOpen311Key() {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (name: string) => call<Open311Key>('/api/cases/open311/keys', { json: { name } }), onSuccess: () => client.invalidateQueries({ queryKey: ['open311-keys'] }) })
+}
+
+export function useEndOpen311Key() {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (id: string) => call<void>(`/api/cases/open311/keys/${encodeURIComponent(id)}`, { method: 'DELETE' }), onSuccess: () => client.invalidateQueries({ queryKey: ['open311-keys'] }) })
 }

@@ -254,7 +254,11 @@ export interface Question {
   code: string
   text: string
   text_en: string
-  options?: { code: string; text: string; text_en: string }[]
+  options?: { code: string; text: string; text_en: string; stop?: string | null; stop_en?: string | null }[]
+  datatype?: 'string' | 'number' | 'datetime' | 'text' | 'singlevaluelist' | 'multivaluelist' | 'notice' | null
+  required?: boolean
+  hint?: string | null
+  hint_en?: string | null
 }
 export interface Category extends NamedCode {
   icon: string
@@ -475,6 +479,15 @@ export interface Case {
   parent?: CasePart | null
   may_split: boolean
   escalated?: string | null
+}
+export interface Open311Key {
+  id: string
+  name: string
+  made_by: string
+  at: string
+  revoked_at?: string | null
+  /** The secret, in the answer that makes it only. */
+  key?: string | null
 }
 export interface CaseCounts {
   open: number
