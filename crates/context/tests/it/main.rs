@@ -4,6 +4,7 @@
 mod api;
 mod codecs;
 mod contexts;
+mod details;
 mod devices;
 mod entities;
 mod federating;
