@@ -3,13 +3,17 @@
 
 mod api;
 mod codecs;
+mod commanding;
 mod contexts;
+mod details;
 mod devices;
 mod entities;
 mod federating;
 mod finding;
+mod fleet;
 mod folding;
 mod forms;
+mod importing;
 mod joined;
 mod journal;
 mod lorawan;
