@@ -6,7 +6,7 @@
 //! entities when a crash interrupts a checkpoint.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::live::{Live, Staged};
 use crate::model::{Attr, AttrKind, Entity, Iri, Names, find, find_mut};
 use crate::tables::{self, EntityRow};
 use crate::tables_journal;
+use crate::tables_temporal;
 use crate::val::{Look, Val};
 
 /// Version of a row's form; golden files in `tests/golden` must load for ever.
@@ -46,6 +47,9 @@ pub struct Journal {
     state: Mutex<State>,
     /// One checkpoint runs at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Whether superseded states may wait to be settled; one settles them at a time.
+    recent: AtomicBool,
+    settling: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -93,7 +97,15 @@ impl Journal {
         }
         live.load(entities);
         let state = Mutex::new(State { seq, dirty, bytes, since: Instant::now() });
-        Ok(Arc::new(Self { store, live, last: seq.into(), state, turn: tokio::sync::Mutex::new(()) }))
+        Ok(Arc::new(Self {
+            store,
+            live,
+            last: seq.into(),
+            state,
+            turn: tokio::sync::Mutex::new(()),
+            recent: true.into(),
+            settling: tokio::sync::Mutex::new(()),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -117,6 +129,29 @@ impl Journal {
         }
     }
 
+    /// Notes that superseded states were stored beside the journal.
+    pub fn superseded(&self) {
+        self.recent.store(true, Ordering::Release);
+    }
+
+    /// Puts the superseded states where readers of the past look for them. Who reads the past calls this first.
+    pub async fn settle(&self) -> Result<()> {
+        let _turn = self.settling.lock().await;
+        while self.recent.swap(false, Ordering::Acquire) {
+            if self.settle_some().await.inspect_err(|_| self.superseded())? {
+                self.superseded();
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_some(&self) -> Result<bool> {
+        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+        let some = tables_temporal::settle(&mut tx).await?;
+        tx.commit().await?;
+        Ok(some)
+    }
+
     fn due(&self) -> bool {
         let state = self.state();
         !state.dirty.is_empty() && (state.since.elapsed() >= EVERY || state.bytes >= BYTES)
@@ -127,6 +162,9 @@ impl Journal {
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(journal) = journal.upgrade() else { return };
+            if let Err(e) = journal.settle().await {
+                tracing::warn!(error = %e, "moving superseded states to their places failed; it will be tried again");
+            }
             if journal.due()
                 && let Err(e) = journal.checkpoint().await
             {

@@ -1,10 +1,13 @@
 //! Entities out: normalized, concise, simplified and GeoJSON, with names compacted by the request's context.
 
+use std::borrow::Cow;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::join::Join;
 use crate::ld::Ld;
-use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, LOCATION, find, instant};
+use crate::model::{Attr, AttrKind, Attrs, Entity, Iri, LOCATION, find};
 use crate::parse::SEALED;
 use crate::project::Projection;
 use crate::val::Look;
@@ -62,6 +65,11 @@ impl View {
         }
     }
 
+    /// Whether an entity shows at least its name or its type, and so is never left out.
+    pub fn names_itself(&self) -> bool {
+        self.member("id") || self.member("type")
+    }
+
     fn member(&self, name: &str) -> bool {
         self.pick.as_ref().is_none_or(|p| p.iter().any(|m| &**m == name)) && !self.omit.iter().any(|m| &**m == name)
     }
@@ -76,61 +84,120 @@ impl View {
     }
 }
 
-/// An entity as an object, without `@context`.
-pub fn entity(entity: &Entity, ld: &Ld, view: &View, now: i64) -> Map<String, Value> {
-    let mut out = Map::new();
-    if view.member("id") {
-        out.insert("id".into(), (&*entity.id).into());
-    }
-    if view.member("type") {
-        out.insert("type".into(), types(entity, ld));
-    }
-    if !entity.scope.is_empty() && view.member("scope") {
-        out.insert("scope".into(), one_or_many(entity.scope.iter().map(|s| Value::from(&**s)).collect()));
-    }
-    if view.sys_attrs {
-        out.insert("createdAt".into(), instant(entity.created).into());
-        out.insert("modifiedAt".into(), instant(entity.modified).into());
-    }
-    if let Some(x) = entity.expires.filter(|_| view.sys_attrs) {
-        out.insert("expiresAt".into(), instant(x).into());
-    }
-    attributes(&mut out, &entity.attrs, ld, view, now, true);
-    out
+/// What is written besides the data itself: under which context, how, and when.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    ld: &'a Ld,
+    view: &'a View,
+    now: i64,
 }
 
-fn types(entity: &Entity, ld: &Ld) -> Value {
-    one_or_many(entity.types.iter().map(|t| Value::from(&*ld.compact(t))).collect())
+/// An entity as a view shows it. It is written as it is read, without a tree between: lists are the hot path.
+pub struct Shown<'a> {
+    /// The entity.
+    pub entity: &'a Entity,
+    /// Names are compacted by this.
+    pub ld: &'a Ld,
+    /// What is shown.
+    pub view: &'a View,
+    /// Now, in µs.
+    pub now: i64,
+    /// `@context`, where it belongs into the body.
+    pub context: Option<&'a Value>,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (entity, view) = (self.entity, self.view);
+        let mut out = to.serialize_map(None)?;
+        if view.member("id") {
+            out.serialize_entry("id", &*entity.id)?;
+        }
+        if view.member("type") {
+            out.serialize_entry("type", &OneOrMany(&entity.types, Some(self.ld)))?;
+        }
+        if !entity.scope.is_empty() && view.member("scope") {
+            out.serialize_entry("scope", &OneOrMany(&entity.scope, None))?;
+        }
+        if view.sys_attrs {
+            out.serialize_entry("createdAt", &At(entity.created))?;
+            out.serialize_entry("modifiedAt", &At(entity.modified))?;
+            if let Some(x) = entity.expires {
+                out.serialize_entry("expiresAt", &At(x))?;
+            }
+        }
+        attributes(&mut out, &entity.attrs, Scene { ld: self.ld, view, now: self.now }, true)?;
+        if let Some(context) = self.context {
+            out.serialize_entry("@context", context)?;
+        }
+        out.end()
+    }
+}
+
+/// An instant in µs, as text.
+struct At(i64);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&dothi_kernel::time::micros(self.0))
+    }
+}
+
+/// One text stands bare, several stand in an array; names are compacted when there is a context for them.
+struct OneOrMany<'a, T>(&'a [T], Option<&'a Ld>);
+
+impl<'a, T: AsRef<str>> Serialize for OneOrMany<'a, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let short = |text: &'a T| self.1.map_or(Cow::Borrowed(text.as_ref()), |ld| ld.compact(text.as_ref()));
+        match self.0 {
+            [one] => to.serialize_str(&short(one)),
+            many => to.collect_seq(many.iter().map(short)),
+        }
+    }
+}
+
+/// An entity as an object, without `@context`.
+pub fn entity(entity: &Entity, ld: &Ld, view: &View, now: i64) -> Map<String, Value> {
+    match tree(&Shown { entity, ld, view, now, context: None }) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// As a tree. Names are texts and numbers are finite, so nothing can fail.
+fn tree(shown: &impl Serialize) -> Value {
+    serde_json::to_value(shown).unwrap_or_default()
 }
 
 pub(crate) fn one_or_many(mut many: Vec<Value>) -> Value {
     if many.len() == 1 { many.remove(0) } else { Value::Array(many) }
 }
 
-fn attributes(out: &mut Map<String, Value>, attrs: &Attrs, ld: &Ld, view: &View, now: i64, top: bool) {
+fn attributes<M: SerializeMap>(out: &mut M, attrs: &Attrs, scene: Scene<'_>, top: bool) -> Result<(), M::Error> {
+    let Scene { ld, view, now } = scene;
     for (name, instances) in attrs {
         if top && !view.attribute(name) {
             continue;
         }
         if !top && let Some((short, bare)) = sealed(name, instances, ld) {
-            out.insert(short.into(), bare);
+            out.serialize_entry(short, &bare)?;
             continue;
         }
-        let shown: Vec<&Attr> = instances.iter().filter(|a| a.alive(now) && (!top || view.instance(a))).collect();
-        if shown.is_empty() {
-            continue;
-        }
-        let value = match (view.form, shown.as_slice()) {
-            (Form::Simplified, [one]) => simplified(one, ld, view),
-            (Form::Simplified, many) => {
+        let mut shown = instances.iter().filter(|a| a.alive(now) && (!top || view.instance(a)));
+        let Some(first) = shown.next() else { continue };
+        let more = shown.next().map(|second| [first, second].into_iter().chain(shown).collect::<Vec<_>>());
+        let name = ld.compact(name);
+        match (view.form, more) {
+            (Form::Simplified, None) => out.serialize_entry(&name, &Simple(first, scene))?,
+            (Form::Simplified, Some(many)) => {
                 let by_dataset: Map<String, Value> = many.iter().map(|a| (a.dataset().map_or("@none", |d| d).to_string(), simplified(a, ld, view))).collect();
-                json!({"dataset": by_dataset})
+                out.serialize_entry(&name, &json!({"dataset": by_dataset}))?;
             }
-            (_, [one]) => attribute(one, ld, view, now),
-            (_, many) => many.iter().map(|a| attribute(a, ld, view, now)).collect(),
-        };
-        out.insert(ld.compact(name).into_owned(), value);
+            (_, None) => out.serialize_entry(&name, &Instance(first, scene))?,
+            (_, Some(many)) => out.serialize_entry(&name, &many.iter().map(|a| Instance(a, scene)).collect::<Vec<_>>())?,
+        }
     }
+    Ok(())
 }
 
 /// The members of a proof that stand bare (4.5.2.2).
@@ -178,51 +245,94 @@ pub(crate) fn simplified(attr: &Attr, ld: &Ld, view: &View) -> Value {
     }
 }
 
-/// One instance, normalized or concise.
-pub fn attribute(attr: &Attr, ld: &Ld, view: &View, now: i64) -> Value {
-    let mut out = Map::new();
-    let concise = view.form == Form::Concise;
-    let text = translated(attr, view);
-    let kind = if text.is_some() { AttrKind::Property } else { attr.kind };
-    if !concise {
-        out.insert("type".into(), kind.name().into());
-    }
-    let value = match (attr.kind, text) {
-        (_, Some((_, text))) => text.clone(),
-        (AttrKind::VocabProperty, _) => vocabulary(&attr.value.json(), ld),
-        (AttrKind::ListRelationship, _) if !concise => attr.value.as_array().into_iter().flatten().map(|u| json!({"object": u})).collect(),
-        _ => attr.value.to_json(),
-    };
-    out.insert(kind.member().into(), value);
-    if let Some((tag, _)) = text {
-        out.insert("lang".into(), tag.into());
-    }
-    if let Some(of) = attr.of() {
-        let name = if matches!(attr.kind, AttrKind::Relationship | AttrKind::ListRelationship) { "objectType" } else { "valueType" };
-        out.insert(name.into(), vocabulary(of, ld));
-    }
-    if let Some(unit) = attr.unit() {
-        out.insert("unitCode".into(), (&*unit).into());
-    }
-    if let Some(t) = attr.observed() {
-        out.insert("observedAt".into(), instant(t).into());
-    }
-    if let Some(dataset) = attr.dataset() {
-        out.insert("datasetId".into(), (&**dataset).into());
-    }
-    if view.sys_attrs {
-        out.insert("createdAt".into(), instant(attr.created).into());
-        out.insert("modifiedAt".into(), instant(attr.modified).into());
-        if let Some(x) = attr.expires() {
-            out.insert("expiresAt".into(), instant(x).into());
+/// An instance, simplified.
+struct Simple<'a>(&'a Attr, Scene<'a>);
+
+impl Serialize for Simple<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.kind {
+            AttrKind::LanguageProperty | AttrKind::VocabProperty | AttrKind::JsonProperty => simplified(self.0, self.1.ld, self.1.view).serialize(to),
+            _ => self.0.value.serialize(to),
         }
     }
-    attributes(&mut out, attr.subs(), ld, view, now, false);
-    // A concise Property that has nothing but a plain value is that value.
-    let collapses = |v: &Value| !v.is_object() && !v.as_array().is_some_and(|a| a.iter().any(Value::is_object));
-    match out.get("value") {
-        Some(v) if concise && out.len() == 1 && (attr.kind == AttrKind::GeoProperty || collapses(v)) => v.clone(),
-        _ => Value::Object(out),
+}
+
+/// One instance, normalized or concise.
+pub fn attribute(attr: &Attr, ld: &Ld, view: &View, now: i64) -> Value {
+    tree(&Instance(attr, Scene { ld, view, now }))
+}
+
+/// The same, to be written.
+struct Instance<'a>(&'a Attr, Scene<'a>);
+
+impl Instance<'_> {
+    /// A concise Property that has nothing but a plain value is that value.
+    fn bare(&self, kind: AttrKind) -> bool {
+        let Instance(attr, scene) = self;
+        let (view, plain) = (scene.view, attr.of().is_none() && attr.unit().is_none() && attr.observed().is_none() && attr.dataset().is_none());
+        let collapses = || match attr.value.look() {
+            Look::Object(_) | Look::Point(..) => false,
+            Look::List(many) => !many.iter().any(Value::is_object),
+            _ => true,
+        };
+        let mut subs = attr.subs().iter();
+        view.form == Form::Concise
+            && kind.member() == "value"
+            && plain
+            && !view.sys_attrs
+            && (attr.kind == AttrKind::GeoProperty || collapses())
+            && !subs.any(|(name, of)| sealed(name, of, scene.ld).is_some() || of.iter().any(|a| a.alive(scene.now)))
+    }
+}
+
+impl Serialize for Instance<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Instance(attr, scene) = *self;
+        let Scene { ld, view, .. } = scene;
+        let text = translated(attr, view);
+        if text.is_none() && self.bare(attr.kind) {
+            return attr.value.serialize(to);
+        }
+        let concise = view.form == Form::Concise;
+        let kind = if text.is_some() { AttrKind::Property } else { attr.kind };
+        let mut out = to.serialize_map(None)?;
+        if !concise {
+            out.serialize_entry("type", kind.name())?;
+        }
+        match (attr.kind, text) {
+            (_, Some((_, text))) => out.serialize_entry(kind.member(), text)?,
+            (AttrKind::VocabProperty, _) => out.serialize_entry(kind.member(), &vocabulary(&attr.value.json(), ld))?,
+            (AttrKind::ListRelationship, _) if !concise => {
+                let objects: Value = attr.value.as_array().into_iter().flatten().map(|u| json!({"object": u})).collect();
+                out.serialize_entry(kind.member(), &objects)?;
+            }
+            _ => out.serialize_entry(kind.member(), &attr.value)?,
+        }
+        if let Some((tag, _)) = text {
+            out.serialize_entry("lang", tag)?;
+        }
+        if let Some(of) = attr.of() {
+            let name = if matches!(attr.kind, AttrKind::Relationship | AttrKind::ListRelationship) { "objectType" } else { "valueType" };
+            out.serialize_entry(name, &vocabulary(of, ld))?;
+        }
+        if let Some(unit) = attr.unit() {
+            out.serialize_entry("unitCode", &*unit)?;
+        }
+        if let Some(t) = attr.observed() {
+            out.serialize_entry("observedAt", &At(t))?;
+        }
+        if let Some(dataset) = attr.dataset() {
+            out.serialize_entry("datasetId", &**dataset)?;
+        }
+        if view.sys_attrs {
+            out.serialize_entry("createdAt", &At(attr.created))?;
+            out.serialize_entry("modifiedAt", &At(attr.modified))?;
+            if let Some(x) = attr.expires() {
+                out.serialize_entry("expiresAt", &At(x))?;
+            }
+        }
+        attributes(&mut out, attr.subs(), scene, false)?;
+        out.end()
     }
 }
 

@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[Migration] = &[
     crate::tables_federation::MIGRATION,
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
     crate::tables_devices::MIGRATION,
+    crate::tables_temporal::RECENT,
 ];
 
 /// Pages that are parsed at once.

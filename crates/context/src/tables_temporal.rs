@@ -5,6 +5,7 @@ use dothi_store::{Migration, Param, Row as Found, Store, Tx, params};
 
 use crate::model::Iri;
 use crate::temporal::read::{Instance, Span, TimeProperty};
+use crate::temporal::recent;
 use crate::temporal::{Basis, Header, Key, Row, Which, Write};
 
 /// Schema.
@@ -20,16 +21,54 @@ pub const MIGRATION: Migration = Migration {
               modified BIGINT not null, deleted BIGINT, imported BIGINT not null);",
 };
 
+/// States that were superseded a moment ago, a row a commit. Three indexes would cost each commit more than the commit itself,
+/// so they go into `context_instance` together, at the latest when somebody asks.
+pub const RECENT: Migration =
+    Migration { domain: "context", version: 13, sql: "create table context_recent (seq BIGINT not null primary key, doc BYTEA not null)" };
+
 /// Rows of one statement.
 const ROWS: usize = 100;
+/// Commits that one step of [`settle`] looks at, and states after which it ends.
+const STEP: (usize, usize) = (128, 2_000);
 const COLUMNS: &str = "dataset, basis, t, created, modified, deleted, doc";
 
 fn dataset(dataset: Option<&Iri>) -> &str {
     dataset.map_or("", |d| d)
 }
 
-/// Makes changes of history, in order.
+/// Keeps superseded states of one commit, packed, until they are settled.
+pub async fn put_recent(tx: &mut Tx, seq: i64, doc: Vec<u8>) -> Result<()> {
+    tx.exec("insert into context_recent (seq, doc) values (?, ?)", params![seq, doc]).await.map(|_| ())
+}
+
+/// Puts the oldest recent states where they are looked for; false when none were left.
+pub async fn settle(tx: &mut Tx) -> Result<bool> {
+    let found = tx.rows("select seq, doc from context_recent order by seq limit ?", params![STEP.0]).await?;
+    let (mut rows, mut upto) = (Vec::new(), None);
+    for row in &found {
+        rows.extend(recent::unpack(&row.bytes("doc")?)?);
+        upto = Some(row.int("seq")?);
+        if rows.len() >= STEP.1 {
+            break;
+        }
+    }
+    let Some(upto) = upto else { return Ok(false) };
+    // Neighbours in the index are written together. Of two at one place the first stays: the sort is stable.
+    rows.sort_by(|a, b| (&a.entity, &a.name, &a.key).cmp(&(&b.entity, &b.name, &b.key)));
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS));
+        insert(tx, std::mem::replace(&mut rows, rest), "do nothing").await?;
+    }
+    tx.exec("delete from context_recent where seq <= ?", params![upto]).await?;
+    Ok(true)
+}
+
+/// Makes changes of history, in order, after those that are recent.
 pub async fn apply(tx: &mut Tx, writes: Vec<Write>) -> Result<()> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    while settle(tx).await? {}
     let mut writes = writes.into_iter().peekable();
     while let Some(write) = writes.next() {
         match write {

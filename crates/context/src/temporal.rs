@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod evolve;
 pub mod query;
 pub mod read;
+pub mod recent;
 pub mod render;
 
 use dothi_kernel::Result;

@@ -25,6 +25,10 @@ use crate::live::LiveHub;
 /// Requests worked on at once; more are told to come back.
 const REQUESTS: usize = 1_024;
 const JOB_PAUSE: Duration = Duration::from_millis(500);
+/// How long events are kept at least; those that somebody has not seen yet stay longer.
+const EVENTS_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// Events that one transaction forgets.
+const EVENTS_STEP: usize = 5_000;
 
 /// A running city.
 pub struct City {
@@ -138,6 +142,7 @@ impl City {
         self.spawn(crate::reactions::run(self.clone())).await;
         self.spawn(self.live.clone().run()).await;
         self.spawn(self.job_runner().run(JOB_PAUSE)).await;
+        self.spawn(forget_events(self.store.clone())).await;
         if let Some(folder) = &self.settings.import_folder {
             self.spawn(crate::imports::watch(self.clone(), folder.clone())).await;
         }
@@ -240,6 +245,25 @@ impl City {
     /// Runs a task that ends with the city.
     pub async fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.lock().await.push(tokio::spawn(task));
+    }
+}
+
+/// Events are for those who react to them, not an archive.
+async fn forget_events(store: Store) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        let before = store.clock().now() - EVENTS_KEPT;
+        loop {
+            match store.forget_events(before, EVENTS_STEP).await {
+                Ok(gone) if gone < EVENTS_STEP as u64 => break,
+                Ok(_) => {}
+                Err(e) => {
+                    tracing::warn!(error = %e, "forgetting old events failed; it will be tried again");
+                    break;
+                }
+            }
+        }
     }
 }
 

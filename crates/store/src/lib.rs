@@ -203,8 +203,12 @@ async fn connect(url: &str, connections: u32, sqlite: bool, branch: Option<&str>
     if let Some(schema) = branch.filter(|_| !sqlite) {
         options.set_schema_search_path(schema);
     }
-    // KiB of pages kept; branches are many and small.
-    let cache = if branch.is_some() { "-2048" } else { "-65536" };
+    // KiB of pages kept. Branches are many and small; readers share the system's cache of the same file.
+    let cache = match (branch, connections) {
+        (Some(_), _) => "-2048",
+        (None, 1) => "-65536",
+        (None, _) => "-8192",
+    };
     if sqlite {
         options.idle_timeout(None::<std::time::Duration>).max_lifetime(None::<std::time::Duration>);
         options.map_sqlx_sqlite_opts(move |o| {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, temporal, tenants};
+use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, temporal, tenants, wire};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -22,7 +22,7 @@ use crate::model::{Entity, Iri, parse_instant};
 use crate::order::OrderBy;
 use crate::parse::{self, Draft, Form, Input};
 use crate::query::{Filter, Found, Paging};
-use crate::render::{self, View};
+use crate::render::{self, Shown, View};
 use crate::select::TypeSelector;
 use crate::writer::{Change, Order, Outcome};
 
@@ -198,9 +198,15 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, query: Query
         None => distributed::query(this, asked, ld, filter, &page).await?,
     };
     let now = asked.caller.now.as_microsecond();
-    let mut shown = join::entities(&found.entities, &this.live, ld, &view, now)?;
-    shown.retain(|(_, map)| !map.is_empty());
-    let mut response = answer(asked, media, collection(bodies(shown, media, &view, now), media), ld);
+    let mut response = if view.join.is_none() && view.names_itself() && media != Media::GeoJson {
+        let context = wire::context_in_body(asked, media).then(|| ld.body());
+        let shown: Vec<_> = found.entities.iter().map(|e| Shown { entity: e, ld, view: &view, now, context: context.as_ref() }).collect();
+        wire::written(asked, media, serde_json::to_string(&shown).map_err(|e| Error::internal("writing entities", e))?, ld)
+    } else {
+        let mut shown = join::entities(&found.entities, &this.live, ld, &view, now)?;
+        shown.retain(|(_, map)| !map.is_empty());
+        answer(asked, media, collection(bodies(shown, media, &view, now), media), ld)
+    };
     for link in page_links(asked, media, &page, &found, ordered) {
         response = with_header(response, "link", &link);
     }

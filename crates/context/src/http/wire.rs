@@ -358,20 +358,29 @@ fn link_header(ld: &Ld) -> Option<HeaderValue> {
 
 /// An answer with a body; `@context` goes into the body or the `Link` header as the media type wants.
 pub fn answer(asked: &Asked, media: Media, mut body: Value, ld: &Ld) -> Response {
-    let in_body = match media {
-        Media::Json => false,
-        Media::LdJson => true,
-        Media::GeoJson => !asked.prefers_plain_body(),
-    };
-    if in_body {
+    if context_in_body(asked, media) {
         match &mut body {
             Value::Array(many) => many.iter_mut().filter_map(Value::as_object_mut).for_each(|o| drop(o.insert("@context".into(), ld.body()))),
             Value::Object(object) => drop(object.insert("@context".into(), ld.body())),
             _ => {}
         }
     }
-    let mut response = ([(header::CONTENT_TYPE, media.name())], body.to_string()).into_response();
-    if let Some(link) = link_header(ld).filter(|_| !in_body) {
+    written(asked, media, body.to_string(), ld)
+}
+
+/// Whether `@context` stands in the body rather than in a `Link` header.
+pub fn context_in_body(asked: &Asked, media: Media) -> bool {
+    match media {
+        Media::Json => false,
+        Media::LdJson => true,
+        Media::GeoJson => !asked.prefers_plain_body(),
+    }
+}
+
+/// An answer whose body is written already.
+pub fn written(asked: &Asked, media: Media, body: String, ld: &Ld) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, media.name())], body).into_response();
+    if let Some(link) = link_header(ld).filter(|_| !context_in_body(asked, media)) {
         response.headers_mut().append(header::LINK, link);
     }
     response

@@ -16,7 +16,7 @@ use crate::journal::{self, Measured};
 use crate::live::Staged;
 use crate::model::Iri;
 use crate::subs::Notice;
-use crate::temporal::Write;
+use crate::temporal::{Write, recent};
 use crate::{tables, tables_journal, tables_subs, tables_temporal};
 
 /// Instances that one step of forgetting takes.
@@ -89,6 +89,8 @@ struct Cargo {
 /// The same, as it goes into the tables.
 struct Packed {
     row: Option<Vec<u8>>,
+    /// Superseded states, when history holds nothing else.
+    recent: Option<Vec<u8>>,
     batches: Vec<(u32, i64, i64, Vec<u8>)>,
     timers: Vec<(Iri, i64)>,
     changed: Vec<Iri>,
@@ -208,7 +210,7 @@ fn answer(jobs: Vec<Job>, replies: impl Iterator<Item = Result<Reply>>) {
 impl Cargo {
     /// All that costs time happens before the transaction begins, and away from the writing task.
     fn pack(&self, history: &dyn History) -> Result<Packed> {
-        let mut packed = Packed { row: None, batches: Vec::new(), timers: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
+        let mut packed = Packed { row: None, recent: None, batches: Vec::new(), timers: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
         for (id, next) in &*self.staged {
             match next {
                 Some(entity) => {
@@ -225,6 +227,8 @@ impl Cargo {
         packed.deleted.sort_unstable();
         if !self.staged.is_empty() {
             packed.row = Some(journal::encode(&self.staged, &self.measured)?);
+            let superseded: Option<Vec<_>> = self.history.iter().map(|w| if let Write::Past(row) = w { Some(row) } else { None }).collect();
+            packed.recent = superseded.filter(|s| !s.is_empty()).map(|s| recent::pack(s.into_iter())).transpose()?;
         }
         for chunk in self.observations.chunks(BATCH_OBSERVATIONS) {
             let (low, high) = chunk.iter().fold((i64::MAX, i64::MIN), |(l, h), o| (l.min(o.t), h.max(o.t)));
@@ -331,14 +335,20 @@ impl Desk {
 
     async fn store(&self, packed: Packed, cargo: &Cargo) -> Result<Option<(i64, usize)>> {
         let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
-        let mut place = None;
+        let (mut place, mut superseded) = (None, false);
         if let Some(row) = packed.row {
             let seq = self.journal.next();
             place = Some((seq, row.len()));
             tables_journal::append(&mut tx, seq, row).await?;
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
-        tables_temporal::apply(&mut tx, cargo.history.clone()).await?;
+        match (packed.recent, place) {
+            (Some(recent), Some((seq, _))) => {
+                tables_temporal::put_recent(&mut tx, seq, recent).await?;
+                superseded = true;
+            }
+            _ => tables_temporal::apply(&mut tx, cargo.history.clone()).await?,
+        }
         tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {
             tx.schedule(EXPIRE, &id, time::micros(at)).await?;
@@ -353,6 +363,9 @@ impl Desk {
             tx.emit(Event::EntityDeleted { entity: entity.to_string() });
         }
         tx.commit().await?;
+        if superseded {
+            self.journal.superseded();
+        }
         Ok(place)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dothi_kernel::{Caller, Event, PageQuery};
 use dothi_store::testing::{both, store};
@@ -91,6 +92,33 @@ async fn many_writers_get_every_event_once_and_in_order() {
         assert!(rows > acknowledged, "everything acknowledged is there: {rows} rows, {acknowledged} acknowledged");
         assert!(events.iter().zip(1..).all(|(e, n)| e.seq == n), "no gaps");
         assert_eq!(*s.watch_events().borrow(), rows);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_all_have_seen_are_forgotten() {
+    both(&[NOTES], |s| async move {
+        for n in 0..6 {
+            add(&s, &format!("n{n}"), n).await.unwrap();
+        }
+        let later = s.clock().now() + Duration::from_secs(60);
+        assert_eq!(s.forget_events(later, 10).await.unwrap(), 0, "nobody has seen them");
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        tx.move_cursor("quick", 6).await.unwrap();
+        tx.move_cursor("slow", 3).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(s.forget_events(s.clock().now(), 10).await.unwrap(), 0, "they are not old");
+        assert_eq!((s.forget_events(later, 2).await.unwrap(), s.forget_events(later, 2).await.unwrap()), (2, 1), "not more at once");
+        let seqs = |events: Vec<dothi_kernel::EventRecord>| events.iter().map(|e| e.seq).collect::<Vec<_>>();
+        assert_eq!(seqs(s.events_after(0, 10).await.unwrap()), [4, 5, 6]);
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        tx.move_cursor("slow", 6).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(s.forget_events(later, 10).await.unwrap(), 2);
+        assert_eq!(seqs(s.events_after(0, 10).await.unwrap()), [6], "the newest says where positions go on");
+        add(&s, "next", 7).await.unwrap();
+        assert_eq!(seqs(s.events_after(6, 10).await.unwrap()), [7]);
     })
     .await;
 }
