@@ -11,6 +11,7 @@ use dothi_kernel::{Timestamp, Value, time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::codec::CodecKind;
 use crate::model::Reading;
 pub use tree::{Node, Tree};
 
@@ -50,6 +51,10 @@ pub struct DeviceProfile {
     /// the network server's own decoding is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// What kind of script that is. A converter (`thingsboard`, `tbel`) is given the whole message and makes records of it, each with
+    /// the values, `ts`, `attributes` and `deviceName`; `ts` is the time unless `time` says otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec_kind: CodecKind,
     /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
@@ -151,6 +156,9 @@ pub struct LocationField {
     pub lat: String,
 }
 
+fn is_default(kind: &CodecKind) -> bool {
+    *kind == CodecKind::default()
+}
 fn ten_minutes() -> u32 {
     600
 }
@@ -290,6 +298,9 @@ impl DeviceProfile {
                 say(format!("{}: min is above max", field.name));
             }
         }
+        if self.codec.is_none() && !is_default(&self.codec_kind) {
+            say("codec_kind says something of a codec, and there is none".into());
+        }
         for topic in &self.topics {
             let filled = topic.replace("{device}", "x");
             if !crate::mqtt::topics::valid_filter(&filled) || filled.contains('#') || topic.matches("{device}").count() > 1 {
@@ -327,6 +338,7 @@ impl Decoder {
             records: path(&profile.records),
             time: match &profile.time {
                 Some(t) => Some((Path::new(&t.path), t.format)),
+                None if profile.codec_kind.converter().is_some() => Some((Path::new("ts"), TimeFormat::UnixMs)),
                 None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339)),
             },
             location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),

@@ -37,7 +37,7 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
-mod sta;
+pub mod sta;
 pub mod subs;
 mod subscribing;
 pub mod tables;

@@ -445,9 +445,10 @@ fn seconds(s: u32) -> i64 {
     i64::from(s) * 1_000_000
 }
 
-/// Readings that the device profile flags as implausible are kept in history but decide nothing.
+/// Readings that the device profile flags as implausible are kept in history but decide nothing; what takes a point of
+/// the history away is no reading at all.
 fn usable(o: &Observation) -> bool {
-    o.quality & (quality::RANGE | quality::RATE | quality::STUCK) == 0
+    o.quality & (quality::RANGE | quality::RATE | quality::STUCK | quality::DELETED) == 0
 }
 
 fn derived(rule: &Rule, o: &Observation, value: f64) -> Effect {

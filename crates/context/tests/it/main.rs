@@ -4,6 +4,7 @@
 mod api;
 mod codecs;
 mod contexts;
+mod converters;
 mod devices;
 mod entities;
 mod federating;
