@@ -541,6 +541,16 @@ mod tests {
         Observation { entity: "e".into(), kind: "T".into(), attribute: "a".into(), t, value: Value::Number(value), unit: None, quality: 0, area: None }
     }
 
+    /// What takes a point of the history away has a value of 0, which is nobody's.
+    #[test]
+    fn a_deleted_point_is_no_reading() {
+        let mut engine = engine("");
+        assert_eq!(engine.observe(&[reading(1_000_000, 160.0)], 1_000_000).len(), 1);
+        let tombstone = Observation { quality: quality::DELETED, ..reading(2_000_000, 0.0) };
+        assert_eq!(engine.observe(&[tombstone], 2_000_000), Vec::new());
+        assert_eq!(engine.observe(&[reading(3_000_000, 0.0)], 3_000_000).len(), 1, "a real zero clears");
+    }
+
     proptest! {
         /// Alarms rise only at or above the limit, clear only below the dead band, and take turns.
         #[test]
