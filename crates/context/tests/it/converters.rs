@@ -27,7 +27,7 @@ fn tbel_means_what_java_means() {
         ),
         (
             "var b = hexToBytes('80ff0112'); return [parseBytesToInt(b, 1, 2), parseBytesToInt(b, 0, 4), parseBytesToInt(b, 1, 2, false)];",
-            json!([0xff01, -0x7f_00fe_ee_i64, 0x01ff]),
+            json!([0xff01, -0x7f00_feee_i64, 0x01ff]),
         ),
         (
             "return [bytesToHex(hexToBytes('0xabCD')), parseHexToInt('0A0B'), parseLittleEndianHexToInt('0A0B'), intToHex(171), intToHex(-1)];",
