@@ -3,6 +3,7 @@
 
 mod api;
 mod codecs;
+mod commanding;
 mod contexts;
 mod converters;
 mod details;
@@ -10,8 +11,10 @@ mod devices;
 mod entities;
 mod federating;
 mod finding;
+mod fleet;
 mod folding;
 mod forms;
+mod importing;
 mod joined;
 mod journal;
 mod lorawan;
