@@ -154,8 +154,8 @@ fn pieces(source: &str) -> Result<Vec<Piece<'_>>> {
         let (kind, length) = match first {
             c if c.is_whitespace() => (Kind::Space, rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len())),
             '/' if rest.starts_with("//") => (Kind::Space, rest.find('\n').unwrap_or(rest.len())),
-            '/' if rest.starts_with("/*") => match rest.find("*/") {
-                Some(end) => (Kind::Space, end + 2),
+            '/' if rest.starts_with("/*") => match rest[2..].find("*/") {
+                Some(end) => (Kind::Space, end + 4),
                 None => return Err(refused(line, "a comment that does not end")),
             },
             '"' | '\'' => (Kind::Text, quoted(rest, first).ok_or_else(|| refused(line, "a text that does not end"))?),
@@ -407,7 +407,12 @@ impl<'a> Writer<'a> {
 
     /// `bytes[i] / 2`: a byte divided by a whole number stays whole.
     fn item(&mut self, n: usize) -> Result<(Cow<'a, str>, usize)> {
+        let before = if n == 0 { "" } else { self.text(n - 1) };
         let Ok(end) = self.closing(n + 1) else { return Ok((self.text(n).into(), 1)) };
+        // `a * bytes[i] / 2` divides the product.
+        if matches!(before, "*" | "/" | "%") {
+            return Ok((self.text(n).into(), 1));
+        }
         if self.text(end + 1) != "/" || self.kind(end + 2) != Kind::Number || self.text(end + 2).contains('.') {
             return Ok((self.text(n).into(), 1));
         }

@@ -22,8 +22,8 @@ fn tbel_means_what_java_means() {
     let given = [
         // Bytes have a sign, a byte shared out stays whole, and numbers of several bytes have the length they are asked for.
         (
-            "var b = base64ToBytes(decodeToJson(payload).b); return [b[0], b[0] & 0xFF, b[3] / 4, b[3] / 4.0, b.size(), b.length];",
-            json!([-128, 128, 4, 4.5, 4, 4]),
+            "var b = base64ToBytes(decodeToJson(payload).b); return [b[0], b[0] & 0xFF, b[3] / 4, b[3] / 4.0, 2 * b[3] / 8, b.length];",
+            json!([-128, 128, 4, 4.5, 4.5, 4]),
         ),
         (
             "var b = hexToBytes('80ff0112'); return [parseBytesToInt(b, 1, 2), parseBytesToInt(b, 0, 4), parseBytesToInt(b, 1, 2, false)];",
@@ -77,7 +77,7 @@ fn tbel_means_what_java_means() {
             "return [(char) 65, (char) (60 + 6) + '!', new Date('2023-05-22T07:47:05.404859+00:00').getTime(), new Date('2023-05-22T07:47:05+0700').getTime()];",
             json!(["A", "B!", 1_684_741_625_404_i64, 1_684_716_425_000_i64]),
         ),
-        ("/* a 'comment' */ return decodeToString(stringToBytes('độ ẩm €')); // ends here", json!("độ ẩm €")),
+        ("/*/ a 'comment' */ return decodeToString(stringToBytes('độ ẩm €')); // ends here", json!("độ ẩm €")),
     ];
     let wrong: Vec<String> = given
         .iter()
