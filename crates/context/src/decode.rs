@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::codec::CodecKind;
 use crate::downlink::{CommandSpec, Downlink};
 use crate::model::Reading;
 pub use tree::{Node, Tree};
@@ -53,6 +54,10 @@ pub struct DeviceProfile {
     /// the network server's own decoding is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// What kind of script that is. A converter (`thingsboard`, `tbel`) is given the whole message and makes records of it, each with
+    /// the values, `ts`, `attributes` and `deviceName`; `ts` is the time unless `time` says otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec_kind: CodecKind,
     /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
@@ -201,6 +206,9 @@ pub struct LocationField {
     pub lat: String,
 }
 
+fn is_default(kind: &CodecKind) -> bool {
+    *kind == CodecKind::default()
+}
 fn ten_minutes() -> u32 {
     600
 }
@@ -353,6 +361,9 @@ impl DeviceProfile {
                 say(format!("{}: rate_per_s and stuck_after_s must be above 0", field.name));
             }
         }
+        if self.codec.is_none() && !is_default(&self.codec_kind) {
+            say("codec_kind says something of a codec, and there is none".into());
+        }
         if let Some(time) = self.time.as_ref().filter(|t| (t.format == TimeFormat::Civil || t.zone.is_some()) && t.zone().is_none()) {
             say(format!("{:?} is no time zone; a civil time needs one", time.zone));
         }
@@ -405,19 +416,20 @@ impl Decoder {
                 path: Path::new(spec.path.as_deref().unwrap_or(&spec.name)),
                 name: spec.name.as_str().into(),
                 unit: spec.unit.as_deref().map(Into::into),
-                limits: Limits { range: None, rate_per_s: spec.rate_per_s, stuck_after_s: spec.stuck_after_s, every_s: profile.every_s },
+                limits: spec.limits(profile.every_s),
                 spec: spec.clone(),
             })
             .collect::<Vec<_>>();
         let path = |text: &Option<String>| text.as_deref().map(Path::new);
         Self {
             kind: profile.kind.as_str().into(),
-            judges: fields.iter().any(|f: &ReadyField| f.limits != Limits::default()),
+            judges: fields.iter().any(|f: &ReadyField| Limits { range: None, ..f.limits } != Limits::default()),
             fields,
             device: path(&profile.device),
             records: path(&profile.records),
             time: match &profile.time {
                 Some(t) => Some((Path::new(&t.path), t.format, t.zone().unwrap_or(TimeZone::UTC))),
+                None if profile.codec_kind.converter().is_some() => Some((Path::new("ts"), TimeFormat::UnixMs, TimeZone::UTC)),
                 None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339, TimeZone::UTC)),
             },
             location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),
@@ -515,6 +527,11 @@ impl Decoder {
 }
 
 impl Decoder {
+    /// Whether any value is judged by what came before it.
+    pub fn judges(&self) -> bool {
+        self.judges
+    }
+
     /// Marks readings by what came before them. Returns the flags of all of them, or-ed, and how many are marked.
     pub fn judge(&self, watches: &mut Watches, readings: &mut [Reading]) -> (u16, u64) {
         if self.judges && watches.0.len() != self.fields.len() {
@@ -543,6 +560,14 @@ impl Decoder {
     /// What is known of each series that is judged: attribute, newest value.
     pub fn watched<'a>(&'a self, watches: &'a Watches) -> impl Iterator<Item = (&'a str, &'a Watch)> {
         self.fields.iter().map(|f| &*f.name).zip(watches.0.iter()).filter(|(_, w)| w.last().is_some())
+    }
+}
+
+impl Field {
+    fn limits(&self, every_s: Option<u32>) -> Limits {
+        let bounded = self.min.is_some() || self.max.is_some();
+        let range = bounded.then(|| (self.min.unwrap_or(f64::NEG_INFINITY), self.max.unwrap_or(f64::INFINITY)));
+        Limits { range, rate_per_s: self.rate_per_s, stuck_after_s: self.stuck_after_s, every_s }
     }
 }
 
