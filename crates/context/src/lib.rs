@@ -44,6 +44,7 @@ pub mod tables;
 mod tables_devices;
 mod tables_federation;
 mod tables_journal;
+mod tables_mqtt;
 mod tables_sta;
 mod tables_subs;
 mod tables_temporal;

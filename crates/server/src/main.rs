@@ -237,6 +237,9 @@ async fn serve(city: Arc<City>) -> Result<ExitCode> {
     city.run().await;
     let http = city.serve_http().await?;
     let mqtt = city.serve_mqtt().await?;
+    if let Some(mqtts) = city.serve_mqtts().await? {
+        tracing::info!(%mqtts, "devices are let in over MQTT inside TLS");
+    }
     if let Some(pg) = city.serve_pg().await? {
         tracing::info!(%pg, "the lake answers over the PostgreSQL protocol");
     }

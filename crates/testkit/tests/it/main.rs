@@ -5,4 +5,5 @@ mod access_matrix;
 mod faults;
 mod history;
 mod live;
+mod mqtt;
 mod walks;
