@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
+use crate::http::secure::{self, Secure};
 use crate::live::LiveHub;
 
 /// Requests worked on at once; more are told to come back.
@@ -181,6 +182,23 @@ impl City {
         })
         .await;
         Ok(address)
+    }
+
+    /// Lets people and programs in over HTTPS, if that is wanted; returns the address.
+    pub async fn serve_https(self: &Arc<Self>) -> Result<Option<SocketAddr>> {
+        let (Some(wanted), Some(tls)) = (self.settings.https_listen, crate::tls::https(&self.settings)?) else { return Ok(None) };
+        let (listener, address) = bind("listening for HTTPS", wanted).await?;
+        let listener = Secure::over(listener, tls).map_err(|e| Error::unavailable("server.listen", "The address cannot be listened on.").because(e))?;
+        let service = crate::http::router(self.clone()).layer(axum::middleware::from_fn(secure::tell)).into_make_service_with_connect_info::<secure::Peer>();
+        let stop = self.shutdown.clone();
+        self.spawn(async move {
+            let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+            if let Err(e) = served {
+                tracing::error!(error = %e, "the HTTPS listener stopped");
+            }
+        })
+        .await;
+        Ok(Some(address))
     }
 
     /// Lets devices in over MQTT; returns the address.

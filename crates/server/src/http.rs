@@ -1,5 +1,7 @@
 //! The router: every address of the platform, the sign-in layer in front of it, and the bounds around it.
 
+pub mod secure;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

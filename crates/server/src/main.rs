@@ -236,6 +236,9 @@ async fn verify(settings: Settings, repair: bool) -> Result<ExitCode> {
 async fn serve(city: Arc<City>) -> Result<ExitCode> {
     city.run().await;
     let http = city.serve_http().await?;
+    if let Some(https) = city.serve_https().await? {
+        tracing::info!(%https, "people and programs are let in over HTTPS");
+    }
     let mqtt = city.serve_mqtt().await?;
     if let Some(mqtts) = city.serve_mqtts().await? {
         tracing::info!(%mqtts, "devices are let in over MQTT inside TLS");

@@ -15,6 +15,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where people and programs connect (`DOTHI_LISTEN`).
     pub listen: SocketAddr,
+    /// Where people and programs connect by HTTPS (`DOTHI_HTTPS_LISTEN`); none: nowhere.
+    pub https_listen: Option<SocketAddr>,
     /// Where devices connect by MQTT (`DOTHI_MQTT_LISTEN`).
     pub mqtt_listen: SocketAddr,
     /// Where devices connect by MQTT inside TLS (`DOTHI_MQTTS_LISTEN`); none: nowhere.
@@ -54,6 +56,7 @@ impl Default for Settings {
             data: "./data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            https_listen: None,
             mqtts_listen: None,
             mqtt_client_ca: None,
             database_url: None,
@@ -102,6 +105,9 @@ impl Settings {
         if let Some(v) = var("DOTHI_MQTT_LISTEN") {
             settings.mqtt_listen = address("DOTHI_MQTT_LISTEN", &v)?;
         }
+        if let Some(v) = var("DOTHI_HTTPS_LISTEN") {
+            settings.https_listen = if v.is_empty() { None } else { Some(address("DOTHI_HTTPS_LISTEN", &v)?) };
+        }
         if let Some(v) = var("DOTHI_MQTTS_LISTEN") {
             settings.mqtts_listen = if v.is_empty() { None } else { Some(address("DOTHI_MQTTS_LISTEN", &v)?) };
         }
@@ -147,15 +153,17 @@ impl Settings {
 
     /// Refuses combinations that would open the platform to strangers.
     pub fn check(&self) -> Result<()> {
-        let listeners = [Some(self.listen), Some(self.mqtt_listen), self.mqtts_listen];
+        let listeners = [Some(self.listen), self.https_listen, Some(self.mqtt_listen), self.mqtts_listen];
         if self.trust_loopback && !listeners.iter().flatten().all(|l| l.ip().is_loopback()) {
             return Err(bad("DOTHI_TRUST_LOOPBACK", "needs every listener on loopback"));
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(bad("DOTHI_TLS_CERT", "needs DOTHI_TLS_KEY, and the other way round"));
         }
-        if self.mqtts_listen.is_some() && self.tls_cert.is_none() {
-            return Err(bad("DOTHI_MQTTS_LISTEN", "needs DOTHI_TLS_CERT and DOTHI_TLS_KEY"));
+        for (name, listener) in [("DOTHI_HTTPS_LISTEN", self.https_listen), ("DOTHI_MQTTS_LISTEN", self.mqtts_listen)] {
+            if listener.is_some() && self.tls_cert.is_none() {
+                return Err(bad(name, "needs DOTHI_TLS_CERT and DOTHI_TLS_KEY"));
+            }
         }
         if self.mqtt_client_ca.is_some() && self.mqtts_listen.is_none() {
             return Err(bad("DOTHI_MQTT_CLIENT_CA", "needs DOTHI_MQTTS_LISTEN"));

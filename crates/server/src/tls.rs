@@ -35,6 +35,14 @@ pub fn acceptor(settings: &Settings) -> dothi_kernel::Result<Option<TlsAcceptor>
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
+/// The same for browsers: HTTP/1.1.
+pub fn https(settings: &Settings) -> dothi_kernel::Result<Option<TlsAcceptor>> {
+    let Some((chain, key)) = identity(settings)? else { return Ok(None) };
+    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|e| faulty("DOTHI_TLS_CERT", e))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
 /// The same for devices, whose certificates may be vouched for by the authorities of `DOTHI_MQTT_CLIENT_CA`.
 pub fn mqtt(settings: &Settings) -> dothi_kernel::Result<Option<dothi_context::mqtt::Tls>> {
     let Some((chain, key)) = identity(settings)? else { return Ok(None) };

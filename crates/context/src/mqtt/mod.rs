@@ -13,8 +13,8 @@ mod keeper;
 mod link;
 mod packets;
 mod principal;
-mod sensing;
 mod restoring;
+mod sensing;
 mod session;
 mod sharing;
 pub mod topics;
@@ -592,8 +592,7 @@ impl Broker {
             return self.join(wish.filter, Member { session: session.clone(), qos: wish.qos, keep_retain: wish.keep_retain, id: wish.id });
         }
         let sensing = filter.starts_with(sensing::PREFIX);
-        let subscription =
-            Subscription { session: session.clone(), qos: wish.qos, keep_retain: wish.keep_retain, not_own: wish.not_own, id: wish.id, sensing };
+        let subscription = Subscription { session: session.clone(), qos: wish.qos, keep_retain: wish.keep_retain, not_own: wish.not_own, id: wish.id, sensing };
         self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(filter, session.number, subscription);
     }
 

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mqtt_protocol_core::mqtt::packet::{
-    AssignedClientIdentifier, GenericPacketTrait, MaximumPacketSize, MessageExpiryInterval, Packet, Properties, Property, Qos, ReceiveMaximum,
-    ServerKeepAlive, SessionExpiryInterval, SubscriptionIdentifier, TopicAliasMaximum, v3_1_1, v5_0,
+    AssignedClientIdentifier, GenericPacketTrait, MaximumPacketSize, MessageExpiryInterval, Packet, Properties, Property, Qos, ReceiveMaximum, ServerKeepAlive,
+    SessionExpiryInterval, SubscriptionIdentifier, TopicAliasMaximum, v3_1_1, v5_0,
 };
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode, PubrecReasonCode, SubackReasonCode,

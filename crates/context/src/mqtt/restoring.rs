@@ -1,8 +1,8 @@
 //! Reading what former runs kept: retained messages and sessions.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use dothi_kernel::Result;

@@ -1,6 +1,5 @@
 //! The broker behind TLS, against clients that are not ours.
 
-
 use dothi_context::mqtt::{Broker, Options, Tls};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;

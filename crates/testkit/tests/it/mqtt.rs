@@ -116,3 +116,80 @@ async fn a_notification_does_not_feed_itself() {
     here.request(reqwest::Method::DELETE, "/ngsi-ld/v1/subscriptions/urn:ngsi-ld:Subscription:echo").send().await.unwrap();
     city.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_and_mqtt_inside_tls() {
+    let _first = rustls::crypto::ring::default_provider().install_default();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let any = Some("127.0.0.1:0".parse().unwrap());
+    let city = TestCity::with(|s| {
+        (s.https_listen, s.mqtts_listen, s.tls_cert, s.tls_key, s.trust_loopback) = (any, any, Some(cert), Some(key), true);
+    })
+    .await;
+    let https = city.city.serve_https().await.unwrap().expect("HTTPS listens");
+    let trusted = reqwest::Certificate::from_pem(own.cert.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
+    // A loopback caller is trusted here too: its address is known.
+    let root: serde_json::Value = client.get(format!("https://localhost:{}/sensorthings/v1.1", https.port())).send().await.unwrap().json().await.unwrap();
+    assert!(root["value"][0]["url"].as_str().unwrap().starts_with("https://localhost:"), "{root}");
+    // Who does not speak TLS holds up nobody.
+    let _silent = tokio::net::TcpStream::connect(https).await.unwrap();
+    let healthy = client.get(format!("https://localhost:{}/healthz", https.port())).send().await.unwrap();
+    assert_eq!(healthy.status(), 200);
+    let mqtts = city.city.serve_mqtts().await.unwrap().expect("MQTT inside TLS listens");
+    let mut options = MqttOptions::new("t", "localhost", mqtts.port());
+    options.set_transport(rumqttc::Transport::tls(own.cert.pem().into_bytes(), None, None));
+    let (client, mut events) = AsyncClient::new(options, 10);
+    client.publish("t", QoS::AtLeastOnce, false, "x").await.unwrap();
+    while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::PubAck(_))) {}
+    city.finish().await;
+}
+
+/// Over WebSocket, both versions, QoS 2 both ways, and a session that goes on.
+const PAHO: &str = r#"
+import sys, paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+port, heard = int(sys.argv[1]), []
+for version in (mqtt.MQTTv311, mqtt.MQTTv5):
+    def client():
+        c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"paho-{version}", protocol=version, transport="websockets", **({} if version == mqtt.MQTTv5 else {"clean_session": False}))
+        c.ws_set_options(path="/mqtt")
+        c.on_connect = lambda c, u, flags, reason, props: (heard.append(f"present={flags.session_present}"), c.subscribe("paho/#", qos=2))
+        c.on_subscribe = lambda c, u, mid, codes, props: c.publish("paho/x", "hello", qos=2)
+        done = []
+        both = lambda c, what: (done.append(what), len(done) == 2 and c.disconnect())
+        c.on_message = lambda c, u, m: (heard.append(f"{m.topic} {m.payload.decode()} {m.qos}"), both(c, "heard"))
+        c.on_publish = lambda c, u, mid, reason, props: both(c, "said")
+        if version == mqtt.MQTTv5:
+            lasts = Properties(PacketTypes.CONNECT)
+            lasts.SessionExpiryInterval = 600
+            c.connect("127.0.0.1", port, clean_start=False, properties=lasts)
+        else:
+            c.connect("127.0.0.1", port)
+        return c
+    client().loop_forever()
+    client().loop_forever()
+print("\n".join(heard))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paho_talks_to_it() {
+    let python = std::env::var("DOTHI_PAHO_PYTHON").unwrap_or_else(|_| "python3".into());
+    let there = tokio::process::Command::new(&python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]).output().await;
+    if !there.is_ok_and(|o| o.status.success()) {
+        eprintln!("SKIPPED: no Python with paho-mqtt 2 (set DOTHI_PAHO_PYTHON)");
+        return;
+    }
+    let city = trusting().await;
+    let run = tokio::process::Command::new(&python).args(["-c", PAHO, &city.http.port().to_string()]).kill_on_drop(true).output();
+    let out = tokio::time::timeout(Duration::from_secs(60), run).await.expect("in time").unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let once = "present=False\npaho/x hello 2\npresent=True\npaho/x hello 2\n";
+    assert_eq!(text, once.repeat(2), "{}", String::from_utf8_lossy(&out.stderr));
+    city.finish().await;
+}
