@@ -144,7 +144,7 @@ impl City {
         }))
     }
 
-    /// Starts reactions, jobs, the live stream and the MQTT broker.
+    /// Starts reactions, jobs, the live stream, the MQTT broker and the watch over the drop folder.
     pub async fn run(self: &Arc<Self>) {
         self.spawn(crate::reactions::run(self.clone())).await;
         self.spawn(self.live.clone().run()).await;
@@ -156,6 +156,9 @@ impl City {
             }
         })
         .await;
+        if let Some(folder) = &self.settings.import_folder {
+            self.spawn(crate::imports::watch(self.clone(), folder.clone())).await;
+        }
     }
 
     /// All job handlers of all domains.

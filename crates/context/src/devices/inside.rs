@@ -17,7 +17,9 @@ impl Devices {
     /// The ids under which a gateway's or network server's message names its device, best first; none when it names nobody.
     pub(crate) fn ids_in(&self, decoder: &Decoder, payload: &[u8]) -> std::result::Result<Vec<String>, Fault> {
         if decoder.profile.lorawan {
-            return Ok(uplink(payload)?.ids().map(str::to_string).collect());
+            let message = decode::parse(payload)?;
+            let news = || crate::lorawan::Notice::read(&message).map(|n| n.ids);
+            return Uplink::read(&message).map(|u| u.ids().map(str::to_string).collect()).or_else(news).ok_or(Fault::Envelope);
         }
         Ok(decoder.device_of(&Node::parse(payload)?).into_iter().collect())
     }
@@ -69,7 +71,7 @@ impl Devices {
         Ok(data)
     }
 
-    fn codecs(&self) -> Result<&Codecs> {
+    pub(super) fn codecs(&self) -> Result<&Codecs> {
         if let Some(codecs) = self.codecs.get() {
             return Ok(codecs);
         }

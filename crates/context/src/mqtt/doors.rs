@@ -18,13 +18,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{Broker, add, link};
+use crate::devices::PeerCertificate;
 
 /// Who is at the other end of a connection, as far as the network tells.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub address: IpAddr,
-    /// The certificate whose key the client holds, in DER, and whether an authority trusted here vouches for it.
-    pub certificate: Option<(Vec<u8>, bool)>,
+    /// The certificate whose key the client holds.
+    pub certificate: Option<PeerCertificate>,
 }
 
 /// What speaks TLS with devices. A client's certificate is asked for and may be left out; one that is shown must belong
@@ -58,13 +59,13 @@ impl Tls {
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), authorities })
     }
 
-    async fn welcome(&self, stream: TcpStream) -> io::Result<(tokio_rustls::server::TlsStream<TcpStream>, Option<(Vec<u8>, bool)>)> {
+    async fn welcome(&self, stream: TcpStream) -> io::Result<(tokio_rustls::server::TlsStream<TcpStream>, Option<PeerCertificate>)> {
         let stream = self.acceptor.accept(stream).await?;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::split_first).map(|(own, between)| {
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::split_first).map(|(own, between)| {
             let vouched = self.authorities.as_ref().is_some_and(|a| a.verify_client_cert(own, between, UnixTime::now()).is_ok());
-            (own.to_vec(), vouched)
+            PeerCertificate::read(own, vouched)
         });
-        Ok((stream, certificate))
+        Ok((stream, shown.transpose().map_err(io::Error::other)?))
     }
 }
 

@@ -396,6 +396,10 @@ impl Link {
         if let Some(entry) = principal.entry() {
             entry.connected(true);
         }
+        session.set_ear(principal.ear(Qos::AtLeastOnce));
+        if present {
+            self.broker.look_again(&principal);
+        }
         self.wire.restore_qos2_publish_handled(session.unreleased().into_iter().collect());
         self.client = Some(Client {
             principal: Arc::new(principal),
@@ -440,7 +444,8 @@ impl Link {
                     false => self.send(packets::publish(version, &flight.delivery, true)),
                 };
             if !sent {
-                self.notes.extend(session.acknowledged(flight.packet));
+                add(&self.broker.options.stats.dropped, 1);
+                self.notes.extend(session.given_up(flight.packet));
             }
         }
     }
@@ -592,7 +597,8 @@ impl Link {
     async fn recorded(&mut self, packet: u16, taken: bool) {
         let Some(client) = &self.client else { return };
         if !taken {
-            return self.acknowledged(packet);
+            self.notes.extend(client.session.given_up(packet));
+            return;
         }
         let change = client.session.recorded(packet);
         self.owe(Owed::Release(packet), change.into_iter().collect()).await;
@@ -675,7 +681,7 @@ impl Link {
             // Larger than the client takes: it is as if it had been sent and acknowledged (5.0, 3.1.2.11.4).
             add(&stats.dropped, 1);
             if let Some(packet) = packet {
-                self.notes.extend(session.acknowledged(packet));
+                self.notes.extend(session.given_up(packet));
                 let events = self.wire.release_packet_id(packet);
                 self.absorb(events, false);
             }

@@ -8,6 +8,7 @@
 //! for it at QoS 1 and 2, and what it was sent outlive the process (`session`, `keeper`). Retained messages of QoS 1 are
 //! durable.
 
+mod commanding;
 mod doors;
 mod keeper;
 mod link;
@@ -279,7 +280,7 @@ impl Broker {
     /// Tells observations, ends what is over, and journals how the devices are doing, until `shutdown`; then waits until
     /// all connections have ended.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> Result<()> {
-        let telling = tokio::spawn(sensing::tell(self.clone())).abort_handle();
+        let telling = [tokio::spawn(sensing::tell(self.clone())), tokio::spawn(commanding::run(self.clone()))].map(|task| task.abort_handle());
         let mut housekeeping = tokio::time::interval(Duration::from_secs(10));
         loop {
             tokio::select! {
@@ -287,7 +288,7 @@ impl Broker {
                 _ = housekeeping.tick() => self.housekeeping().await,
             }
         }
-        telling.abort();
+        telling.iter().for_each(tokio::task::AbortHandle::abort);
         self.links.close();
         if tokio::time::timeout(Duration::from_secs(20), self.links.wait()).await.is_err() {
             tracing::warn!(left = self.links.len(), "MQTT connections did not end in time");
@@ -381,6 +382,11 @@ impl Broker {
     async fn identify(&self, user: Option<&str>, password: Option<&[u8]>, peer: &Peer) -> Option<Principal> {
         let address = peer.address;
         let Some(password) = password else {
+            // A certificate that is shown stands for a device, and for none but it.
+            if let Some(certificate) = &peer.certificate {
+                let entry = self.devices.certified(certificate)?;
+                return user.is_none_or(|user| *user == *entry.id).then_some(Principal::Device(entry));
+            }
             let trusted = user.is_none() && self.options.trust_loopback && address.is_loopback();
             return trusted.then(|| Principal::Program { caller: Caller::system("loopback", self.devices.clock()), token: None });
         };
@@ -408,6 +414,7 @@ impl Broker {
         let entry = match route {
             Route::Relay => return Outcome::Done,
             Route::Observation => return self.observe(&principal.caller(&self.devices, address), message).await,
+            Route::Answer(entry) => return self.answer(&entry, message).await,
             Route::Up(entry) => entry,
             Route::Named(decoder) => {
                 let ids = match self.devices.ids_in(&decoder, message.payload.as_slice()) {
@@ -420,7 +427,8 @@ impl Broker {
                 }
             }
         };
-        let incoming = Incoming { payload: message.payload.as_slice(), sending, repeated, message: None, brief: true };
+        let topic = Some(&*message.topic).filter(|t| !t.starts_with("dev/"));
+        let incoming = Incoming { payload: message.payload.as_slice(), sending, repeated, message: None, topic, brief: true };
         let caller = principal.caller(&self.devices, address);
         // A panic in a decoder must not take the connection with it.
         let accepted = std::panic::AssertUnwindSafe(self.devices.accept(self.sink.as_ref(), &caller, &entry, incoming)).catch_unwind().await;
@@ -435,6 +443,7 @@ impl Broker {
                 add(&stats.duplicates, 1);
                 Outcome::Duplicate
             }
+            Ok(Ok(Accepted::Noted)) => Outcome::Done,
             Ok(Err(refusal)) => self.refused(refusal),
             Err(e) => {
                 add(&stats.failed, 1);
@@ -567,6 +576,8 @@ impl Broker {
         if session.is_gone() {
             self.unhook(session, wish.filter);
         }
+        let ear = if name.is_some() { commanding::Ear::None } else { principal.ear(wish.qos) };
+        self.look(principal, ear, filter);
         if name.is_some() {
             changes.extend(self.relieve(session));
         } else if (wish.retained)(fresh) {

@@ -14,7 +14,9 @@ use mqtt_protocol_core::mqtt::packet::{Properties, Property, Qos};
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::commanding::{Ear, Receipt};
 use super::keeper::Change;
 use super::sharing::Group;
 
@@ -36,13 +38,15 @@ pub(super) struct Message {
     pub props: Properties,
     /// When it stops to be of use.
     pub expires: Option<Instant>,
+    /// Who wants to know how far it got.
+    pub receipt: Option<Receipt>,
 }
 
 impl Message {
     pub(super) fn new(topic: &str, payload: ArcPayload, qos: Qos, retain: bool, props: Properties) -> Self {
         let lasts = props.iter().find_map(|p| if let Property::MessageExpiryInterval(v) = p { Some(v.val()) } else { None });
         let expires = lasts.and_then(|s| Instant::now().checked_add(Duration::from_secs(u64::from(s))));
-        Self { topic: topic.into(), payload, qos, retain, props, expires }
+        Self { topic: topic.into(), payload, qos, retain, props, expires, receipt: None }
     }
 
     pub(super) fn expired(&self) -> bool {
@@ -192,6 +196,7 @@ struct State {
     stored: bool,
     /// Kept messages that are not done, and whether they are released.
     kept: HashMap<u64, bool>,
+    ear: Option<Ear>,
     gone: bool,
 }
 
@@ -384,7 +389,8 @@ impl Session {
         if sure {
             delivery.seq = state.next;
             state.next += 1;
-            delivery.kept = state.stored;
+            // Commands wait in a table of their own.
+            delivery.kept = state.stored && delivery.message.receipt.is_none();
             if delivery.kept {
                 state.kept.insert(delivery.seq, false);
                 change = Some(Change::Queue { session: self.clone(), delivery: delivery.clone() });
@@ -435,19 +441,52 @@ impl Session {
         }
     }
 
+    /// Whether a command waits here, or was sent and not acknowledged.
+    pub(super) fn holds(&self, command: Uuid) -> bool {
+        let state = self.state();
+        let mut all = state.queue.iter().chain(state.unacknowledged.iter().map(|f| &f.delivery));
+        all.any(|d| d.message.receipt.as_ref().is_some_and(|r| r.command == command))
+    }
+
+    /// Says for whom its client listens.
+    pub(super) fn set_ear(&self, ear: Ear) {
+        self.state().ear = Some(ear);
+    }
+
+    /// For whom its client listens.
+    pub(super) fn ear(&self) -> Ear {
+        self.state().ear.unwrap_or(Ear::None)
+    }
+
     /// Remembers a message of QoS 1 or 2 that was sent.
     pub(super) fn sent(&self, packet: u16, delivery: Delivery) {
+        if let Some(receipt) = &delivery.message.receipt {
+            receipt.sent();
+        }
         self.state().unacknowledged.push_back(Flight { packet, delivery, released: false });
     }
 
-    /// The client acknowledged, or the message could not be sent; what is to be kept comes back.
+    /// The client acknowledged; what is to be kept comes back.
     pub(super) fn acknowledged(&self, packet: u16) -> Vec<Change> {
+        self.end(packet, true)
+    }
+
+    /// The message could not be sent, or its receiver does not want it; what is to be kept comes back.
+    pub(super) fn given_up(&self, packet: u16) -> Vec<Change> {
+        self.end(packet, false)
+    }
+
+    fn end(&self, packet: u16, acknowledged: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut state = self.state();
         if let Some(at) = state.unacknowledged.iter().position(|f| f.packet == packet)
             && let Some(flight) = state.unacknowledged.remove(at)
         {
             self.release(&mut state, &flight.delivery, &mut changes);
+            drop(state);
+            if let Some(receipt) = flight.delivery.message.receipt.as_ref().filter(|_| acknowledged) {
+                receipt.acknowledged();
+            }
         }
         changes
     }

@@ -3,13 +3,16 @@
 
 mod api;
 mod codecs;
+mod commanding;
 mod contexts;
 mod devices;
 mod entities;
 mod federating;
 mod finding;
+mod fleet;
 mod folding;
 mod forms;
+mod importing;
 mod joined;
 mod journal;
 mod lorawan;
