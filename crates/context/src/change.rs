@@ -139,7 +139,15 @@ pub fn append(entity: &mut Entity, draft: &Draft, keep: bool, now: i64) -> Resul
     let mut result = Updated::default();
     touch(entity, draft, now);
     match &draft.scope {
-        Tri::Set(new) if !keep || entity.scope.is_empty() => entity.scope.clone_from(new),
+        Tri::Set(new) if !keep => entity.scope.clone_from(new),
+        // Scopes beside those that are kept (5.6.3.4).
+        Tri::Set(new) => {
+            for scope in new {
+                if !entity.scope.contains(scope) {
+                    entity.scope.push(scope.clone());
+                }
+            }
+        }
         _ => {}
     }
     for (name, inputs) in &draft.attrs {
@@ -161,20 +169,15 @@ pub fn append(entity: &mut Entity, draft: &Draft, keep: bool, now: i64) -> Resul
     Ok(result)
 }
 
-/// Update: existing attributes are replaced or (NGSI-LD Null) deleted, unknown ones left out.
+/// Update (5.6.2, 5.5.8): attributes are replaced, added or (NGSI-LD Null) deleted; a scope is replaced if there is one.
+/// What was to be deleted or replaced and is not there is told.
 pub fn update(entity: &mut Entity, draft: &Draft, now: i64) -> Result<Updated> {
     let mut result = Updated::default();
     for (name, inputs) in &draft.attrs {
         let mut found = true;
         for input in inputs {
-            let exists = find(&entity.attrs, name).is_some_and(|i| i.iter().any(|a| a.dataset() == input.dataset()));
             match input {
-                // A new instance of an attribute that is there is added (5.5.8).
-                Input::Attr(_) if !exists && find(&entity.attrs, name).is_some() => put(&mut entity.attrs, name, complete(name, input, now)?)?,
-                _ if !exists => found = false,
-                Input::Null(dataset) => {
-                    remove(&mut entity.attrs, name, dataset.as_ref());
-                }
+                Input::Null(dataset) => found &= remove(&mut entity.attrs, name, dataset.as_ref()),
                 input => put(&mut entity.attrs, name, complete(name, input, now)?)?,
             }
         }
@@ -184,12 +187,19 @@ pub fn update(entity: &mut Entity, draft: &Draft, now: i64) -> Result<Updated> {
             result.not_updated.push((name.clone(), "The entity has no such attribute."));
         }
     }
-    match &draft.scope {
-        Tri::Set(new) => entity.scope.clone_from(new),
-        Tri::Null => entity.scope.clear(),
-        Tri::Absent => {}
-    }
-    if !result.updated.is_empty() || draft.scope != Tri::Absent || !draft.types.is_empty() || draft.expires != Tri::Absent {
+    let scoped = match &draft.scope {
+        Tri::Set(_) if entity.scope.is_empty() => {
+            result.not_updated.push(("scope".into(), "The entity has no scope to replace."));
+            false
+        }
+        Tri::Set(new) => {
+            entity.scope.clone_from(new);
+            true
+        }
+        Tri::Null => !std::mem::take(&mut entity.scope).is_empty(),
+        Tri::Absent => false,
+    };
+    if !result.updated.is_empty() || scoped || !draft.types.is_empty() || draft.expires != Tri::Absent {
         touch(entity, draft, now);
     }
     Ok(result)

@@ -130,6 +130,10 @@ impl GeoQuery {
             let metres = distance(&place.0, &self.geometry.0);
             return max.is_none_or(|m| metres <= m) && min.is_none_or(|m| metres >= m);
         }
+        // The same positions are the same place, also of polygons that cross themselves, whose topology is undefined.
+        if self.relation == Relation::Equals && place.0 == self.geometry.0 {
+            return true;
+        }
         let matrix = place.0.relate(&self.geometry.0);
         match self.relation {
             Relation::Within => matrix.is_within(),

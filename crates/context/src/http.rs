@@ -18,6 +18,7 @@ mod sta;
 mod subscriptions;
 mod temporal;
 mod tenants;
+mod versions;
 mod wire;
 
 use std::sync::Arc;

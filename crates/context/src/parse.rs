@@ -192,7 +192,12 @@ fn types(value: &Value, ld: &Ld) -> Result<Vec<Iri>> {
     };
     let mut types = Vec::with_capacity(words.len());
     for word in words {
-        let iri = named(word.as_str().ok_or_else(|| bad("The entity type must be a text or a list of texts."))?, ld)?;
+        let word = word.as_str().ok_or_else(|| bad("The entity type must be a text or a list of texts."))?;
+        if matches!(word, "id" | "type") {
+            // Both stand for keywords of JSON-LD in the core context.
+            return Err(bad(format!("{word} is not the name of a type.")));
+        }
+        let iri = named(word, ld)?;
         if !types.contains(&iri) {
             types.push(iri);
         }

@@ -424,7 +424,30 @@ pub fn regex(pattern: &str) -> Result<Regex> {
     if pattern.is_empty() || pattern.len() > 1_000 {
         return Err(bad("A pattern has between 1 and 1,000 characters."));
     }
+    if repeats_twice(pattern) {
+        return Err(bad(format!("{:?} is not a usable pattern: a repetition cannot be repeated.", cut(pattern))));
+    }
     regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|_| bad(format!("{:?} is not a usable pattern.", cut(pattern))))
+}
+
+/// Whether a repetition follows another at once (`a**`): in POSIX that is undefined, in ECMAScript an error.
+fn repeats_twice(pattern: &str) -> bool {
+    let (mut escaped, mut class, mut after) = (false, false, false);
+    for c in pattern.chars() {
+        let plain = !escaped && !class;
+        let repeats = plain && matches!(c, '*' | '+');
+        if repeats && after {
+            return true;
+        }
+        after = repeats;
+        match c {
+            '[' if plain => class = true,
+            ']' if !escaped => class = false,
+            _ => {}
+        }
+        escaped = !escaped && c == '\\';
+    }
+    false
 }
 
 /// A relative reference may stand without quotes, as any URI.

@@ -1,6 +1,6 @@
 //! Selecting by type (`(A;B),C|D`) and by scope (`/a/+/b/#`).
 
-use dothi_kernel::Result;
+use dothi_kernel::{Error, Result};
 
 use crate::fault::{bad, complex, cut};
 use crate::ld::Ld;
@@ -11,29 +11,51 @@ use crate::model::Iri;
 pub struct TypeSelector(Vec<Vec<Iri>>);
 
 impl TypeSelector {
-    /// Reads `A`, `A,B`, `A|B`, `(A;B),C`.
+    /// Reads `A`, `A,B`, `A|B`, `(A;B),C`, `(A|B);C` (4.17).
     pub fn parse(text: &str, ld: &Ld) -> Result<Self> {
-        let wrong = || bad(format!("The type selection {:?} is not well formed.", cut(text)));
         if text.len() > 8_192 {
             return Err(complex("The type selection is too long."));
         }
-        let (mut any, mut depth, mut part) = (Vec::new(), 0usize, String::new());
-        for c in text.chars().chain([',']) {
-            match c {
-                '(' => depth += 1,
-                ')' => depth = depth.checked_sub(1).ok_or_else(wrong)?,
-                ',' | '|' if depth == 0 => {
-                    let all = part.split(';').map(|t| ld.expand(t.trim())).collect::<Result<Vec<_>>>()?;
-                    any.push(all);
-                    part.clear();
-                }
-                c => part.push(c),
+        let mut rest = text;
+        let any = Self::or(&mut rest, ld, 0)?;
+        if rest.is_empty() { Ok(Self(any)) } else { Err(wrong_types(text)) }
+    }
+
+    fn or(rest: &mut &str, ld: &Ld, depth: usize) -> Result<Vec<Vec<Iri>>> {
+        let mut any = Self::and(rest, ld, depth)?;
+        while let Some(after) = rest.strip_prefix([',', '|']) {
+            *rest = after;
+            any.extend(Self::and(rest, ld, depth)?);
+            few(any.len())?;
+        }
+        Ok(any)
+    }
+
+    /// Both of two choices is each of the one with each of the other.
+    fn and(rest: &mut &str, ld: &Ld, depth: usize) -> Result<Vec<Vec<Iri>>> {
+        let mut all = Self::one_of(rest, ld, depth)?;
+        while let Some(after) = rest.strip_prefix(';') {
+            *rest = after;
+            let more = Self::one_of(rest, ld, depth)?;
+            few(all.len() * more.len())?;
+            all = all.iter().flat_map(|a| more.iter().map(|b| [a.as_slice(), b.as_slice()].concat())).collect();
+        }
+        Ok(all)
+    }
+
+    fn one_of(rest: &mut &str, ld: &Ld, depth: usize) -> Result<Vec<Vec<Iri>>> {
+        if let Some(after) = rest.trim_start().strip_prefix('(') {
+            if depth > 20 {
+                return Err(complex("The type selection is nested too deep."));
             }
+            *rest = after;
+            let inner = Self::or(rest, ld, depth + 1)?;
+            *rest = rest.strip_prefix(')').ok_or_else(|| wrong_types(rest))?.trim_start();
+            return Ok(inner);
         }
-        if depth > 0 || any.len() > 200 {
-            return Err(wrong());
-        }
-        Ok(Self(any))
+        let (name, after) = rest.split_at(rest.find([',', '|', ';', '(', ')']).unwrap_or(rest.len()));
+        *rest = after;
+        Ok(vec![vec![ld.expand(name.trim())?]])
     }
 
     /// One type.
@@ -66,6 +88,15 @@ impl TypeSelector {
         anchors.dedup();
         anchors
     }
+}
+
+fn wrong_types(text: &str) -> Error {
+    bad(format!("The type selection {:?} is not well formed.", cut(text)))
+}
+
+/// 403 when there are too many choices.
+fn few(choices: usize) -> Result<()> {
+    if choices > 200 { Err(complex("The type selection gives too many choices.")) } else { Ok(()) }
 }
 
 /// Scopes asked for.
@@ -185,6 +216,11 @@ mod tests {
         let t = |n: &str| ld.expand(n).unwrap();
         let select = TypeSelector::parse("(A;B),C", &ld).unwrap();
         assert!(select.matches(&[t("A"), t("B")]) && select.matches(&[t("C")]) && !select.matches(&[t("A")]));
-        assert!(TypeSelector::parse("(A", &ld).is_err() && TypeSelector::parse("A,,B", &ld).is_err());
+        let select = TypeSelector::parse("(A|B);(C,D)", &ld).unwrap();
+        assert!(select.matches(&[t("B"), t("D")]) && !select.matches(&[t("A"), t("B")]) && !select.matches(&[t("C"), t("D")]));
+        assert!(TypeSelector::parse("(A|B)", &ld).unwrap().matches(&[t("B")]));
+        for bad in ["(A", "A,,B", "A)", "(A)B", "", "()"] {
+            assert!(TypeSelector::parse(bad, &ld).is_err(), "{bad}");
+        }
     }
 }

@@ -93,14 +93,6 @@ pub enum Accept {
     GeoJson,
 }
 
-/// Linked entities that go along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Join {
-    None,
-    Flat,
-    Inline,
-}
-
 /// Where to send, and how.
 #[derive(Debug)]
 pub struct Receiver {
@@ -150,7 +142,6 @@ pub struct Subscription {
     triggers: Triggers,
     view: View,
     show_changes: bool,
-    join: (Join, usize),
 }
 
 /// What waits for a subscription and how sending goes.

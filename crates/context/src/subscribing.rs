@@ -139,15 +139,8 @@ impl Context {
         let frame_ld = if body.contains_key("q") || body.contains_key("csf") { ld.clone() } else { old.ld.clone() };
         let mut members = old.body.clone();
         for (name, value) in expanded(writable(body), &ld)? {
-            match (members.get_mut(&name), value) {
-                (_, v) if is_null(&v) => drop(members.shift_remove(&name)),
-                (Some(Value::Object(old)), Value::Object(new)) if name == "notification" => {
-                    for (name, value) in new {
-                        if is_null(&value) { drop(old.shift_remove(&name)) } else { drop(old.insert(name, value)) }
-                    }
-                }
-                (_, value) => drop(members.insert(name, value)),
-            }
+            // A member is replaced whole (5.5.8), so that what a new `notification` lacks is told.
+            if is_null(&value) { drop(members.shift_remove(&name)) } else { drop(members.insert(name, value)) }
         }
         let frame = Frame { id: old.id.clone(), ld: frame_ld, speech, now, created: old.created, fresh };
         let subscription = Subscription::parse(members, frame, old.delivery.clone())?;

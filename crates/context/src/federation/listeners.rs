@@ -310,6 +310,10 @@ impl Federation {
         };
         let link = format!("<{}>; rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\"", listener.ld.link());
         for pause in AGAIN.iter().map(Some).chain([None]) {
+            // Who has ended the subscription meanwhile wants to hear nothing more.
+            if self.listeners.get(&listener.id).is_none() {
+                return false;
+            }
             let Ok(room) = self.at_once.acquire().await else { return false };
             let mut request = self.client.post(listener.endpoint.clone()).timeout(PATIENCE).header("content-type", kind);
             if !listener.ld_json {
@@ -441,11 +445,7 @@ impl Context {
         }
         let mut members = old.body.clone();
         for (name, value) in writable(body) {
-            match (members.get_mut(&name), value) {
-                (_, v) if is_null(&v) => drop(members.shift_remove(&name)),
-                (Some(Value::Object(old)), Value::Object(new)) if name == "notification" => old.extend(new),
-                (_, value) => drop(members.insert(name, value)),
-            }
+            if is_null(&value) { drop(members.shift_remove(&name)) } else { drop(members.insert(name, value)) }
         }
         let ld = if ld.source.is_some() { ld } else { old.ld.clone() };
         let mut listener = Listener::parse(old.id.clone(), members, ld, now, false)?;

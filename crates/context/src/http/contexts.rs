@@ -57,14 +57,21 @@ pub async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -
     if is_core(&id) {
         return Ok(match details {
             true => plain(StatusCode::OK, &core_described(this.started())),
-            false => ([(header::CONTENT_TYPE, "application/ld+json")], core_document()).into_response(),
+            false => ([(header::CONTENT_TYPE, media(&asked))], core_document()).into_response(),
         });
     }
     let document = this.contexts().find(&id).ok_or_else(|| missing("There is no such @context here."))?;
     if details {
         return Ok(plain(StatusCode::OK, &described(&document)));
     }
-    Ok(([(header::CONTENT_TYPE, "application/ld+json")], document.value.to_string()).into_response())
+    Ok(([(header::CONTENT_TYPE, media(&asked))], document.value.to_string()).into_response())
+}
+
+/// `application/json` unless `application/ld+json` is asked for by name.
+fn media(asked: &Asked) -> &'static str {
+    let wanted = asked.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    let named = wanted.flat_map(|v| v.split(',')).any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/ld+json"));
+    if named { "application/ld+json" } else { "application/json" }
 }
 
 pub async fn add(State(this): This, asked: Asked) -> Answer {

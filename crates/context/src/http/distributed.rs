@@ -127,22 +127,35 @@ pub async fn entity(this: &Context, asked: &Asked, ld: &Ld, id: &Iri) -> Result<
     }
     let federation = this.federation();
     let origin = origin(&asked.headers);
+    let map = usable_map(this, asked)?;
+    if map.as_ref().is_some_and(|m| !m.lock().unwrap_or_else(PoisonError::into_inner).entities.contains_key(id)) {
+        return Err(missing(format!("There is no entity {id} in the entity map.")));
+    }
     if federation.alone() || is_local(asked)? || origin.passed(&federation.alias) {
-        return this.entity(&asked.caller, id);
+        let entity = this.entity(&asked.caller, id)?;
+        note_holders(this, asked, map.is_some(), id, vec![HERE.into()])?;
+        return Ok(entity);
     }
     let index = federation.index();
     let local = this.entity(&asked.caller, id).ok();
     let types = local.as_ref().map(|e| e.types.clone()).unwrap_or_default();
     let any = ["retrieveEntity", "queryEntity", "queryBatch"];
     let mut parts = matching::readers(&index, Some(std::slice::from_ref(id)), &types, shown(asked, ld)?.as_deref(), &any, now);
+    if let Some(map) = &map {
+        let map = map.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.retain(|p| map.entities.get(id).is_some_and(|held| held.contains(&p.registration.id)));
+    }
     if parts.is_empty() {
         let local = local.and_then(|e| matching::stripped(&index, &e, now));
-        return local.ok_or_else(|| missing(format!("There is no entity {id}.")));
+        let local = local.ok_or_else(|| missing(format!("There is no entity {id}.")))?;
+        note_holders(this, asked, map.is_some(), id, vec![HERE.into()])?;
+        return Ok(local);
     }
     parts.sort_by_key(|p| by_mode(p.registration.mode));
     let calls = parts.iter().map(|part| this.call_source(&origin, &part.registration, retrieving(asked, ld, id, part), now));
     let replies = join_all(calls).await;
     let mut found = local.and_then(|e| matching::stripped(&index, &e, now)).map(|e| Entity::clone(&e));
+    let mut holders: Vec<Iri> = found.iter().map(|_| HERE.into()).collect();
     for (part, reply) in parts.iter().zip(replies) {
         let read = match reply {
             Ok(reply) if reply.status == 200 => match reply.body {
@@ -155,6 +168,9 @@ pub async fn entity(this: &Context, asked: &Asked, ld: &Ld, id: &Iri) -> Result<
             Ok(reply) => Err(Trouble::Refused(reply.status)),
             Err(trouble) => Err(trouble),
         };
+        if read.as_ref().is_ok_and(|theirs| theirs.id == *id) {
+            holders.push(part.registration.id.clone());
+        }
         match (read, &mut found) {
             (Ok(theirs), _) if theirs.id != *id => warn(asked, part, Trouble::Garbled),
             (Ok(theirs), Some(found)) => merge::merge(found, offered(theirs, part), part.registration.mode == Mode::Auxiliary),
@@ -164,7 +180,37 @@ pub async fn entity(this: &Context, asked: &Asked, ld: &Ld, id: &Iri) -> Result<
     }
     let mut found = found.ok_or_else(|| missing(format!("There is no entity {id}, here or at a registered source.")))?;
     merge::finish(&mut found, now);
+    note_holders(this, asked, map.is_some(), id, holders)?;
     Ok(Arc::new(found))
+}
+
+/// The map that a request refers to, if it is still there: an expired one is as none (5.5.14).
+pub fn usable_map(this: &Context, asked: &Asked) -> Result<Option<maps::Shared>> {
+    let Some(id) = named_map(asked) else { return Ok(None) };
+    let Ok(map) = this.federation().maps.get(&id, asked.caller.now.as_microsecond()) else { return Ok(None) };
+    asked.notes.with(|n| {
+        n.headers.push(("ngsild-entitymap", map_path(&id)));
+        n.fixed = true;
+    });
+    Ok(Some(map))
+}
+
+/// Whether a request wants its result fixed in a map: it says so, or refers to one that is gone.
+pub fn wants_map(asked: &Asked) -> Result<bool> {
+    Ok(asked.params.flag("entityMap")? || named_map(asked).is_some())
+}
+
+/// Keeps who holds an entity, when the request wants a map and has none.
+pub fn note_holders(this: &Context, asked: &Asked, mapped: bool, id: &Iri, holders: Vec<Iri>) -> Result<()> {
+    if !mapped && wants_map(asked)? {
+        keep_map(this, asked, Sources::from([(id.clone(), holders)]), false)?;
+    }
+    Ok(())
+}
+
+/// Notes that the answer came with a new map.
+pub fn map_created(asked: &Asked) {
+    asked.notes.with(|n| n.created = true);
 }
 
 /// Asks a source for one entity, by the operation that it offers.
@@ -600,7 +646,6 @@ pub fn keep_map(this: &Context, asked: &Asked, sources: Sources, temporal: bool)
     let map = this.federation().maps.add(id.clone(), sources, lifetime, temporal, asked.caller.now.as_microsecond())?;
     asked.notes.with(|n| {
         n.headers.push(("ngsild-entitymap", map_path(&id)));
-        n.created = true;
         n.fixed = true;
     });
     Ok(map)
@@ -613,28 +658,28 @@ pub async fn query(this: &Context, asked: &Asked, ld: &Ld, filter: Filter, page:
     if let Some(live) = snapshot(this, asked)? {
         return look(&live, &Arc::new(filter), page.clone(), now).await;
     }
-    let wants_map = asked.params.flag("entityMap")?;
-    if let Some(id) = named_map(asked) {
-        let map = this.federation().maps.get(&id, now)?;
-        asked.notes.with(|n| {
-            n.headers.push(("ngsild-entitymap", map_path(&id)));
-            n.fixed = true;
-        });
+    if let Some(map) = usable_map(this, asked)? {
         return distributed(this, asked, ld, filter)?.mapped(&map, page).await;
     }
-    if wants_map {
+    if wants_map(asked)? {
         let query = distributed(this, asked, ld, filter)?;
         let map = keep_map(this, asked, query.sources().await?, false)?;
+        map_created(asked);
         return query.mapped(&map, page).await;
     }
     let alone = this.federation().alone() || is_local(asked)?;
     if alone || unconcerned(this, &filter) {
         return this.query(&asked.caller, filter, page.clone()).await;
     }
-    if asked.params.get("orderBy").is_some() {
-        return Err(bad("What several sources hold cannot be ordered (4.23); ask with local=true."));
-    }
     distributed(this, asked, ld, filter)?.page(page).await
+}
+
+/// 400 when what several sources hold would have to be put in order (4.23, 5.7.2.4).
+pub fn orderable(this: &Context, asked: &Asked, filter: &Filter) -> Result<()> {
+    if this.federation().alone() || is_local(asked)? || asked.headers.contains_key("ngsild-snapshot") || unconcerned(this, filter) {
+        return Ok(());
+    }
+    Err(bad("What several sources hold cannot be ordered; ask with local=true."))
 }
 
 /// Whether no registration concerns a query, not even to keep something of ours out of it.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::distributed::encoded;
 use super::ngsi::{This, id_of, no_content};
-use super::params::{filter, paging};
+use super::params::{conditions, paging};
 use super::wire::{Answer, Asked, PREFIX, Params, answer, plain, with_header};
 use super::{maps, snapshots};
 use crate::Context;
@@ -42,7 +42,7 @@ async fn create(State(this): This, asked: Asked) -> Answer {
 /// Which registrations a request looks for (5.10.2).
 fn wanted(params: &Params, ld: &Ld) -> Result<Wanted> {
     // The same conditions as for entities, and checked in the same way.
-    let filter = filter(params, ld)?;
+    let filter = conditions(params, ld)?;
     let stated = ["type", "attrs", "id", "idPattern", "q", "csf", "georel", "scopeQ"];
     if !stated.iter().any(|name| params.get(name).is_some()) {
         return Err(bad("The query is too wide: state at least one of type, attrs, id, idPattern, q, csf, scopeQ or a geo-query."));

@@ -54,7 +54,8 @@ fn defined(method: &Method, path: &str) -> Vec<&'static [&'static str]> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let read = method == Method::GET;
     match parts.as_slice() {
-        ["types" | "attributes", ..] => vec![&["details"]],
+        ["types" | "attributes"] => vec![&["details"]],
+        ["types" | "attributes", _] => vec![&["local"]],
         ["entities"] if method == Method::DELETE => vec![QUERY, &["keep", "drop"]],
         ["entities", ..] if read => vec![QUERY],
         ["entities", ..] => vec![WRITE],

@@ -191,7 +191,10 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, query: Query
     params::check_links(&filter, &view)?;
     let ordered = order.is_some();
     let found = match order {
-        Some(order) => this.query_ordered(&asked.caller, filter, order, page.clone()).await?,
+        Some(order) => {
+            distributed::orderable(this, asked, &filter)?;
+            this.query_ordered(&asked.caller, filter, order, page.clone()).await?
+        }
         None => distributed::query(this, asked, ld, filter, &page).await?,
     };
     let now = asked.caller.now.as_microsecond();
@@ -241,9 +244,6 @@ async fn delete(State(this): This, Path(id): Path<String>, asked: Asked) -> Answ
 async fn purge(State(this): This, asked: Asked) -> Answer {
     let ld = asked.ld(&this).await?;
     let filter = params::filter(&asked.params, &ld)?;
-    if !params::narrowed(&asked.params, &filter)? {
-        return Err(bad("The purge is too wide: state at least one of type, attrs, q, scopeQ, a geo-query, or local=true.").into());
-    }
     if filter.q.as_ref().is_some_and(|q| q.link_depth() > 0) {
         return Err(bad("A purge cannot look at linked entities.").into());
     }

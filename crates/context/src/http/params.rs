@@ -172,8 +172,17 @@ fn ids(words: &[&str]) -> Result<Vec<Iri>> {
     Ok(ids)
 }
 
-/// Which entities; 400 when nothing narrows them down.
+/// Which entities; 400 when nothing narrows them down (5.7.2.4).
 pub fn filter(params: &Params, ld: &Ld) -> Result<Filter> {
+    let filter = conditions(params, ld)?;
+    if !narrowed(params, &filter)? {
+        return Err(bad("The query is too wide: state at least one of type, attrs, q, scopeQ, a geo-query, or local=true."));
+    }
+    Ok(filter)
+}
+
+/// Which entities, or sources of which.
+pub fn conditions(params: &Params, ld: &Ld) -> Result<Filter> {
     let geo = match (params.get("georel"), params.get("geometry"), params.get("coordinates")) {
         (None, None, None) => None,
         (Some(georel), Some(geometry), Some(coordinates)) => {
@@ -188,7 +197,7 @@ pub fn filter(params: &Params, ld: &Ld) -> Result<Filter> {
     if params.get("type") == Some("*") && params.get("local") == Some("false") {
         return Err(bad("All types can be asked for only within this broker."));
     }
-    let filter = Filter {
+    Ok(Filter {
         ids: params.list("id").map(|i| ids(&i)).transpose()?,
         id_pattern: params.get("idPattern").map(regex).transpose()?,
         types: params.get("type").filter(|t| *t != "*").map(|t| TypeSelector::parse(t, ld)).transpose()?,
@@ -198,16 +207,12 @@ pub fn filter(params: &Params, ld: &Ld) -> Result<Filter> {
         // A form decodes + to a blank, which no scope holds.
         scope: params.get("scopeQ").map(|s| ScopeQuery::parse(&s.replace(' ', "+"))).transpose()?,
         selectors: Vec::new(),
-    };
-    if filter.ids.is_none() && filter.id_pattern.is_none() && !narrowed(params, &filter)? {
-        return Err(bad("The query is too wide: state at least one of id, idPattern, type, attrs, q, scopeQ, a geo-query, or local=true."));
-    }
-    Ok(filter)
+    })
 }
 
-/// Whether something narrows a query down other than ids and what the system keeps (5.7.2.4, 5.6.21.4).
-pub fn narrowed(params: &Params, filter: &Filter) -> Result<bool> {
-    let attrs = params.list("attrs").is_some_and(|a| !a.iter().all(|n| is_system(n)));
+/// Whether something narrows a query down other than ids and what is of every entity (5.7.2.4, 5.6.21.4).
+fn narrowed(params: &Params, filter: &Filter) -> Result<bool> {
+    let attrs = params.list("attrs").is_some_and(|a| !a.iter().all(|n| is_system(n) || matches!(*n, "id" | "type")));
     let q = filter.q.as_ref().is_some_and(|q| !q.only_system());
     Ok(params.get("type").is_some() || attrs || q || filter.geo.is_some() || filter.scope.is_some() || params.flag("local")?)
 }

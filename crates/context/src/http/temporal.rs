@@ -1,6 +1,6 @@
 //! The temporal API (CIM 009, 6.18–6.24): `/temporal/entities`, their attributes and instances, and queries by body.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -11,10 +11,11 @@ use dothi_kernel::{Error, Kind, Result};
 use serde_json::{Map, Value};
 
 use super::ngsi::{This, id_of, no_content};
-use super::params;
 use super::wire::{Answer, Asked, Fault, Media, Params, answer, with_header};
+use super::{distributed, params};
 use crate::Context;
 use crate::fault::{TOO_MANY, bad, cut, invalid, missing};
+use crate::federation::maps::{HERE, MAX_ENTITIES};
 use crate::ld::Ld;
 use crate::model::{Iri, instant, is_uri, parse_instant};
 use crate::parse;
@@ -236,7 +237,12 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     let id = id_of(&id)?;
     let ld = asked.ld(&this).await?;
     let (ask, look) = read(&asked, media, &ld, Filter::default())?;
+    let map = distributed::usable_map(&this, &asked)?;
+    if map.as_ref().is_some_and(|m| !m.lock().unwrap_or_else(PoisonError::into_inner).entities.contains_key(&id)) {
+        return Err(missing(format!("There is no entity {id} in the entity map.")).into());
+    }
     let past = this.evolution(&asked.caller, &id, &ask).await?;
+    distributed::note_holders(&this, &asked, map.is_some(), &id, vec![HERE.into()])?;
     let mut pasts = [past];
     let range = shorten(&this, &mut pasts, &ask, look.form);
     let bodies = bodies(&pasts, &ask, &look, &ld, asked.caller.now.as_microsecond())?;
@@ -271,10 +277,6 @@ async fn query(State(this): This, asked: Asked) -> Answer {
     let ld = asked.ld(&this).await?;
     unlinked(&[asked.params.get("q")])?;
     let filter = params::filter(&asked.params, &ld)?;
-    // Ids alone do not narrow a temporal query, nor do the attributes that every entity has (5.7.4.4).
-    if !params::narrowed(&asked.params, &filter)? {
-        return Err(bad("The query is too wide: state at least one of type, attrs, q, scopeQ, a geo-query, or local=true.").into());
-    }
     let (ask, look) = read(&asked, media, &ld, filter)?;
     let page = params::paging(&asked.params)?;
     list(&this, &asked, &ld, ask, look, page).await
@@ -340,10 +342,41 @@ async fn query_by_body(State(this): This, asked: Asked) -> Answer {
     list(&this, &asked, &ld, ask, look, page).await
 }
 
-async fn list(this: &Context, asked: &Asked, ld: &Ld, ask: Ask, look: Look, page: Paging) -> Answer {
+/// Narrows a query to the entities of the map that the request refers to, or makes the map that it wants (5.5.14).
+async fn fix_result(this: &Context, asked: &Asked, ask: &mut Ask, limit: usize) -> Result<()> {
+    let ids: Vec<Iri> = match distributed::usable_map(this, asked)? {
+        Some(map) => map.lock().unwrap_or_else(PoisonError::into_inner).entities.keys().cloned().collect(),
+        None if distributed::wants_map(asked)? => {
+            let mut page = Paging { limit: limit.max(100), ..Paging::default() };
+            let mut ids: Vec<Iri> = Vec::new();
+            loop {
+                let found = this.evolutions(&asked.caller, ask, &page).await?;
+                ids.extend(found.evolutions.iter().map(|e| e.subject.id.clone()));
+                if !found.more || ids.len() > MAX_ENTITIES {
+                    break;
+                }
+                page.after = ids.last().map(|id| id.to_string());
+            }
+            distributed::keep_map(this, asked, ids.iter().map(|id| (id.clone(), vec![HERE.into()])).collect(), true)?;
+            distributed::map_created(asked);
+            ids.sort_unstable();
+            ids
+        }
+        None => return Ok(()),
+    };
+    ask.filter.ids = Some(match ask.filter.ids.take() {
+        // Both are in order.
+        Some(stated) => stated.into_iter().filter(|id| ids.binary_search(id).is_ok()).collect(),
+        None => ids,
+    });
+    Ok(())
+}
+
+async fn list(this: &Context, asked: &Asked, ld: &Ld, mut ask: Ask, look: Look, page: Paging) -> Answer {
     if ask.window.relation.is_none() {
         return Err(bad("A query of temporal evolutions needs timerel and timeAt.").into());
     }
+    fix_result(this, asked, &mut ask, page.limit).await?;
     let Pasts { mut evolutions, count, more } = this.evolutions(&asked.caller, &ask, &page).await?;
     let range = shorten(this, &mut evolutions, &ask, look.form);
     let body = bodies(&evolutions, &ask, &look, ld, asked.caller.now.as_microsecond())?;

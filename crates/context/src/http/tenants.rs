@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use dothi_kernel::{Caller, Result};
 use tower::Service;
 
-use super::known;
 use super::wire::{Fault, PREFIX};
+use super::{known, versions};
 use crate::Context;
 use crate::fault::{bad, cut, invalid};
 
@@ -81,6 +81,7 @@ async fn choose(State(front): State<Arc<Front>>, request: Request, next: Next) -
         return StatusCode::LENGTH_REQUIRED.into_response();
     }
     let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
+    let wanted = versions::Wanted::of(request.headers(), request.method(), path, request.uri().query().unwrap_or_default());
     let undefined = known::undefined(request.method(), path, request.uri().query().unwrap_or_default());
     let mut response = match undefined.map_or_else(|| named(&request), |name| Err(invalid(format!("The parameter {:?} is not defined here.", cut(&name))))) {
         Ok(None) => match without_slash(request.uri()) {
@@ -90,6 +91,9 @@ async fn choose(State(front): State<Arc<Front>>, request: Request, next: Next) -
         Ok(Some(name)) => front.serve(&name, request, next).await,
         Err(e) => Fault(e).into_response(),
     };
+    if let Some(wanted) = wanted {
+        response = wanted.amend(response).await;
+    }
     if let Some(name) = echo.filter(|n| !HeaderValue::is_empty(n)) {
         response.headers_mut().insert(HEADER, name);
     }

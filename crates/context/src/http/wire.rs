@@ -30,6 +30,7 @@ impl From<Error> for Fault {
 /// What a handler gives.
 pub type Answer = std::result::Result<Response, Fault>;
 
+const LINK_BESIDE: &str = "A body of application/ld+json must not come with a Link header that names a @context.";
 const ERRORS: &str = "https://uri.etsi.org/ngsi-ld/errors/";
 
 fn words(error: &Error) -> (&'static str, &'static str, u16) {
@@ -255,6 +256,7 @@ impl Asked {
                 let ld = self.body_context(this, &mut object, ld).await?;
                 Ok((object, ld))
             }
+            Value::Array(none) if none.is_empty() => Err(invalid("The body is empty.")),
             _ => Err(bad("The body must be an object.")),
         }
     }
@@ -265,6 +267,9 @@ impl Asked {
         let Value::Array(many) = self.json()? else { return Err(bad("The body must be a list of entities.")) };
         if many.is_empty() {
             return Err(bad("The list is empty."));
+        }
+        if ld && !context_links(&self.headers)?.is_empty() {
+            return Err(bad(LINK_BESIDE));
         }
         let shared = if ld { None } else { Some(self.ld(this).await?) };
         let mut out = Vec::with_capacity(many.len());
@@ -285,6 +290,8 @@ impl Asked {
         let mut value = self.json()?;
         let context = match &mut value {
             Value::Object(object) => self.body_context(this, object, ld).await?,
+            // A list of texts has no place for a context, and needs none.
+            Value::Array(many) if many.iter().all(Value::is_string) => self.ld(this).await?,
             _ if ld => return Err(bad("A body of application/ld+json needs a @context.")),
             _ => self.ld(this).await?,
         };
@@ -297,7 +304,7 @@ impl Asked {
             (None, false) => self.ld(this).await,
             (Some(_), false) => Err(bad("A body of application/json must not hold a @context; send application/ld+json or a Link header.")),
             (Some(context), true) if context_links(&self.headers)?.is_empty() => this.contexts().resolve(&context, self.caller.now.as_microsecond()).await,
-            (Some(_), true) => Err(bad("A body of application/ld+json must not come with a Link header that names a @context.")),
+            (Some(_), true) => Err(bad(LINK_BESIDE)),
         }
     }
 

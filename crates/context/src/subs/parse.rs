@@ -6,10 +6,12 @@ use std::time::Duration;
 use dothi_kernel::Result;
 use serde_json::{Map, Value};
 
-use super::{Accept, Delivery, Join, Receiver, Subscription, Triggers};
+use super::{Accept, Delivery, Receiver, Subscription, Triggers};
 use crate::fault::{bad, cut};
+use crate::join::Join;
 use crate::ld::Ld;
 use crate::model::{Iri, parse_instant};
+use crate::project::MAX_LEVEL;
 use crate::q::Query;
 use crate::query::Filter;
 use crate::render::{Form, View};
@@ -146,6 +148,7 @@ fn view(body: &Map<String, Value>, notification: &Map<String, Value>, ld: &Ld) -
             Some(Value::String(one)) => Some(vec![one.as_str().into()]),
             Some(many) => Some(many.as_array().ok_or_else(|| bad("datasetId must be a list."))?.iter().filter_map(Value::as_str).map(Iri::from).collect()),
         },
+        join: join(notification)?,
         ..View::default()
     };
     if view.attrs.is_some() && (view.pick.is_some() || !view.omit.is_empty()) {
@@ -157,18 +160,19 @@ fn view(body: &Map<String, Value>, notification: &Map<String, Value>, ld: &Ld) -
     Ok(view)
 }
 
-fn join(notification: &Map<String, Value>) -> Result<(Join, usize)> {
-    let join = match text(notification, "join")? {
-        None | Some("@none") => Join::None,
-        Some("flat") => Join::Flat,
-        Some("inline") => Join::Inline,
+fn join(notification: &Map<String, Value>) -> Result<Option<Join>> {
+    let flat = match text(notification, "join")? {
+        None | Some("@none") => return Ok(None),
+        Some("flat") => true,
+        Some("inline") => false,
         Some(other) => return Err(bad(format!("notification: join cannot be {:?}.", cut(other)))),
     };
+    let wrong = || bad(format!("notification: joinLevel must be a whole number from 1 to {MAX_LEVEL}."));
     let level = match notification.get("joinLevel") {
         None => 1,
-        Some(level) => level.as_u64().filter(|l| (1..=10).contains(l)).ok_or_else(|| bad("notification: joinLevel must be a whole number from 1 to 10."))?,
+        Some(level) => level.as_u64().and_then(|l| usize::try_from(l).ok()).filter(|l| (1..=MAX_LEVEL).contains(l)).ok_or_else(wrong)?,
     };
-    Ok((join, usize::try_from(level).unwrap_or(1)))
+    Ok(Some(Join { flat, level, contained_by: Vec::new() }))
 }
 
 /// What else a subscription is read with.
@@ -242,7 +246,6 @@ impl Subscription {
             triggers: triggers(&body)?,
             active: flag(&body, "isActive")?.unwrap_or(true),
             receiver: receiver(notification)?,
-            join: join(notification)?,
             modified: now,
             created,
             throttling,

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Accept, Join, Pair, Subscription};
+use super::{Accept, Pair, Subscription};
+use crate::join::{self, Get};
 use crate::model::{Attr, AttrKind, Entity, Iri, NULL, find, instant};
 use crate::render::{self, Form, View};
 
 /// Linked entities of one notification.
 const MAX_LINKED: usize = 1_000;
-
-/// Finds entities.
-pub(super) type Get<'a> = &'a dyn Fn(&str) -> Option<Arc<Entity>>;
 
 /// What happened to an instance of an attribute.
 #[derive(Debug, Clone, Copy)]
@@ -153,24 +151,19 @@ impl Subscription {
                 }
             }
         }
-        self.packed(data, &shown, now, get)
+        self.packed(data, &Arc::new(shown), now, get)
     }
 
     /// As all entities are sent: as a feature, or with linked ones, or with their context.
-    fn packed(&self, mut data: Map<String, Value>, entity: &Entity, now: i64, get: Get<'_>) -> Vec<Value> {
+    fn packed(&self, mut data: Map<String, Value>, entity: &Arc<Entity>, now: i64, get: Get<'_>) -> Vec<Value> {
         if self.receiver.accept == Accept::GeoJson {
             let mut feature = render::feature(entity, &self.speech, &self.view, now);
             data.shift_remove("id");
             feature.insert("properties".into(), data.into());
             return vec![feature.into()];
         }
-        let mut out = Vec::new();
-        match self.join {
-            (Join::None, _) => {}
-            (Join::Inline, levels) => self.put_inline(&mut data, entity, levels, now, get),
-            (Join::Flat, levels) => out = self.linked_flat(entity, levels, now, get),
-        }
-        out.insert(0, data);
+        let (joined, _) = join::joined(vec![(entity.clone(), data)], get, &self.speech, &self.view, now, MAX_LINKED);
+        let mut out: Vec<Map<String, Value>> = joined.into_iter().map(|(_, shown)| shown).collect();
         if self.receiver.accept == Accept::LdJson {
             let context = self.speech.body();
             out.iter_mut().for_each(|o| drop(o.insert("@context".into(), context.clone())));
@@ -179,7 +172,7 @@ impl Subscription {
     }
 
     /// An entity as it is, for subscriptions that speak in a rhythm.
-    pub(crate) fn show(&self, entity: &Entity, now: i64, get: Get<'_>) -> Vec<Value> {
+    pub(crate) fn show(&self, entity: &Arc<Entity>, now: i64, get: Get<'_>) -> Vec<Value> {
         self.packed(render::entity(entity, &self.speech, &self.view, now), entity, now, get)
     }
 
@@ -217,77 +210,5 @@ impl Subscription {
         let member = old.kind.member();
         let word = format!("previous{}{}", member[..1].to_uppercase(), &member[1..]);
         shown.insert(word, render::attribute(old, &self.speech, &View::default(), i64::MIN)[member].clone());
-    }
-
-    fn links(entity: &Entity) -> impl Iterator<Item = (&Iri, &Attr, Vec<String>)> {
-        let targets = |attr: &Attr| -> Vec<String> {
-            let value = attr.value.to_json();
-            let one = |v: &Value| v.as_str().or_else(|| v.get("object").and_then(Value::as_str)).map(str::to_string);
-            match &value {
-                Value::Array(many) => many.iter().filter_map(one).collect(),
-                v => one(v).into_iter().collect(),
-            }
-        };
-        let is_link = |a: &&Attr| matches!(a.kind, AttrKind::Relationship | AttrKind::ListRelationship);
-        entity.attrs.iter().flat_map(move |(n, i)| i.iter().filter(is_link).map(move |a| (n, a, targets(a))))
-    }
-
-    /// Attributes are chosen for the subject only.
-    fn linked_view(&self) -> View {
-        View { pick: None, omit: Vec::new(), attrs: None, datasets: None, ..self.view.clone() }
-    }
-
-    fn linked_flat(&self, entity: &Entity, levels: usize, now: i64, get: Get<'_>) -> Vec<Map<String, Value>> {
-        let (mut seen, mut out, view) = (vec![entity.id.to_string()], Vec::new(), self.linked_view());
-        let mut edge: Vec<String> = Self::links(entity).flat_map(|(_, _, t)| t).collect();
-        for _ in 0..levels {
-            let mut next = Vec::new();
-            for id in std::mem::take(&mut edge) {
-                if seen.contains(&id) || out.len() >= MAX_LINKED {
-                    continue;
-                }
-                if let Some(linked) = get(&id).filter(|e| e.alive(now)) {
-                    next.extend(Self::links(&linked).flat_map(|(_, _, t)| t));
-                    out.push(render::entity(&linked, &self.speech, &view, now));
-                }
-                seen.push(id);
-            }
-            edge = next;
-        }
-        out
-    }
-
-    fn put_inline(&self, data: &mut Map<String, Value>, entity: &Entity, levels: usize, now: i64, get: Get<'_>) {
-        if levels == 0 {
-            return;
-        }
-        for (name, attr, targets) in Self::links(entity) {
-            let mut found: Vec<Value> = Vec::new();
-            for id in targets.iter().take(MAX_LINKED) {
-                if let Some(linked) = get(id).filter(|e| e.alive(now)) {
-                    let mut inner = render::entity(&linked, &self.speech, &self.linked_view(), now);
-                    self.put_inline(&mut inner, &linked, levels - 1, now, get);
-                    found.push(inner.into());
-                }
-            }
-            if found.is_empty() {
-                continue;
-            }
-            let is_list = attr.kind == AttrKind::ListRelationship;
-            let value = if found.len() == 1 && !is_list { found.remove(0) } else { found.into() };
-            let Some(shown) = data.get_mut(&*self.speech.compact(name)) else { continue };
-            if self.view.form == Form::Simplified {
-                *shown = value;
-                continue;
-            }
-            let dataset = attr.dataset().map(|d| &**d);
-            let instance = match shown {
-                Value::Array(many) => many.iter_mut().find(|v| v.get("datasetId").and_then(Value::as_str) == dataset),
-                one => Some(one),
-            };
-            if let Some(Value::Object(object)) = instance {
-                object.insert(if is_list { "entityList" } else { "entity" }.into(), value);
-            }
-        }
     }
 }
