@@ -69,6 +69,8 @@ struct Client {
     alias_room: usize,
     /// It is our own notifier: what it says is never taken for readings, or notifications would feed themselves.
     own: bool,
+    /// Its certificate let it in.
+    certified: bool,
     recheck: Instant,
 }
 
@@ -175,7 +177,7 @@ impl Link {
                 outcome = first_done(&mut self.pending) => self.settle(outcome).await,
                 kept = first_kept(&mut self.owed) => self.pay(kept),
                 () = at(self.deadline) => self.late(),
-                () = at(self.client.as_ref().filter(|c| c.principal.entry().is_none()).map(|c| c.recheck)) => self.recheck().await,
+                () = at(self.client.as_ref().filter(|c| c.certified || c.principal.entry().is_none()).map(|c| c.recheck)) => self.recheck().await,
                 () = async { match &session { Some(s) => s.wake.notified().await, None => std::future::pending().await } } => {}
                 read = stream.read_buf(&mut self.input), if room => match read {
                     Ok(0) | Err(_) => return,
@@ -304,7 +306,7 @@ impl Link {
         let Some(client) = &mut self.client else { return };
         client.recheck = Instant::now() + self.broker.options.limits.recheck;
         let principal = client.principal.clone();
-        if !self.broker.still_holds(&principal, self.peer.address).await {
+        if !self.broker.still_holds(&principal, &self.peer, client.certified).await {
             self.leave(DisconnectReasonCode::NotAuthorized);
         }
     }
@@ -410,6 +412,7 @@ impl Link {
             will: hello.will,
             alias_room: if hello.aliases && !self.no_aliases { hello.packet_max } else { 0 },
             own: self.broker.sink.is_own(id),
+            certified: hello.password.is_none() && self.peer.certificate.is_some(),
             recheck: Instant::now() + limits.recheck,
         });
         // What a clean start ended must not come back after a crash.

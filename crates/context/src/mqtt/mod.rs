@@ -398,9 +398,13 @@ impl Broker {
         Some(Principal::Program { caller, token: Some(token.into()) })
     }
 
-    /// Whether a program's token still holds.
-    async fn still_holds(&self, principal: &Principal, address: IpAddr) -> bool {
+    /// Whether a program's token, or the certificate that let a device in, still holds.
+    async fn still_holds(&self, principal: &Principal, peer: &Peer, certified: bool) -> bool {
+        let address = peer.address;
         match (principal, &self.options.programs) {
+            (Principal::Device(entry), _) if certified => {
+                peer.certificate.as_ref().and_then(|c| self.devices.certified(c)).is_some_and(|now| now.id == entry.id)
+            }
             (Principal::Program { token: Some(token), .. }, Some(programs)) => {
                 // Only a clear "no" ends the connection; an unreachable store does not.
                 !matches!(programs.caller(token, address).await, Err(e) if matches!(e.kind(), Kind::Unauthenticated | Kind::Forbidden))
