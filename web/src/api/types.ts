@@ -347,7 +347,11 @@ export interface Question {
   code: string
   text: string
   text_en: string
-  options?: { code: string; text: string; text_en: string }[]
+  options?: { code: string; text: string; text_en: string; stop?: string | null; stop_en?: string | null }[]
+  datatype?: 'string' | 'number' | 'datetime' | 'text' | 'singlevaluelist' | 'multivaluelist' | 'notice' | null
+  required?: boolean
+  hint?: string | null
+  hint_en?: string | null
 }
 export interface Category extends NamedCode {
   icon: string
@@ -413,7 +417,8 @@ export interface PublicCase {
   rating?: number
   followers: number
   merged_into?: string
-  timeline?: { at: string; what: string; what_en: string; unit?: Named }[]
+  parts?: { unit: Named; state_name: string; state_name_en: string; phase: Phase }[]
+  timeline?: { at: string; what: string; what_en: string; unit?: Named; text?: string }[]
   own?: OwnDetails
 }
 export interface ReportDraft {
@@ -457,12 +462,36 @@ export interface CaseRow {
   assignee?: string | null
   text_short: string
   location?: LonLat | null
+  /** Who was told that the deadline is near or over: `approver` or `centre`. */
+  escalated?: string | null
+  /** A part of another case. */
+  part: boolean
+  version: number
 }
 export interface CaseMove {
   code: string
   name: string
   name_en: string
   requires: string[]
+  /** Until when it can be made, for moves that are open for a while only. */
+  until?: string | null
+}
+export interface CasePart {
+  id: string
+  code: string
+  unit: Named
+  text_short: string
+  state_name: string
+  state_name_en: string
+  phase: Phase
+  due_at: string
+  overdue: boolean
+}
+export interface BulkResult {
+  id: string
+  code?: string | null
+  phase?: Phase | null
+  error?: { code: string; detail: string } | null
 }
 export interface CaseLog {
   at: string
@@ -539,6 +568,19 @@ export interface Case {
   clock: { used_minutes: number; total_minutes: number; paused: boolean; stopped: boolean }
   routing: { rule: string; why: string; word?: string; area?: string; skipped?: string[]; warning?: string }
   replies: Reply[]
+  parts: CasePart[]
+  parent?: CasePart | null
+  may_split: boolean
+  escalated?: string | null
+}
+export interface Open311Key {
+  id: string
+  name: string
+  made_by: string
+  at: string
+  revoked_at?: string | null
+  /** The secret, in the answer that makes it only. */
+  key?: string | null
 }
 export interface CaseCounts {
   open: number

@@ -51,6 +51,8 @@ fn body(path: &str) -> Value {
         "/api/oversight/compute" => json!({"set": "tb-41"}),
         "/api/oversight/values" => json!({"set": "tb-41", "indicator": "L1.N1.PN1.01", "area": "33", "period": "2026", "number": 91.0, "note": "báo cáo năm"}),
         "/api/cases/{id}/moves/{move}" => json!({"version": 1}),
+        "/api/cases/{id}/parts" => json!({"version": 1, "parts": [{"unit": "ubnd-11953", "text": "việc"}]}),
+        "/api/cases/bulk/{move}" => json!({"cases": [{"id": "00000000-0000-7000-8000-000000000001", "version": 1}]}),
         "/api/cases/{id}/notes" => json!({"note": "đã xem"}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
