@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::codec::CodecKind;
 use crate::downlink::{CommandSpec, Downlink};
 use crate::model::Reading;
 pub use tree::{Node, Tree};
@@ -53,6 +54,10 @@ pub struct DeviceProfile {
     /// the network server's own decoding is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// What kind of script that is. A converter (`thingsboard`, `tbel`) is given the whole message and makes records of it, each with
+    /// the values, `ts`, `attributes` and `deviceName`; `ts` is the time unless `time` says otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec_kind: CodecKind,
     /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
@@ -201,6 +206,9 @@ pub struct LocationField {
     pub lat: String,
 }
 
+fn is_default(kind: &CodecKind) -> bool {
+    *kind == CodecKind::default()
+}
 fn ten_minutes() -> u32 {
     600
 }
@@ -353,6 +361,9 @@ impl DeviceProfile {
                 say(format!("{}: rate_per_s and stuck_after_s must be above 0", field.name));
             }
         }
+        if self.codec.is_none() && !is_default(&self.codec_kind) {
+            say("codec_kind says something of a codec, and there is none".into());
+        }
         if let Some(time) = self.time.as_ref().filter(|t| (t.format == TimeFormat::Civil || t.zone.is_some()) && t.zone().is_none()) {
             say(format!("{:?} is no time zone; a civil time needs one", time.zone));
         }
@@ -418,6 +429,7 @@ impl Decoder {
             records: path(&profile.records),
             time: match &profile.time {
                 Some(t) => Some((Path::new(&t.path), t.format, t.zone().unwrap_or(TimeZone::UTC))),
+                None if profile.codec_kind.converter().is_some() => Some((Path::new("ts"), TimeFormat::UnixMs, TimeZone::UTC)),
                 None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339, TimeZone::UTC)),
             },
             location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),

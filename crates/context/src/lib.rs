@@ -39,7 +39,7 @@ pub mod registry;
 mod remote;
 pub mod render;
 pub mod select;
-mod sta;
+pub mod sta;
 pub mod subs;
 mod subscribing;
 pub mod tables;

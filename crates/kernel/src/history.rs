@@ -86,6 +86,16 @@ pub trait History: Send + Sync {
         points.truncate(query.limit);
         Ok(points)
     }
+    /// How many points a stretch of a series has (`bucket_s` and `limit` are not looked at).
+    async fn count(&self, query: &SeriesQuery) -> Result<u64> {
+        let (mut n, mut rest) = (0, SeriesQuery { bucket_s: None, limit: 100_000, ..query.clone() });
+        loop {
+            let points = self.head(&rest).await?;
+            n += points.len() as u64;
+            let Some(last) = points.last().filter(|_| points.len() == rest.limit) else { return Ok(n) };
+            rest.from = last.t.saturating_add(1);
+        }
+    }
     /// A read-only SQL query over the lake's tables (`observation`).
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
 }

@@ -1,12 +1,13 @@
 //! The command line of Dothi.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A command line speaks to people.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use dothi_access::model::NewToken;
+use dothi_context::codec::Repository;
 use dothi_context::import::Mapping;
 use dothi_kernel::history::QueryLimits;
 use dothi_kernel::{Caller, Error, History, Permission, Result, SystemClock};
@@ -54,6 +55,11 @@ enum Command {
     Pack {
         #[command(subcommand)]
         action: PackAction,
+    },
+    /// Try payload codecs and converters against their examples.
+    Codec {
+        #[command(subcommand)]
+        action: CodecAction,
     },
     /// Ask the lake: one read-only SQL statement over `observation`.
     Query {
@@ -116,6 +122,21 @@ enum Command {
     },
     /// Say what is missing on this machine, if anything.
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum CodecAction {
+    /// Say of every example whether its codec gives what it promises, and where not. Fails when one does not, or when there is none.
+    Check {
+        /// A script, a `…codec.yaml`, a `…converter.json`, or a folder with any of them below.
+        path: PathBuf,
+        /// A YAML file with the examples of the script, when it does not lie beside it.
+        #[arg(long)]
+        examples: Option<PathBuf>,
+        /// Name the examples that pass, too.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -184,6 +205,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             serve(city).await
         }
         Command::Pack { action } => pack(settings, action).await,
+        Command::Codec { action: CodecAction::Check { path, examples, all } } => check_codecs(&path, examples.as_deref(), all),
         Command::Query { sql, csv } => {
             let city = City::open(settings, Arc::new(SystemClock)).await?;
             let table = city.lake.table(&sql, QueryLimits { rows: 100_000, seconds: 300 }).await?;
@@ -371,6 +393,24 @@ async fn pack(settings: Settings, action: PackAction) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn check_codecs(path: &Path, examples: Option<&Path>, all: bool) -> Result<ExitCode> {
+    let checked = match examples {
+        Some(examples) => Repository::check_against(path, examples)?,
+        None => Repository::check(path)?,
+    };
+    let failed = checked.iter().filter(|c| c.fault.is_some()).count();
+    for one in &checked {
+        let at = format!("{} · {} · {}", one.file.display(), one.what, one.description);
+        match &one.fault {
+            Some(fault) => println!("FAIL {at}\n     {fault}"),
+            None if all => println!("ok   {at}"),
+            None => {}
+        }
+    }
+    println!("{} of {} examples pass", checked.len() - failed, checked.len());
+    Ok(if failed == 0 && !checked.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_table(table: &dothi_kernel::history::Table, csv: bool) {

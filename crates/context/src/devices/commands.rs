@@ -393,7 +393,9 @@ impl Devices {
     ) -> Result<(String, Vec<u8>, bool)> {
         let (profile, downlink) = (&decoder.profile, &decoder.profile.downlink);
         let mut port = downlink.port;
-        let frame = match &profile.codec {
+        // A converter reads messages and makes none: then the network server's own codec is told.
+        let codec = profile.codec.as_ref().filter(|_| profile.codec_kind.converter().is_none());
+        let frame = match codec {
             None => Frame::Data(told),
             Some(name) => {
                 let missing = || Error::unprocessable("device.codec-unknown", "The profile's codec is not installed.");

@@ -5,6 +5,7 @@ mod api;
 mod codecs;
 mod commanding;
 mod contexts;
+mod converters;
 mod details;
 mod devices;
 mod entities;
