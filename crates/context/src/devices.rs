@@ -66,6 +66,11 @@ pub trait Sink: Send + Sync + 'static {
         None
     }
 
+    /// Whether an MQTT client is a notifier of this process.
+    fn is_own(&self, _client: &str) -> bool {
+        false
+    }
+
     /// An observation as subscribers of SensorThings read it.
     fn told<'a>(&'a self, _observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
         Box::pin(async { None })

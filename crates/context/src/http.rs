@@ -10,6 +10,7 @@ mod inventory;
 mod known;
 mod letters;
 mod maps;
+mod mqtt;
 mod ngsi;
 mod params;
 mod snapshots;
@@ -33,6 +34,7 @@ use utoipa_axum::routes;
 use crate::Context;
 use crate::things::{Thing, ThingQuery, ThingSeries, ThingSeriesQuery, ThingType};
 
+pub use mqtt::router as mqtt_router;
 pub use ngsi::router as ngsi_router;
 pub(crate) use params::{geo_member, selectors};
 pub use sta::router as sta_router;

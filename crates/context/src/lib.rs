@@ -48,6 +48,7 @@ mod tables_devices;
 mod tables_federation;
 mod tables_import;
 mod tables_journal;
+mod tables_mqtt;
 mod tables_sta;
 mod tables_subs;
 mod tables_temporal;

@@ -23,6 +23,7 @@ use crate::subs::{Accept, Subscription, Subscriptions, Waiting};
 use crate::tables_subs::{self as tables, DeadLetter};
 use ledger::{Entry, Ledger};
 use mqtt::Links;
+pub(crate) use mqtt::is_own;
 use reach::Reach;
 
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].

@@ -178,7 +178,7 @@ pub(crate) async fn note(tx: &mut Tx, id: &str, live: &Live) -> Result<()> {
 
 /// Retained messages that outlive the process.
 pub(crate) async fn retained(store: &Store) -> Result<Vec<Row>> {
-    store.rows("select topic, payload, qos from context_retained order by topic", params![]).await
+    store.rows("select topic, payload, qos, props, expires from context_retained order by topic", params![]).await
 }
 
 /// Forgets a topic's retained message.
@@ -188,12 +188,12 @@ pub(crate) async fn drop_retained(tx: &mut Tx, topic: &str) -> Result<()> {
 }
 
 /// Keeps a topic's retained message.
-pub(crate) async fn put_retained(tx: &mut Tx, topic: &str, payload: &[u8], qos: u8) -> Result<()> {
+pub(crate) async fn put_retained(tx: &mut Tx, topic: &str, payload: &[u8], qos: u8, props: &str, expires: Option<i64>) -> Result<()> {
     let now = tx.now();
     tx.exec(
-        "insert into context_retained (topic, payload, qos, at) values (?, ?, ?, ?) \
-         on conflict (topic) do update set payload = excluded.payload, qos = excluded.qos, at = excluded.at",
-        params![topic, payload.to_vec(), i32::from(qos), now],
+        "insert into context_retained (topic, payload, qos, at, props, expires) values (?, ?, ?, ?, ?, ?) on conflict (topic) do update \
+         set payload = excluded.payload, qos = excluded.qos, at = excluded.at, props = excluded.props, expires = excluded.expires",
+        params![topic, payload.to_vec(), i32::from(qos), now, props, expires],
     )
     .await?;
     Ok(())

@@ -49,6 +49,10 @@ impl Sink for Context {
         Some(&self.feed)
     }
 
+    fn is_own(&self, client: &str) -> bool {
+        crate::notify::is_own(client)
+    }
+
     fn told<'a>(&'a self, observation: &'a Observation) -> BoxFuture<'a, Option<Vec<u8>>> {
         Box::pin(crate::sta::told(self, observation))
     }

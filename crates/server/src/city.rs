@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
+use crate::http::secure::{self, Secure};
 use crate::live::LiveHub;
 
 /// Requests worked on at once; more are told to come back.
@@ -54,6 +55,8 @@ pub struct City {
     pub live: Arc<LiveHub>,
     /// HTTP requests answered.
     pub requests: AtomicU64,
+    /// The MQTT broker.
+    pub mqtt: Arc<mqtt::Broker>,
     pub(crate) mqtt_stats: Arc<mqtt::MqttStats>,
     pub(crate) places: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -118,10 +121,18 @@ impl City {
         for pack in &packs {
             installed.install(&system, pack).await?;
         }
+        let mqtt_options = mqtt::Options {
+            programs: Some(Arc::new(crate::measures::ProgramTokens(access.clone()))),
+            trust_loopback: settings.trust_loopback,
+            ..mqtt::Options::default()
+        };
+        let mqtt_stats = mqtt_options.stats.clone();
+        let mqtt = mqtt::Broker::open(context.devices().clone(), context.clone(), mqtt_options).await?;
         Ok(Arc::new(Self {
             live: LiveHub::new(store.clone()),
             requests: AtomicU64::new(0),
-            mqtt_stats: Arc::default(),
+            mqtt,
+            mqtt_stats,
             places: Arc::new(Semaphore::new(REQUESTS)),
             shutdown: CancellationToken::new(),
             tasks: Mutex::new(Vec::new()),
@@ -137,12 +148,19 @@ impl City {
         }))
     }
 
-    /// Starts reactions, jobs, the live stream and the watch over the drop folder.
+    /// Starts reactions, jobs, the live stream, the MQTT broker and the watch over the drop folder.
     pub async fn run(self: &Arc<Self>) {
         self.spawn(crate::reactions::run(self.clone())).await;
         self.spawn(self.live.clone().run()).await;
         self.spawn(self.job_runner().run(JOB_PAUSE)).await;
         self.spawn(forget_events(self.store.clone())).await;
+        let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
+        self.spawn(async move {
+            if let Err(e) = broker.run(stop).await {
+                tracing::error!(error = %e, "the MQTT broker stopped");
+            }
+        })
+        .await;
         if let Some(folder) = &self.settings.import_folder {
             self.spawn(crate::imports::watch(self.clone(), folder.clone())).await;
         }
@@ -174,23 +192,41 @@ impl City {
         Ok(address)
     }
 
-    /// Lets devices in over MQTT; returns the address.
-    pub async fn serve_mqtt(self: &Arc<Self>) -> Result<SocketAddr> {
-        let (listener, address) = bind("listening for MQTT", self.settings.mqtt_listen).await?;
-        let options = mqtt::Options {
-            programs: Some(Arc::new(crate::measures::ProgramTokens(self.access.clone()))),
-            trust_loopback: self.settings.trust_loopback,
-            stats: self.mqtt_stats.clone(),
-            ..mqtt::Options::default()
-        };
-        let (context, stop) = (self.context.clone(), self.shutdown.clone());
+    /// Lets people and programs in over HTTPS, if that is wanted; returns the address.
+    pub async fn serve_https(self: &Arc<Self>) -> Result<Option<SocketAddr>> {
+        let (Some(wanted), Some(tls)) = (self.settings.https_listen, crate::tls::https(&self.settings)?) else { return Ok(None) };
+        let (listener, address) = bind("listening for HTTPS", wanted).await?;
+        let listener = Secure::over(listener, tls).map_err(|e| Error::unavailable("server.listen", "The address cannot be listened on.").because(e))?;
+        let service = crate::http::router(self.clone()).layer(axum::middleware::from_fn(secure::tell)).into_make_service_with_connect_info::<secure::Peer>();
+        let stop = self.shutdown.clone();
         self.spawn(async move {
-            if let Err(e) = mqtt::serve(context, listener, options, stop).await {
-                tracing::error!(error = %e, "the MQTT listener stopped");
+            let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+            if let Err(e) = served {
+                tracing::error!(error = %e, "the HTTPS listener stopped");
             }
         })
         .await;
+        Ok(Some(address))
+    }
+
+    /// Lets devices in over MQTT; returns the address.
+    pub async fn serve_mqtt(self: &Arc<Self>) -> Result<SocketAddr> {
+        let (listener, address) = bind("listening for MQTT", self.settings.mqtt_listen).await?;
+        self.spawn(self.mqtt.clone().listen(listener, None, self.shutdown.clone())).await;
         Ok(address)
+    }
+
+    /// Lets devices in over MQTT inside TLS, if that is wanted; returns the address.
+    pub async fn serve_mqtts(self: &Arc<Self>) -> Result<Option<SocketAddr>> {
+        let (Some(wanted), Some(tls)) = (self.settings.mqtts_listen, crate::tls::mqtt(&self.settings)?) else { return Ok(None) };
+        let (listener, address) = bind("listening for MQTT inside TLS", wanted).await?;
+        self.spawn(self.mqtt.clone().listen(listener, Some(tls), self.shutdown.clone())).await;
+        Ok(Some(address))
+    }
+
+    /// Ends with the city.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.shutdown.clone()
     }
 
     /// Lets other programs ask the lake over the PostgreSQL protocol, if that is wanted; returns the address.

@@ -1,5 +1,7 @@
 //! The router: every address of the platform, the sign-in layer in front of it, and the bounds around it.
 
+pub mod secure;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub fn router(city: Arc<City>) -> Router {
     native
         .merge(dothi_context::http::ngsi_router(city.context.clone()))
         .merge(dothi_context::http::sta_router(city.context.clone()))
+        .merge(dothi_context::http::mqtt_router(city.mqtt.clone(), city.stopping()))
         .merge(dothi_cases::http_open311::router(city.cases.clone()))
         .route("/api/openapi.json", axum::routing::get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/docs", axum::routing::get(views::api_reader))

@@ -341,7 +341,13 @@ async fn serve(city: Arc<City>) -> Result<ExitCode> {
     let _claimed = claim(&city.settings)?;
     city.run().await;
     let http = city.serve_http().await?;
+    if let Some(https) = city.serve_https().await? {
+        tracing::info!(%https, "people and programs are let in over HTTPS");
+    }
     let mqtt = city.serve_mqtt().await?;
+    if let Some(mqtts) = city.serve_mqtts().await? {
+        tracing::info!(%mqtts, "devices are let in over MQTT inside TLS");
+    }
     if let Some(pg) = city.serve_pg().await? {
         tracing::info!(%pg, "the lake answers over the PostgreSQL protocol");
     }

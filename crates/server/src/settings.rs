@@ -15,8 +15,15 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where people and programs connect (`DOTHI_LISTEN`).
     pub listen: SocketAddr,
+    /// Where people and programs connect by HTTPS (`DOTHI_HTTPS_LISTEN`); none: nowhere.
+    pub https_listen: Option<SocketAddr>,
     /// Where devices connect by MQTT (`DOTHI_MQTT_LISTEN`).
     pub mqtt_listen: SocketAddr,
+    /// Where devices connect by MQTT inside TLS (`DOTHI_MQTTS_LISTEN`); none: nowhere.
+    pub mqtts_listen: Option<SocketAddr>,
+    /// PEM file of the authorities that vouch for certificates of devices (`DOTHI_MQTT_CLIENT_CA`); none: certificates count by
+    /// their registered fingerprints only.
+    pub mqtt_client_ca: Option<PathBuf>,
     /// `postgres://…`, or none for the embedded database (`DOTHI_DATABASE_URL`).
     pub database_url: Option<String>,
     /// Folder of the packs (`DOTHI_PACKS`).
@@ -51,6 +58,9 @@ impl Default for Settings {
             data: "./data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            https_listen: None,
+            mqtts_listen: None,
+            mqtt_client_ca: None,
             database_url: None,
             packs: "./packs".into(),
             home: None,
@@ -98,6 +108,15 @@ impl Settings {
         if let Some(v) = var("DOTHI_MQTT_LISTEN") {
             settings.mqtt_listen = address("DOTHI_MQTT_LISTEN", &v)?;
         }
+        if let Some(v) = var("DOTHI_HTTPS_LISTEN") {
+            settings.https_listen = if v.is_empty() { None } else { Some(address("DOTHI_HTTPS_LISTEN", &v)?) };
+        }
+        if let Some(v) = var("DOTHI_MQTTS_LISTEN") {
+            settings.mqtts_listen = if v.is_empty() { None } else { Some(address("DOTHI_MQTTS_LISTEN", &v)?) };
+        }
+        if let Some(v) = var("DOTHI_MQTT_CLIENT_CA") {
+            settings.mqtt_client_ca = (!v.is_empty()).then(|| v.into());
+        }
         if let Some(v) = var("DOTHI_DATABASE_URL") {
             settings.database_url = (!v.is_empty()).then_some(v);
         }
@@ -140,11 +159,20 @@ impl Settings {
 
     /// Refuses combinations that would open the platform to strangers.
     pub fn check(&self) -> Result<()> {
-        if self.trust_loopback && !(self.listen.ip().is_loopback() && self.mqtt_listen.ip().is_loopback()) {
+        let listeners = [Some(self.listen), self.https_listen, Some(self.mqtt_listen), self.mqtts_listen];
+        if self.trust_loopback && !listeners.iter().flatten().all(|l| l.ip().is_loopback()) {
             return Err(bad("DOTHI_TRUST_LOOPBACK", "needs every listener on loopback"));
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(bad("DOTHI_TLS_CERT", "needs DOTHI_TLS_KEY, and the other way round"));
+        }
+        for (name, listener) in [("DOTHI_HTTPS_LISTEN", self.https_listen), ("DOTHI_MQTTS_LISTEN", self.mqtts_listen)] {
+            if listener.is_some() && self.tls_cert.is_none() {
+                return Err(bad(name, "needs DOTHI_TLS_CERT and DOTHI_TLS_KEY"));
+            }
+        }
+        if self.mqtt_client_ca.is_some() && self.mqtts_listen.is_none() {
+            return Err(bad("DOTHI_MQTT_CLIENT_CA", "needs DOTHI_MQTTS_LISTEN"));
         }
         // Tokens travel over it.
         if self.pg_listen.is_some_and(|a| !a.ip().is_loopback()) && self.tls_cert.is_none() {
@@ -184,6 +212,8 @@ mod tests {
         assert!(closed.check().is_ok());
         let bare = Settings { pg_listen: "0.0.0.0:5432".parse().ok(), ..Settings::default() };
         assert_eq!(bare.check().unwrap_err().code(), "settings.invalid");
+        let plain = Settings { mqtts_listen: "127.0.0.1:8883".parse().ok(), ..Settings::default() };
+        assert_eq!(plain.check().unwrap_err().code(), "settings.invalid");
         let half = Settings { tls_cert: Some("c.pem".into()), ..Settings::default() };
         assert_eq!(half.check().unwrap_err().code(), "settings.invalid");
     }

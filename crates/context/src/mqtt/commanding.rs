@@ -110,7 +110,8 @@ impl Broker {
         for waiting in self.devices.under_way().waiting(device, now) {
             let (mut own, mut gateways): (Vec<Arc<Session>>, Vec<Arc<Session>>) = (Vec::new(), Vec::new());
             let tree = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-            tree.find(&waiting.topic, &mut |_, subscription| match subscription.ear {
+            tree.find(&waiting.topic, &mut |_, subscription| match subscription.session.ear() {
+                _ if subscription.qos == Qos::AtMostOnce => {}
                 Ear::Own => own.push(subscription.session.clone()),
                 Ear::Gateway => gateways.push(subscription.session.clone()),
                 Ear::None => {}
@@ -128,7 +129,8 @@ impl Broker {
             }
             let message = Arc::new(told(&waiting, now.as_microsecond(), steps));
             for session in sessions {
-                self.offer(&session, Delivery { message: message.clone(), qos: Qos::AtLeastOnce, retain: false });
+                // It waits in its own table: nothing is to be kept here.
+                let _kept = self.offer(&session, Delivery::new(message.clone(), Qos::AtLeastOnce, false));
             }
         }
     }

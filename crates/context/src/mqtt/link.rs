@@ -1,7 +1,6 @@
 //! One network connection: bytes in, packets, bytes out.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,23 +8,26 @@ use bytes::{Buf, BytesMut};
 use futures::FutureExt;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event, TimerKind};
-use mqtt_protocol_core::mqtt::packet::{Packet, Properties, Property, Qos, RetainHandling, SubEntry, SubOpts};
-use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode, PubackReasonCode, SubackReasonCode};
+use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, Properties, Property, Qos, RetainHandling, SubEntry, SubOpts};
+use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode, PubackReasonCode};
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::packets::{self, Built, Hello, WillSpec};
+use super::doors::Peer;
+use super::keeper::Change;
+use super::packets::{self, Built, Hello, Terms, WillSpec};
 use super::principal::{Principal, Route};
 use super::session::{Attachment, Message, Session};
-use super::{Broker, Outcome, Wish, add};
+use super::{Attached, Broker, Outcome, Wish, add};
 use crate::devices::Refusal;
 
 /// Bytes read at a time, and bytes gathered before they are written.
 const CHUNK: usize = 64 * 1024;
-/// Messages of QoS 1 that a subscriber may leave unacknowledged.
+/// Messages of QoS 1 and 2 that a subscriber may leave unacknowledged.
 const WINDOW: u16 = 100;
 /// Longest client id.
 const MAX_CLIENT_ID: usize = 256;
@@ -45,6 +47,16 @@ enum Work {
     Running(JoinHandle<Outcome>),
 }
 
+/// What is said once changes of sessions are durable.
+enum Owed {
+    /// The answer to a message.
+    Answer(Pending, PubackReasonCode),
+    /// PUBREL.
+    Release(u16),
+    /// PUBCOMP, and whether the packet id was known.
+    Complete(u16, bool),
+}
+
 /// A client that was let in.
 struct Client {
     principal: Arc<Principal>,
@@ -53,24 +65,36 @@ struct Client {
     session: Arc<Session>,
     attachment: Arc<Attachment>,
     will: Option<WillSpec>,
-    window: u16,
+    /// Bytes of the largest packet in which a topic may be given an alias; 0: it takes no aliases.
+    alias_room: usize,
+    /// It is our own notifier: what it says is never taken for readings, or notifications would feed themselves.
+    own: bool,
+    /// Its certificate let it in.
+    certified: bool,
     recheck: Instant,
 }
 
 struct Link {
     broker: Arc<Broker>,
     wire: Connection<role::Server>,
-    address: IpAddr,
+    peer: Peer,
     input: BytesMut,
     out: Vec<u8>,
+    /// Whether the first packet was fed.
+    greeted: bool,
+    /// Whether the client said in so many words that it takes no topic aliases.
+    no_aliases: bool,
     pending: VecDeque<Pending>,
+    owed: VecDeque<(Owed, Option<oneshot::Receiver<bool>>)>,
+    /// What is to be kept and nobody waits for.
+    notes: Vec<Change>,
     deadline: Option<Instant>,
     client: Option<Client>,
     closing: bool,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(broker: Arc<Broker>, mut stream: S, address: IpAddr, shutdown: CancellationToken)
+pub(super) async fn serve<S>(broker: Arc<Broker>, mut stream: S, peer: Peer, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -79,16 +103,20 @@ where
         deadline: Some(Instant::now() + broker.options.limits.hello),
         broker,
         wire: Connection::with_options(Version::Undetermined, options),
-        address,
+        peer,
         input: BytesMut::with_capacity(4 * 1024),
         out: Vec::new(),
+        greeted: false,
+        no_aliases: false,
         pending: VecDeque::new(),
+        owed: VecDeque::new(),
+        notes: Vec::new(),
         client: None,
         closing: false,
     };
     // Whatever a peer sends, at most its own connection ends.
     if std::panic::AssertUnwindSafe(link.run(&mut stream, &shutdown)).catch_unwind().await.is_err() {
-        tracing::error!(%address, "serving an MQTT connection panicked");
+        tracing::error!(address = %link.peer.address, "serving an MQTT connection panicked");
     }
     link.finish().await;
 }
@@ -97,6 +125,15 @@ async fn first_done(pending: &mut VecDeque<Pending>) -> Outcome {
     match pending.front_mut().map(|p| &mut p.state) {
         Some(Work::Ready(outcome)) => *outcome,
         Some(Work::Running(task)) => task.await.unwrap_or(Outcome::Failed),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether what the next answer waits for is durable.
+async fn first_kept(owed: &mut VecDeque<(Owed, Option<oneshot::Receiver<bool>>)>) -> bool {
+    match owed.front_mut().map(|(_, kept)| kept) {
+        Some(Some(kept)) => kept.await.unwrap_or(false),
+        Some(None) => true,
         None => std::future::pending().await,
     }
 }
@@ -113,6 +150,10 @@ impl Link {
         loop {
             self.feed().await;
             self.pump();
+            if !self.notes.is_empty() {
+                let notes = std::mem::take(&mut self.notes);
+                self.broker.keeper.note(notes).await;
+            }
             if !self.out.is_empty() && !self.flush(stream).await {
                 return;
             }
@@ -123,7 +164,7 @@ impl Link {
             }
             let (kicked, revoked, session) = self.signals();
             let room = self.room();
-            if room && !self.input.is_empty() {
+            if room && !self.input.is_empty() && self.greeted {
                 continue;
             }
             tokio::select! {
@@ -134,8 +175,9 @@ impl Link {
                 }
                 () = revoked.cancelled() => self.leave(DisconnectReasonCode::AdministrativeAction),
                 outcome = first_done(&mut self.pending) => self.settle(outcome).await,
+                kept = first_kept(&mut self.owed) => self.pay(kept),
                 () = at(self.deadline) => self.late(),
-                () = at(self.client.as_ref().filter(|c| c.principal.entry().is_none()).map(|c| c.recheck)) => self.recheck().await,
+                () = at(self.client.as_ref().filter(|c| c.certified || c.principal.entry().is_none()).map(|c| c.recheck)) => self.recheck().await,
                 () = async { match &session { Some(s) => s.wake.notified().await, None => std::future::pending().await } } => {}
                 read = stream.read_buf(&mut self.input), if room => match read {
                     Ok(0) | Err(_) => return,
@@ -158,11 +200,18 @@ impl Link {
 
     /// Whether more may be taken in.
     fn room(&self) -> bool {
-        self.pending.len() < usize::from(self.broker.options.limits.in_flight) && self.out.len() < CHUNK
+        self.pending.len() + self.owed.len() < usize::from(self.broker.options.limits.in_flight) && self.out.len() < CHUNK
     }
 
     /// Takes packets out of the input while there is room.
     async fn feed(&mut self) {
+        if !self.greeted {
+            if !packets::is_whole(&self.input, self.broker.options.limits.packet as usize) {
+                return;
+            }
+            self.greeted = true;
+            self.no_aliases = packets::mend_hello(&mut self.input);
+        }
         while !self.input.is_empty() && self.room() && !self.closing {
             let (events, used) = {
                 let mut cursor = Cursor::new(&self.input[..]);
@@ -189,7 +238,7 @@ impl Link {
                 Event::RequestTimerCancel(TimerKind::PingreqRecv) => self.deadline = None,
                 Event::RequestClose => self.closing = true,
                 Event::NotifyError(error) if strict => {
-                    tracing::debug!(address = %self.address, ?error, "an MQTT peer broke the protocol");
+                    tracing::debug!(address = %self.peer.address, ?error, "an MQTT peer broke the protocol");
                     add(&self.broker.options.stats.protocol_errors, 1);
                     self.closing = true;
                 }
@@ -215,7 +264,12 @@ impl Link {
     }
 
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> bool {
-        let written = tokio::time::timeout(self.broker.options.limits.write, stream.write_all(&self.out)).await;
+        let writing = async {
+            stream.write_all(&self.out).await?;
+            // TLS and WebSocket keep bytes back until they are told.
+            stream.flush().await
+        };
+        let written = tokio::time::timeout(self.broker.options.limits.write, writing).await;
         self.out.clear();
         if self.out.capacity() > 4 * CHUNK {
             self.out = Vec::new();
@@ -252,7 +306,7 @@ impl Link {
         let Some(client) = &mut self.client else { return };
         client.recheck = Instant::now() + self.broker.options.limits.recheck;
         let principal = client.principal.clone();
-        if !self.broker.still_holds(&principal, self.address).await {
+        if !self.broker.still_holds(&principal, &self.peer, client.certified).await {
             self.leave(DisconnectReasonCode::NotAuthorized);
         }
     }
@@ -279,21 +333,28 @@ impl Link {
             }
             Packet::V3_1_1Puback(p) => self.acknowledged(p.packet_id()),
             Packet::V5_0Puback(p) => self.acknowledged(p.packet_id()),
-            Packet::V3_1_1Pubrel(p) => self.released(p.packet_id()),
-            Packet::V5_0Pubrel(p) => self.released(p.packet_id()),
-            Packet::V3_1_1Subscribe(p) => self.subscribe(p.packet_id(), p.entries().to_vec(), false).await,
-            Packet::V5_0Subscribe(p) => {
-                let numbered = p.props().iter().any(|p| matches!(p, Property::SubscriptionIdentifier(_)));
-                self.subscribe(p.packet_id(), p.entries().to_vec(), numbered).await;
+            Packet::V3_1_1Pubrec(p) => self.recorded(p.packet_id(), true).await,
+            Packet::V5_0Pubrec(p) => {
+                let taken = p.reason_code().is_none_or(|r| r.is_success());
+                self.recorded(p.packet_id(), taken).await;
             }
-            Packet::V3_1_1Unsubscribe(p) => self.unsubscribe(p.packet_id(), p.entries().iter().map(|e| e.as_str().to_string()).collect()),
-            Packet::V5_0Unsubscribe(p) => self.unsubscribe(p.packet_id(), p.entries().iter().map(|e| e.as_str().to_string()).collect()),
+            Packet::V3_1_1Pubcomp(p) => self.acknowledged(p.packet_id()),
+            Packet::V5_0Pubcomp(p) => self.acknowledged(p.packet_id()),
+            Packet::V3_1_1Pubrel(p) => self.released(p.packet_id()).await,
+            Packet::V5_0Pubrel(p) => self.released(p.packet_id()).await,
+            Packet::V3_1_1Subscribe(p) => self.subscribe(p.packet_id(), p.entries().to_vec(), None).await,
+            Packet::V5_0Subscribe(p) => {
+                let id = p.props().iter().find_map(|p| if let Property::SubscriptionIdentifier(v) = p { Some(v.val()) } else { None });
+                self.subscribe(p.packet_id(), p.entries().to_vec(), id).await;
+            }
+            Packet::V3_1_1Unsubscribe(p) => self.unsubscribe(p.packet_id(), p.entries().iter().map(|e| e.as_str().to_string()).collect()).await,
+            Packet::V5_0Unsubscribe(p) => self.unsubscribe(p.packet_id(), p.entries().iter().map(|e| e.as_str().to_string()).collect()).await,
             Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => {
                 self.send(packets::pingresp(version));
             }
             Packet::V3_1_1Disconnect(_) => self.goodbye(None, &Vec::new()),
             Packet::V5_0Disconnect(p) => self.goodbye(p.reason_code(), p.props().as_ref().unwrap_or(&Vec::new())),
-            // AUTH exchanges are not offered; packets for subscribers of QoS 2 never answer anything of ours.
+            // AUTH exchanges are not offered.
             _ => self.leave(DisconnectReasonCode::ProtocolError),
         }
     }
@@ -305,7 +366,10 @@ impl Link {
             link.send(packets::turned_away(version, reason));
             link.closing = true;
         };
-        let Some(principal) = self.broker.identify(hello.user.as_deref(), hello.password.as_deref(), self.address).await else {
+        if hello.exchange {
+            return turn_away(self, ConnectReasonCode::BadAuthenticationMethod);
+        }
+        let Some(principal) = self.broker.identify(hello.user.as_deref(), hello.password.as_deref(), &self.peer).await else {
             // Slows down guessing without holding anything but this connection.
             tokio::time::sleep(PENALTY).await;
             let reason = if hello.password.is_some() { ConnectReasonCode::BadUserNameOrPassword } else { ConnectReasonCode::NotAuthorized };
@@ -319,38 +383,86 @@ impl Link {
         if hello.will.as_ref().is_some_and(|w| principal.route(&self.broker.devices, &w.topic).is_err()) {
             return turn_away(self, ConnectReasonCode::NotAuthorized);
         }
-        let limits = &self.broker.options.limits;
+        let limits = self.broker.options.limits.clone();
         let longest = u32::try_from(limits.session_expiry.as_secs()).unwrap_or(u32::MAX);
         let expiry_s = hello.expiry_s.min(longest);
         let most = if principal.entry().is_some() { limits.device_sessions } else { limits.program_sessions };
-        let owner = principal.owner();
-        let Some((session, attachment, present)) = self.broker.attach(&owner, id, hello.clean, Duration::from_secs(u64::from(expiry_s)), most) else {
+        let (owner, window) = (principal.owner(), usize::from(hello.receive_max.min(WINDOW)));
+        let expiry = Duration::from_secs(u64::from(expiry_s));
+        let Some(Attached { session, attachment, present, mut changes }) = self.broker.attach(&owner, id, hello.clean, expiry, window, most) else {
             return turn_away(self, ConnectReasonCode::QuotaExceeded);
         };
+        if present {
+            changes.extend(self.broker.narrow(&principal, &session));
+        }
         if let Some(entry) = principal.entry() {
             entry.connected(true);
         }
+        session.set_ear(principal.ear(Qos::AtLeastOnce));
         if present {
             self.broker.look_again(&principal);
         }
-        let window = hello.receive_max.min(WINDOW);
         self.wire.restore_qos2_publish_handled(session.unreleased().into_iter().collect());
-        let recheck = Instant::now() + limits.recheck;
-        let limits = limits.clone();
-        self.client =
-            Some(Client { principal: Arc::new(principal), owner, id: id.into(), session: session.clone(), attachment, will: hello.will, window, recheck });
-        let said = (version == Version::V5_0 && expiry_s != hello.expiry_s).then_some(expiry_s);
+        self.client = Some(Client {
+            principal: Arc::new(principal),
+            owner,
+            id: id.into(),
+            session: session.clone(),
+            attachment,
+            will: hello.will,
+            alias_room: if hello.aliases && !self.no_aliases { hello.packet_max } else { 0 },
+            own: self.broker.sink.is_own(id),
+            certified: hello.password.is_none() && self.peer.certificate.is_some(),
+            recheck: Instant::now() + limits.recheck,
+        });
+        // What a clean start ended must not come back after a crash.
+        let ends = changes.iter().any(|c| matches!(c, Change::End { .. }));
+        if ends && !self.broker.keeper.done(std::mem::take(&mut changes)).await {
+            return turn_away(self, ConnectReasonCode::ServerUnavailable);
+        }
+        self.notes.extend(changes);
         // With keep-alive the protocol has set its own deadline.
         if hello.keep_alive_s == 0 {
             self.deadline = None;
         }
-        self.send(packets::welcome(version, present, &limits, said, assigned.as_deref().filter(|_| version == Version::V5_0)));
-        for (packet, delivery) in session.resume(usize::from(window)) {
-            let known = self.wire.register_packet_id(packet).is_ok();
-            if !known || !self.send(packets::publish(version, &delivery, Some(packet), true)) {
-                session.acknowledged(packet);
+        let five = version == Version::V5_0;
+        let terms = Terms {
+            expiry_s: Some(expiry_s).filter(|s| five && *s != hello.expiry_s),
+            assigned: assigned.as_deref().filter(|_| five),
+            keep_alive_s: Some(limits.keep_alive_s).filter(|s| five && (hello.keep_alive_s == 0 || hello.keep_alive_s > *s)),
+        };
+        self.send(packets::welcome(version, present, &limits, &terms));
+        self.resume(version, &session);
+        let relieved = self.broker.relieve(&session);
+        self.notes.extend(relieved);
+    }
+
+    /// Sends again what the client did not acknowledge before.
+    fn resume(&mut self, version: Version, session: &Arc<Session>) {
+        for flight in session.resume() {
+            let known = self.wire.register_packet_id(flight.packet).is_ok();
+            let sent = known
+                && match flight.released {
+                    true => self.send_release_again(version, flight.packet),
+                    false => self.send(packets::publish(version, &flight.delivery, true)),
+                };
+            if !sent {
+                add(&self.broker.options.stats.dropped, 1);
+                self.notes.extend(session.given_up(flight.packet));
             }
         }
+    }
+
+    /// PUBREL on a new connection. The protocol crate lets it go only after a PUBLISH and its PUBREC, and counts both: so
+    /// it is shown them, and the client is not.
+    fn send_release_again(&mut self, version: Version, packet: u16) -> bool {
+        let Ok(publish) = packets::feigned(version, packet) else { return false };
+        if self.wire.send(publish).iter().any(|e| matches!(e, Event::NotifyError(_))) {
+            return false;
+        }
+        let [high, low] = packet.to_be_bytes();
+        let events = self.wire.recv(&mut Cursor::new(&[0x50, 2, high, low][..]));
+        !events.iter().any(|e| matches!(e, Event::NotifyError(_))) && self.send(packets::pubrel(version, packet))
     }
 
     /// A message came in.
@@ -358,11 +470,18 @@ impl Link {
         let Some(client) = &self.client else { return };
         add(&self.broker.options.stats.received, 1);
         let message = Arc::new(message);
-        let (relayed, state) = match client.principal.route(&self.broker.devices, &message.topic) {
+        let route = match client.principal.route(&self.broker.devices, &message.topic) {
+            Ok(route) if client.own && !matches!(route, Route::Relay) => {
+                tracing::debug!(topic = &*message.topic, "a notification is not taken for readings");
+                Err(Refusal::NotAllowed)
+            }
+            route => route,
+        };
+        let (relayed, state) = match route {
             Ok(Route::Relay) => (true, Work::Ready(Outcome::Done)),
             Ok(route) => {
                 let (broker, principal, message) = (self.broker.clone(), client.principal.clone(), message.clone());
-                let (id, address) = (client.id.clone(), self.address);
+                let (id, address) = (client.id.clone(), self.peer.address);
                 let mut task = Box::pin(async move {
                     let sending = packet.map(|p| (&*id, p));
                     broker.store(&principal, route, &message, sending, repeated, address).await
@@ -399,32 +518,60 @@ impl Link {
     }
 
     async fn answer(&mut self, pending: Pending, outcome: Outcome) {
+        let mut changes = Vec::new();
         let reason = match outcome {
-            Outcome::Done => match self.pass_on(&pending).await {
-                true => PubackReasonCode::Success,
-                false => return self.leave(DisconnectReasonCode::ServerBusy),
-            },
-            Outcome::Duplicate | Outcome::Kept => PubackReasonCode::Success,
+            Outcome::Done if !self.pass_on(&pending, &mut changes).await => return self.leave(DisconnectReasonCode::ServerBusy),
+            Outcome::Done | Outcome::Duplicate | Outcome::Kept => PubackReasonCode::Success,
             Outcome::Refused(Refusal::Payload(_)) => PubackReasonCode::PayloadFormatInvalid,
             Outcome::Refused(Refusal::NotAllowed) => PubackReasonCode::NotAuthorized,
             Outcome::Refused(Refusal::Unknown) => PubackReasonCode::TopicNameInvalid,
             // Not acknowledged, and the connection ends: the client will send it again.
             Outcome::Failed => return self.leave(DisconnectReasonCode::ServerBusy),
         };
-        let Some(packet) = pending.packet else { return };
-        let version = self.wire.get_protocol_version();
-        if pending.message.qos == Qos::ExactlyOnce {
-            if let Some(client) = self.client.as_ref().filter(|_| reason == PubackReasonCode::Success || version != Version::V5_0) {
-                client.session.received(packet);
-            }
-            self.send(packets::pubrec(version, packet, reason));
+        if let (Some(packet), Qos::ExactlyOnce, Some(client)) = (pending.packet, pending.message.qos, &self.client)
+            && (reason == PubackReasonCode::Success || self.wire.get_protocol_version() != Version::V5_0)
+        {
+            changes.extend(client.session.received(packet));
+        }
+        self.owe(Owed::Answer(pending, reason), changes).await;
+    }
+
+    /// Says something as soon as changes are durable, and after what was to be said before.
+    async fn owe(&mut self, owed: Owed, changes: Vec<Change>) {
+        if changes.is_empty() && self.owed.is_empty() {
+            return self.say(owed);
+        }
+        let kept = if changes.is_empty() { None } else { Some(self.broker.keeper.keep(changes).await) };
+        self.owed.push_back((owed, kept));
+    }
+
+    /// What the oldest answer waited for is durable, or cannot be stored.
+    fn pay(&mut self, kept: bool) {
+        let Some((owed, _)) = self.owed.pop_front() else { return };
+        if kept {
+            self.say(owed);
         } else {
-            self.send(packets::puback(version, packet, reason));
+            add(&self.broker.options.stats.failed, 1);
+            self.leave(DisconnectReasonCode::ServerBusy);
         }
     }
 
+    fn say(&mut self, owed: Owed) {
+        let version = self.wire.get_protocol_version();
+        let built = match owed {
+            Owed::Release(packet) => packets::pubrel(version, packet),
+            Owed::Complete(packet, known) => packets::pubcomp(version, packet, known),
+            Owed::Answer(pending, reason) => match pending.packet {
+                None => return,
+                Some(packet) if pending.message.qos == Qos::ExactlyOnce => packets::pubrec(version, packet, reason),
+                Some(packet) => packets::puback(version, packet, reason),
+            },
+        };
+        self.send(built);
+    }
+
     /// Retains and hands out a message; false when it could not be kept.
-    async fn pass_on(&mut self, pending: &Pending) -> bool {
+    async fn pass_on(&mut self, pending: &Pending, changes: &mut Vec<Change>) -> bool {
         let Some(client) = &self.client else { return true };
         let number = client.session.number;
         if pending.message.retain {
@@ -439,45 +586,63 @@ impl Link {
                 }
             }
         }
-        self.broker.deliver(&pending.message, number);
+        changes.extend(self.broker.deliver(&pending.message, number));
         true
     }
 
     fn acknowledged(&mut self, packet: u16) {
         if let Some(client) = &self.client {
-            client.session.acknowledged(packet);
+            self.notes.extend(client.session.acknowledged(packet));
         }
     }
 
-    fn released(&mut self, packet: u16) {
-        let known = self.client.as_ref().is_some_and(|c| c.session.released(packet));
-        self.send(packets::pubcomp(self.wire.get_protocol_version(), packet, known));
+    /// The client has a message of QoS 2, or does not take it (version 5).
+    async fn recorded(&mut self, packet: u16, taken: bool) {
+        let Some(client) = &self.client else { return };
+        if !taken {
+            self.notes.extend(client.session.given_up(packet));
+            return;
+        }
+        let change = client.session.recorded(packet);
+        self.owe(Owed::Release(packet), change.into_iter().collect()).await;
     }
 
-    async fn subscribe(&mut self, packet: u16, entries: Vec<SubEntry>, numbered: bool) {
+    async fn released(&mut self, packet: u16) {
+        let Some(client) = &self.client else { return };
+        let (known, change) = client.session.released(packet);
+        self.owe(Owed::Complete(packet, known), change.into_iter().collect()).await;
+    }
+
+    async fn subscribe(&mut self, packet: u16, entries: Vec<SubEntry>, id: Option<u32>) {
         let Some(client) = &self.client else { return };
         let (principal, session) = (client.principal.clone(), client.session.clone());
-        let mut codes = Vec::with_capacity(entries.len());
+        if entries.iter().any(|e| e.sub_opts().nl() && e.topic_filter().starts_with("$share/")) {
+            return self.leave(DisconnectReasonCode::ProtocolError);
+        }
+        let (mut codes, mut changes) = (Vec::with_capacity(entries.len()), Vec::new());
         for entry in &entries {
-            if numbered {
-                codes.push(SubackReasonCode::SubscriptionIdentifiersNotSupported);
-                continue;
-            }
             let options: &SubOpts = entry.sub_opts();
             let retained = match options.rh() {
                 RetainHandling::SendRetained => |_| true,
                 RetainHandling::SendRetainedIfNotExists => |fresh| fresh,
                 RetainHandling::DoNotSendRetained => |_| false,
             };
-            let wish = Wish { filter: entry.topic_filter(), qos: options.qos(), keep_retain: options.rap(), not_own: options.nl(), retained };
-            codes.push(self.broker.subscribe(&principal, &session, wish).await);
+            let wish = Wish { filter: entry.topic_filter(), qos: options.qos(), keep_retain: options.rap(), not_own: options.nl(), id, retained };
+            codes.push(self.broker.subscribe(&principal, &session, wish, &mut changes).await);
+        }
+        if !self.broker.keeper.done(changes).await {
+            return self.leave(DisconnectReasonCode::ServerBusy);
         }
         self.send(packets::suback(self.wire.get_protocol_version(), packet, codes));
     }
 
-    fn unsubscribe(&mut self, packet: u16, filters: Vec<String>) {
+    async fn unsubscribe(&mut self, packet: u16, filters: Vec<String>) {
         let Some(client) = &self.client else { return };
-        let known: Vec<bool> = filters.iter().map(|f| self.broker.unsubscribe(&client.session, f)).collect();
+        let mut changes = Vec::new();
+        let known: Vec<bool> = filters.iter().map(|f| self.broker.unsubscribe(&client.session, f, &mut changes)).collect();
+        if !self.broker.keeper.done(changes).await {
+            return self.leave(DisconnectReasonCode::ServerBusy);
+        }
         self.send(packets::unsuback(self.wire.get_protocol_version(), packet, &known));
     }
 
@@ -500,13 +665,17 @@ impl Link {
         let version = self.wire.get_protocol_version();
         while !self.closing && self.out.len() < CHUNK {
             let Some(client) = &self.client else { return };
-            let session = client.session.clone();
-            let Some(delivery) = session.take(&client.attachment, usize::from(client.window)) else { return };
-            let packet = if delivery.qos == Qos::AtMostOnce { None } else { self.wire.acquire_packet_id().ok() };
+            let (session, alias_room) = (client.session.clone(), client.alias_room);
+            let Some(delivery) = session.take(&client.attachment, &mut self.notes) else { return };
+            let packet = delivery.packet();
+            let built = packets::publish(version, &delivery, delivery.again);
             if let Some(packet) = packet {
-                session.sent(packet, delivery.clone());
+                // It is free: the session sends nothing under an id that is open.
+                let _free = self.wire.register_packet_id(packet);
+                session.sent(packet, delivery);
             }
-            let sent = self.send(packets::publish(version, &delivery, packet, false));
+            self.wire.set_auto_map_topic_alias_send(built.as_ref().is_ok_and(|p| p.size() + packets::ALIAS_BYTES <= alias_room));
+            let sent = self.send(built);
             let stats = &self.broker.options.stats;
             if sent {
                 add(&stats.delivered, 1);
@@ -515,7 +684,7 @@ impl Link {
             // Larger than the client takes: it is as if it had been sent and acknowledged (5.0, 3.1.2.11.4).
             add(&stats.dropped, 1);
             if let Some(packet) = packet {
-                session.acknowledged(packet);
+                self.notes.extend(session.given_up(packet));
                 let events = self.wire.release_packet_id(packet);
                 self.absorb(events, false);
             }
@@ -530,26 +699,39 @@ impl Link {
 
     /// What is left to do after the connection: messages under way, the will, the session.
     async fn finish(&mut self) {
+        let mut changes = std::mem::take(&mut self.notes);
         while !self.pending.is_empty() {
             let outcome = first_done(&mut self.pending).await;
             let Some(pending) = self.pending.pop_front() else { break };
             if outcome == Outcome::Done {
-                self.pass_on(&pending).await;
+                self.pass_on(&pending, &mut changes).await;
             }
         }
         let Some(mut client) = self.client.take() else { return };
         if let Some(entry) = client.principal.entry() {
             entry.connected(false);
         }
-        client.session.detach(&client.attachment);
+        let attachments = client.session.attachments();
+        let (present, more) = client.session.detach(&client.attachment);
+        changes.extend(more);
+        if present {
+            // What came by shared subscriptions is for members that are there.
+            changes.extend(self.broker.hand_over(&client.session, false));
+        }
         let expiry = client.session.expiry();
-        self.broker.drop_if_over(&client.owner, &client.id);
+        changes.extend(self.broker.drop_if_over(&client.owner, &client.id));
+        self.broker.keeper.note(changes).await;
         let Some(will) = client.will.take() else { return };
         let delay = Duration::from_secs(u64::from(will.delay_s)).min(expiry);
-        let (broker, address) = (self.broker.clone(), self.address);
+        let (broker, address) = (self.broker.clone(), self.peer.address);
         let leave = async move {
-            tokio::time::sleep(delay).await;
-            if delay.is_zero() || !client.session.is_taken_from(&client.attachment) {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = client.session.ended.cancelled() => {}
+            }
+            // Another connection goes on with the session: the will is void.
+            let back = !client.session.is_gone() && (!present || client.session.attachments() != attachments);
+            if delay.is_zero() || !back {
                 broker.will(&client.principal, will, address).await;
             }
         };
@@ -563,7 +745,7 @@ impl Link {
 
 impl Broker {
     /// Publishes what a client left to be said.
-    async fn will(&self, principal: &Principal, will: WillSpec, address: IpAddr) {
+    async fn will(&self, principal: &Principal, will: WillSpec, address: std::net::IpAddr) {
         let Ok(route) = principal.route(&self.devices, &will.topic) else { return };
         let relayed = matches!(route, Route::Relay);
         let message = Arc::new(Message::new(&will.topic, will.payload, will.qos, will.retain, will.props));
@@ -575,6 +757,7 @@ impl Broker {
         {
             tracing::warn!(error = %e, "keeping a will failed");
         }
-        self.deliver(&message, 0);
+        let changes = self.deliver(&message, 0);
+        self.keeper.note(changes).await;
     }
 }

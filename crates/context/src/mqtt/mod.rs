@@ -4,14 +4,20 @@
 //! messages of a connection are being stored at a time; acknowledgements leave in the order of arrival. When too many
 //! are under way the socket is not read, so that overload reaches the sender and never memory.
 //!
-//! Sessions live in memory and outlive their connections, not the process; retained messages of QoS 1 are durable.
+//! Sessions live in memory. Those that outlive their connections are stored, too: what a client subscribed to, what waits
+//! for it at QoS 1 and 2, and what it was sent outlive the process (`session`, `keeper`). Retained messages of QoS 1 are
+//! durable.
 
 mod commanding;
+mod doors;
+mod keeper;
 mod link;
 mod packets;
 mod principal;
+mod restoring;
 mod sensing;
 mod session;
+mod sharing;
 pub mod topics;
 
 use std::collections::HashMap;
@@ -23,7 +29,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dothi_kernel::{Caller, Error, Kind, Result};
 use futures::FutureExt;
-use mqtt_protocol_core::mqtt::ArcPayload;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, SubackReasonCode};
 use tokio::net::TcpListener;
@@ -33,9 +38,14 @@ use tokio_util::task::TaskTracker;
 use crate::Context;
 use crate::devices::{Accepted, Devices, Incoming, Refusal, Sink};
 use crate::tables_devices;
+use doors::Peer;
+use keeper::{Change, Keeper};
 use principal::{Principal, Route};
-use session::{Attachment, Delivery, MAX_FILTERS, Message, Offer, Session};
+use session::{Attachment, Budget, Delivery, MAX_FILTERS, Message, Offer, Readiness, Session};
+use sharing::{Group, Member};
 use topics::Tree;
+
+pub use doors::{Tls, serve_web};
 
 /// Says which program a bearer token belongs to. `access` is behind it.
 #[async_trait]
@@ -65,6 +75,10 @@ pub struct Limits {
     pub write: Duration,
     /// Retained messages.
     pub retained: usize,
+    /// Bytes of messages that wait in all sessions together.
+    pub waiting: u64,
+    /// Longest silence of a client of version 5, in seconds; one that asks for more is told so.
+    pub keep_alive_s: u16,
     /// How often a program's token is looked at again.
     pub recheck: Duration,
 }
@@ -81,6 +95,8 @@ impl Default for Limits {
             hello: Duration::from_secs(10),
             write: Duration::from_secs(20),
             retained: 10_000,
+            waiting: 256 << 20,
+            keep_alive_s: 3_600,
             recheck: Duration::from_secs(300),
         }
     }
@@ -166,16 +182,21 @@ enum Outcome {
     Failed,
 }
 
+/// The lesser of two.
+fn lesser(a: Qos, b: Qos) -> Qos {
+    if (a as u8) < (b as u8) { a } else { b }
+}
+
 #[derive(Debug)]
 struct Subscription {
     session: Arc<Session>,
     qos: Qos,
     keep_retain: bool,
     not_own: bool,
+    /// The identifier that its client gave it (version 5).
+    id: Option<u32>,
     /// Of topics of SensorThings by name: a wildcard above them does not mean them.
     sensing: bool,
-    /// Whether commands reach their device through it.
-    ear: commanding::Ear,
 }
 
 /// One filter of a subscription request.
@@ -184,20 +205,43 @@ struct Wish<'a> {
     qos: Qos,
     keep_retain: bool,
     not_own: bool,
+    id: Option<u32>,
     /// Whether retained messages are wanted, told whether the filter is new.
     retained: fn(bool) -> bool,
 }
 
+impl Wish<'_> {
+    /// As it is stored.
+    fn options(&self) -> i64 {
+        i64::from(self.qos as u8) | i64::from(self.keep_retain) << 2 | i64::from(self.not_own) << 3
+    }
+}
+
+/// What came of finding a client's session.
+struct Attached {
+    session: Arc<Session>,
+    attachment: Arc<Attachment>,
+    /// It was there before.
+    present: bool,
+    /// What must be durable before the client is told.
+    changes: Vec<Change>,
+}
+
 type Sessions = HashMap<Arc<str>, HashMap<String, Arc<Session>>>;
 
-struct Broker {
+/// The broker. Its doors are opened with [`Broker::listen`] and [`serve_web`]; [`Broker::run`] does what goes on beside.
+pub struct Broker {
     devices: Arc<Devices>,
     sink: Arc<dyn Sink>,
     options: Options,
     sessions: Mutex<Sessions>,
     numbers: AtomicU64,
     subscriptions: RwLock<Tree<u64, Subscription>>,
+    shared: RwLock<Tree<Box<str>, Arc<Group>>>,
     retained: tokio::sync::Mutex<HashMap<Arc<str>, Arc<Message>>>,
+    keeper: Keeper,
+    budget: Arc<Budget>,
+    links: TaskTracker,
 }
 
 /// Runs the broker of the city model until `shutdown`.
@@ -208,131 +252,125 @@ pub async fn serve(context: Arc<Context>, listener: TcpListener, options: Option
 /// Takes connections until `shutdown`. Readings go to `sink`; when this returns, all that was acknowledged is durable
 /// and how the devices are doing is journaled.
 pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListener, options: Options, shutdown: CancellationToken) -> Result<()> {
-    let broker = Arc::new(Broker {
-        retained: tokio::sync::Mutex::new(load_retained(&devices).await?),
-        devices,
-        sink,
-        options,
-        sessions: Mutex::default(),
-        numbers: AtomicU64::new(1),
-        subscriptions: RwLock::default(),
-    });
-    let telling = [tokio::spawn(sensing::tell(broker.clone())), tokio::spawn(commanding::run(broker.clone()))].map(|task| task.abort_handle());
-    let links = TaskTracker::new();
-    let mut housekeeping = tokio::time::interval(Duration::from_secs(10));
-    loop {
-        let connection = tokio::select! {
-            () = shutdown.cancelled() => break,
-            _ = housekeeping.tick() => {
-                broker.housekeeping().await;
-                continue;
-            }
-            connection = listener.accept() => connection,
-        };
-        let (stream, peer) = match connection {
-            Ok(connection) => connection,
-            Err(e) => {
-                // Out of file descriptors, most likely: others must go before more can come.
-                tracing::warn!(error = %e, "accepting an MQTT connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let stats = &broker.options.stats;
-        if stats.connections.load(Ordering::Relaxed) >= broker.options.limits.connections as u64 {
-            add(&stats.turned_away, 1);
-            continue;
-        }
-        if let Err(e) = stream.set_nodelay(true) {
-            tracing::debug!(error = %e, "setting TCP_NODELAY failed");
-        }
-        add(&stats.accepted, 1);
-        add(&stats.connections, 1);
-        let (broker, shutdown) = (broker.clone(), shutdown.clone());
-        links.spawn(async move {
-            link::serve(broker.clone(), stream, peer.ip(), shutdown).await;
-            broker.options.stats.connections.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-    telling.iter().for_each(tokio::task::AbortHandle::abort);
-    links.close();
-    if tokio::time::timeout(Duration::from_secs(20), links.wait()).await.is_err() {
-        tracing::warn!(left = links.len(), "MQTT connections did not end in time");
-    }
-    broker.devices.flush().await.map(|_| ())
-}
-
-async fn load_retained(devices: &Devices) -> Result<HashMap<Arc<str>, Arc<Message>>> {
-    let rows = tables_devices::retained(devices.store()).await?;
-    let mut retained = HashMap::new();
-    for row in rows {
-        let data: Arc<[u8]> = row.bytes("payload")?.into();
-        let length = data.len();
-        let message = Message::new(&row.text("topic")?, ArcPayload::new(data, 0, length), Qos::AtLeastOnce, true, Vec::new());
-        retained.insert(message.topic.clone(), Arc::new(message));
-    }
-    Ok(retained)
+    let broker = Broker::open(devices, sink, options).await?;
+    tokio::spawn(broker.clone().listen(listener, None, shutdown.clone()));
+    broker.run(shutdown).await
 }
 
 impl Broker {
+    /// Reads retained messages and stored sessions. Readings will go to `sink`.
+    pub async fn open(devices: Arc<Devices>, sink: Arc<dyn Sink>, options: Options) -> Result<Arc<Self>> {
+        let broker = Arc::new(Self {
+            retained: tokio::sync::Mutex::new(restoring::retained(&devices).await?),
+            keeper: Keeper::start(devices.store().clone()),
+            budget: Arc::new(Budget::new(options.limits.waiting)),
+            devices,
+            sink,
+            options,
+            sessions: Mutex::default(),
+            numbers: AtomicU64::new(1),
+            subscriptions: RwLock::default(),
+            shared: RwLock::default(),
+            links: TaskTracker::new(),
+        });
+        broker.restore().await?;
+        Ok(broker)
+    }
+
+    /// Tells observations, ends what is over, and journals how the devices are doing, until `shutdown`; then waits until
+    /// all connections have ended.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> Result<()> {
+        let telling = [tokio::spawn(sensing::tell(self.clone())), tokio::spawn(commanding::run(self.clone()))].map(|task| task.abort_handle());
+        let mut housekeeping = tokio::time::interval(Duration::from_secs(10));
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = housekeeping.tick() => self.housekeeping().await,
+            }
+        }
+        telling.iter().for_each(tokio::task::AbortHandle::abort);
+        self.links.close();
+        if tokio::time::timeout(Duration::from_secs(20), self.links.wait()).await.is_err() {
+            tracing::warn!(left = self.links.len(), "MQTT connections did not end in time");
+        }
+        self.keeper.flush().await;
+        self.devices.flush().await.map(|_| ())
+    }
+
     fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds or makes the session of a client. `None` when the owner has too many.
-    fn attach(&self, owner: &Arc<str>, client: &str, clean: bool, expiry: Duration, most: usize) -> Option<(Arc<Session>, Arc<Attachment>, bool)> {
+    fn attach(&self, owner: &Arc<str>, client: &str, clean: bool, expiry: Duration, window: usize, most: usize) -> Option<Attached> {
         let attachment = Arc::new(Attachment::default());
         let mut sessions = self.sessions();
         let owned = sessions.entry(owner.clone()).or_default();
+        let mut changes = Vec::new();
         if let Some(old) = owned.get(client).cloned() {
             if !clean && !old.is_over() {
-                old.attach(attachment.clone(), expiry);
-                return Some((old, attachment, true));
+                let changes = old.attach(attachment.clone(), expiry, window);
+                return Some(Attached { session: old, attachment, present: true, changes });
             }
             owned.remove(client);
-            self.forget(&old);
+            changes = self.forget(&old);
         } else if owned.len() >= most {
             return None;
         }
-        let session = Arc::new(Session::new(self.numbers.fetch_add(1, Ordering::Relaxed)));
-        session.attach(attachment.clone(), expiry);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let session = Arc::new(Session::new(number, owner.clone(), client, self.budget.clone()));
+        session.attach(attachment.clone(), expiry, window);
         owned.insert(client.to_string(), session.clone());
         add(&self.options.stats.sessions, 1);
-        Some((session, attachment, false))
+        Some(Attached { session, attachment, present: false, changes })
     }
 
-    /// Ends a session that is no longer in the table.
-    fn forget(&self, session: &Session) {
-        session.close();
-        let mut tree = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
+    /// Ends a session that is no longer in the table; what is to be kept comes back.
+    fn forget(&self, session: &Arc<Session>) -> Vec<Change> {
         for filter in session.filters() {
-            tree.remove(&filter, &session.number);
+            self.unhook(session, &filter);
         }
+        let mut changes = self.hand_over(session, true);
+        changes.extend(session.close());
         self.options.stats.sessions.fetch_sub(1, Ordering::Relaxed);
+        changes
     }
 
-    /// Removes a client's session if it is over.
-    fn drop_if_over(&self, owner: &Arc<str>, client: &str) {
-        let mut sessions = self.sessions();
-        let Some(owned) = sessions.get_mut(owner) else { return };
-        if owned.get(client).is_some_and(|s| s.is_over())
-            && let Some(session) = owned.remove(client)
-        {
-            self.forget(&session);
+    /// Takes a filter out of where messages find it.
+    fn unhook(&self, session: &Session, filter: &str) {
+        if filter.starts_with('$') {
+            self.part(filter, session.number);
+        } else {
+            self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).remove(filter, &session.number);
         }
+    }
+
+    /// Removes a client's session if it is over; what is to be kept comes back.
+    fn drop_if_over(&self, owner: &Arc<str>, client: &str) -> Vec<Change> {
+        self.drop_where(owner, client, Session::is_over)
+    }
+
+    fn drop_where(&self, owner: &Arc<str>, client: &str, over: impl Fn(&Session) -> bool) -> Vec<Change> {
+        let mut sessions = self.sessions();
+        let Some(owned) = sessions.get_mut(owner) else { return Vec::new() };
+        let session = if owned.get(client).is_some_and(|s| over(s)) { owned.remove(client) } else { None };
         if owned.is_empty() {
             sessions.remove(owner);
         }
+        session.map_or_else(Vec::new, |session| self.forget(&session))
     }
 
     async fn housekeeping(&self) {
+        // A device that was removed leaves its sessions; one that takes its name later must not inherit them.
+        let orphan = |s: &Session| s.owner.strip_prefix("device:").is_some_and(|id| self.devices.entry(id).is_none());
         let over: Vec<(Arc<str>, String)> = {
             let sessions = self.sessions();
             let all = sessions.iter().flat_map(|(owner, owned)| owned.iter().map(move |(client, session)| (owner, client, session)));
-            all.filter(|(_, _, session)| session.is_over()).map(|(owner, client, _)| (owner.clone(), client.clone())).collect()
+            all.filter(|(_, _, s)| s.is_over() || orphan(s)).map(|(owner, client, _)| (owner.clone(), client.clone())).collect()
         };
         for (owner, client) in over {
-            self.drop_if_over(&owner, &client);
+            let changes = self.drop_where(&owner, &client, |s| s.is_over() || orphan(s));
+            self.keeper.note(changes).await;
         }
         self.retained.lock().await.retain(|_, message| !message.expired());
         if let Err(e) = self.devices.flush().await {
@@ -341,8 +379,14 @@ impl Broker {
     }
 
     /// Who shows these credentials. `None` when they are wrong.
-    async fn identify(&self, user: Option<&str>, password: Option<&[u8]>, address: IpAddr) -> Option<Principal> {
+    async fn identify(&self, user: Option<&str>, password: Option<&[u8]>, peer: &Peer) -> Option<Principal> {
+        let address = peer.address;
         let Some(password) = password else {
+            // A certificate that is shown stands for a device, and for none but it.
+            if let Some(certificate) = &peer.certificate {
+                let entry = self.devices.certified(certificate)?;
+                return user.is_none_or(|user| *user == *entry.id).then_some(Principal::Device(entry));
+            }
             let trusted = user.is_none() && self.options.trust_loopback && address.is_loopback();
             return trusted.then(|| Principal::Program { caller: Caller::system("loopback", self.devices.clock()), token: None });
         };
@@ -354,9 +398,13 @@ impl Broker {
         Some(Principal::Program { caller, token: Some(token.into()) })
     }
 
-    /// Whether a program's token still holds.
-    async fn still_holds(&self, principal: &Principal, address: IpAddr) -> bool {
+    /// Whether a program's token, or the certificate that let a device in, still holds.
+    async fn still_holds(&self, principal: &Principal, peer: &Peer, certified: bool) -> bool {
+        let address = peer.address;
         match (principal, &self.options.programs) {
+            (Principal::Device(entry), _) if certified => {
+                peer.certificate.as_ref().and_then(|c| self.devices.certified(c)).is_some_and(|now| now.id == entry.id)
+            }
             (Principal::Program { token: Some(token), .. }, Some(programs)) => {
                 // Only a clear "no" ends the connection; an unreachable store does not.
                 !matches!(programs.caller(token, address).await, Err(e) if matches!(e.kind(), Kind::Unauthenticated | Kind::Forbidden))
@@ -436,7 +484,9 @@ impl Broker {
             if gone {
                 tables_devices::drop_retained(&mut tx, &message.topic).await?;
             } else {
-                tables_devices::put_retained(&mut tx, &message.topic, message.payload.as_slice(), message.qos as u8).await?;
+                let expires = message.left().map(|left| keeper::expiry(tx.now().as_microsecond(), left));
+                let props = packets::pack(&message.props);
+                tables_devices::put_retained(&mut tx, &message.topic, message.payload.as_slice(), message.qos as u8, &props, expires).await?;
             }
             tx.commit().await?;
         }
@@ -448,34 +498,54 @@ impl Broker {
         Ok(())
     }
 
-    /// Passes a message on to all who subscribed to it.
-    fn deliver(&self, message: &Arc<Message>, from: u64) {
+    /// Passes a message on to all who subscribed to it. What comes back must be durable before its sender may forget it.
+    fn deliver(&self, message: &Arc<Message>, from: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        // A session whose filters overlap gets one copy, at the highest QoS among them, with the identifiers of all.
+        let mut wanted: HashMap<u64, (Arc<Session>, Delivery)> = HashMap::new();
         let tree = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-        if tree.is_empty() {
-            return;
+        if !tree.is_empty() {
+            tree.find(&message.topic, &mut |number, subscription| {
+                if subscription.not_own && *number == from {
+                    return;
+                }
+                let fresh = || (subscription.session.clone(), Delivery::new(message.clone(), Qos::AtMostOnce, false));
+                let (_, found) = wanted.entry(*number).or_insert_with(fresh);
+                let qos = lesser(subscription.qos, message.qos);
+                if (found.qos as u8) < (qos as u8) {
+                    found.qos = qos;
+                }
+                found.retain |= subscription.keep_retain && message.retain;
+                found.ids.extend(subscription.id);
+            });
         }
-        // A session whose filters overlap gets one copy, at the highest QoS among them.
-        let mut wanted: HashMap<u64, (Arc<Session>, Qos, bool)> = HashMap::new();
-        tree.find(&message.topic, &mut |number, subscription| {
-            if subscription.not_own && *number == from {
-                return;
-            }
-            let qos = if (subscription.qos as u8) < (message.qos as u8) { subscription.qos } else { message.qos };
-            let found = wanted.entry(*number).or_insert_with(|| (subscription.session.clone(), qos, false));
-            if (found.1 as u8) < (qos as u8) {
-                found.1 = qos;
-            }
-            found.2 |= subscription.keep_retain && message.retain;
-        });
         drop(tree);
-        for (session, qos, retain) in wanted.into_values() {
-            self.offer(&session, Delivery { message: message.clone(), qos, retain });
+        for (session, delivery) in wanted.into_values() {
+            changes.extend(self.offer(&session, delivery));
         }
+        for group in self.groups(&message.topic) {
+            match self.share(&group, message, Readiness::Away) {
+                Some(more) => changes.extend(more),
+                None => add(&self.options.stats.dropped, 1),
+            }
+        }
+        changes
     }
 
-    fn offer(&self, session: &Session, delivery: Delivery) {
+    /// The shared subscriptions that want a topic.
+    fn groups(&self, topic: &str) -> Vec<Arc<Group>> {
+        let mut found = Vec::new();
+        let tree = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        if !tree.is_empty() {
+            tree.find(topic, &mut |_, group| found.push(group.clone()));
+        }
+        found
+    }
+
+    /// Puts a message into a session's queue; what is to be kept comes back.
+    fn offer(&self, session: &Arc<Session>, delivery: Delivery) -> Option<Change> {
         match session.offer(delivery) {
-            Offer::Queued => {}
+            Offer::Queued(change) => return change,
             Offer::Dropped => add(&self.options.stats.dropped, 1),
             Offer::Overflow => {
                 add(&self.options.stats.dropped, 1);
@@ -483,50 +553,82 @@ impl Broker {
                 session.kick(DisconnectReasonCode::QuotaExceeded);
             }
         }
+        None
     }
 
-    /// Adds one filter; retained messages follow at once.
-    async fn subscribe(&self, principal: &Principal, session: &Arc<Session>, wish: Wish<'_>) -> SubackReasonCode {
-        if wish.filter.starts_with("$share/") {
-            return SubackReasonCode::SharedSubscriptionsNotSupported;
-        }
-        if !topics::valid_filter(wish.filter) {
-            return SubackReasonCode::TopicFilterInvalid;
-        }
-        if !principal.may_subscribe(wish.filter) {
+    /// Adds one filter; retained messages follow at once. What must be durable before it is acknowledged goes into
+    /// `changes`.
+    async fn subscribe(&self, principal: &Principal, session: &Arc<Session>, wish: Wish<'_>, changes: &mut Vec<Change>) -> SubackReasonCode {
+        let Some((name, filter)) = sharing::split(wish.filter) else { return SubackReasonCode::TopicFilterInvalid };
+        if filter.starts_with('$') {
             add(&self.options.stats.not_allowed, 1);
             return SubackReasonCode::NotAuthorized;
         }
-        self.watch(wish.filter);
-        let Some(fresh) = session.add_filter(wish.filter) else {
+        if !topics::valid_filter(filter) {
+            return SubackReasonCode::TopicFilterInvalid;
+        }
+        if !principal.may_subscribe(filter) {
+            add(&self.options.stats.not_allowed, 1);
+            return SubackReasonCode::NotAuthorized;
+        }
+        let Some((fresh, more)) = session.add_filter(wish.filter, wish.options(), wish.id) else {
             tracing::debug!(most = MAX_FILTERS, "too many filters");
             return SubackReasonCode::QuotaExceeded;
         };
-        let qos = if wish.qos == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-        let sensing = wish.filter.starts_with(sensing::PREFIX);
-        let ear = principal.ear(qos);
-        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own, sensing, ear };
-        self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(wish.filter, session.number, subscription);
+        changes.extend(more);
+        self.hook(session, &wish);
         if session.is_gone() {
-            self.unsubscribe(session, wish.filter);
+            self.unhook(session, wish.filter);
         }
-        self.look(principal, ear, wish.filter);
-        if (wish.retained)(fresh) {
+        let ear = if name.is_some() { commanding::Ear::None } else { principal.ear(wish.qos) };
+        self.look(principal, ear, filter);
+        if name.is_some() {
+            changes.extend(self.relieve(session));
+        } else if (wish.retained)(fresh) {
             let retained = self.retained.lock().await;
-            for message in retained.values().filter(|m| topics::matches(wish.filter, &m.topic) && !m.expired()) {
-                let least = if (qos as u8) < (message.qos as u8) { qos } else { message.qos };
-                self.offer(session, Delivery { message: message.clone(), qos: least, retain: true });
+            for message in retained.values().filter(|m| topics::matches(filter, &m.topic) && !m.expired()) {
+                let mut delivery = Delivery::new(message.clone(), lesser(wish.qos, message.qos), true);
+                delivery.ids.extend(wish.id);
+                changes.extend(self.offer(session, delivery));
             }
         }
-        if qos == Qos::AtMostOnce { SubackReasonCode::GrantedQos0 } else { SubackReasonCode::GrantedQos1 }
+        match wish.qos {
+            Qos::AtMostOnce => SubackReasonCode::GrantedQos0,
+            Qos::AtLeastOnce => SubackReasonCode::GrantedQos1,
+            Qos::ExactlyOnce => SubackReasonCode::GrantedQos2,
+        }
     }
 
-    /// Removes one filter; true when it was there.
-    fn unsubscribe(&self, session: &Session, filter: &str) -> bool {
-        let known = session.remove_filter(filter);
+    /// Puts a filter where messages find it.
+    fn hook(&self, session: &Arc<Session>, wish: &Wish<'_>) {
+        let Some((name, filter)) = sharing::split(wish.filter) else { return };
+        self.watch(filter);
+        if name.is_some() {
+            return self.join(wish.filter, Member { session: session.clone(), qos: wish.qos, keep_retain: wish.keep_retain, id: wish.id });
+        }
+        let sensing = filter.starts_with(sensing::PREFIX);
+        let subscription = Subscription { session: session.clone(), qos: wish.qos, keep_retain: wish.keep_retain, not_own: wish.not_own, id: wish.id, sensing };
+        self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(filter, session.number, subscription);
+    }
+
+    /// Removes one filter; true when it was there. What must be durable before that is said goes into `changes`.
+    fn unsubscribe(&self, session: &Session, filter: &str, changes: &mut Vec<Change>) -> bool {
+        let (known, change) = session.remove_filter(filter);
         if known {
-            self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).remove(filter, &session.number);
+            self.unhook(session, filter);
+            changes.extend(change);
         }
         known
+    }
+
+    /// Ends subscriptions of a session that its client may not have any longer.
+    fn narrow(&self, principal: &Principal, session: &Session) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for filter in session.filters() {
+            if !sharing::split(&filter).is_some_and(|(_, topics)| principal.may_subscribe(topics)) {
+                self.unsubscribe(session, &filter, &mut changes);
+            }
+        }
+        changes
     }
 }

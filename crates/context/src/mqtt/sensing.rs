@@ -10,8 +10,9 @@ use mqtt_protocol_core::mqtt::ArcPayload;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::session::{Delivery, Message, Session};
-use super::{Broker, Outcome, Refusal, add};
+use super::session::{Delivery, Message, Readiness, Session};
+use super::sharing::{self, Group};
+use super::{Broker, Outcome, Refusal, add, lesser};
 use crate::decode::Fault;
 
 /// Where topics of SensorThings begin.
@@ -52,18 +53,25 @@ impl Broker {
     }
 
     /// Who wants a topic by name; each session once, at the highest QoS of its filters.
-    fn listeners(&self, topic: &str) -> HashMap<u64, (Arc<Session>, Qos)> {
-        let mut found: HashMap<u64, (Arc<Session>, Qos)> = HashMap::new();
+    fn listeners(&self, topic: &str) -> HashMap<u64, (Arc<Session>, Qos, Vec<u32>)> {
+        let mut found: HashMap<u64, (Arc<Session>, Qos, Vec<u32>)> = HashMap::new();
         let tree = self.subscriptions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         tree.find(topic, &mut |number, subscription| {
             if subscription.sensing {
-                let known = found.entry(*number).or_insert_with(|| (subscription.session.clone(), subscription.qos));
+                let known = found.entry(*number).or_insert_with(|| (subscription.session.clone(), subscription.qos, Vec::new()));
                 if (known.1 as u8) < (subscription.qos as u8) {
                     known.1 = subscription.qos;
                 }
+                known.2.extend(subscription.id);
             }
         });
         found
+    }
+
+    /// Shared subscriptions that want a topic by name.
+    fn sensing_groups(&self, topic: &str) -> Vec<Arc<Group>> {
+        let by_name = |g: &Arc<Group>| sharing::split(&g.filter).is_some_and(|(_, filter)| filter.starts_with(PREFIX));
+        self.groups(topic).into_iter().filter(by_name).collect()
     }
 }
 
@@ -83,19 +91,26 @@ pub(super) async fn tell(broker: Arc<Broker>) {
         };
         for observation in batch.iter() {
             let topics = [format!("{PREFIX}Observations"), format!("{PREFIX}Datastreams({})/Observations", crate::sta::stream_key(observation))];
-            let wanted = topics.each_ref().map(|t| broker.listeners(t));
-            if wanted.iter().all(HashMap::is_empty) {
+            let wanted = topics.each_ref().map(|t| (broker.listeners(t), broker.sensing_groups(t)));
+            if wanted.iter().all(|(listeners, groups)| listeners.is_empty() && groups.is_empty()) {
                 continue;
             }
             let Some(body) = broker.sink.told(observation).await else { continue };
             let data: Arc<[u8]> = body.into();
-            for (topic, listeners) in topics.iter().zip(wanted) {
+            let mut changes = Vec::new();
+            for (topic, (listeners, groups)) in topics.iter().zip(wanted) {
                 let payload = ArcPayload::new(data.clone(), 0, data.len());
                 let message = Arc::new(Message::new(topic, payload, Qos::AtLeastOnce, false, Vec::new()));
-                for (session, qos) in listeners.into_values() {
-                    broker.offer(&session, Delivery { message: message.clone(), qos, retain: false });
+                for (session, qos, ids) in listeners.into_values() {
+                    let mut delivery = Delivery::new(message.clone(), lesser(qos, message.qos), false);
+                    delivery.ids = ids;
+                    changes.extend(broker.offer(&session, delivery));
+                }
+                for group in groups {
+                    changes.extend(broker.share(&group, &message, Readiness::Away).unwrap_or_default());
                 }
             }
+            broker.keeper.note(changes).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Topic names and filters: what is well formed, what matches what, and the tree that finds all subscribers of a name.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -17,7 +18,7 @@ pub fn valid_name(topic: &str) -> bool {
     bounded(topic) && !topic.contains(['+', '#']) && !topic.starts_with('$')
 }
 
-/// Whether this can be subscribed to. Shared subscriptions (`$share/…`) are not offered.
+/// Whether this can be subscribed to. Of a shared subscription (`$share/<name>/<filter>`) it is the last part.
 pub fn valid_filter(filter: &str) -> bool {
     if !bounded(filter) || filter.starts_with('$') {
         return false;
@@ -107,12 +108,30 @@ impl<K: Eq + Hash, V> Tree<K, V> {
     }
 
     /// Removes; returns what was there.
-    pub fn remove(&mut self, filter: &str, key: &K) -> Option<V> {
+    pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, filter: &str, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         let levels: Vec<&str> = filter.split('/').collect();
         Self::prune(&mut self.root, &levels, key)
     }
 
-    fn prune(node: &mut Node<K, V>, levels: &[&str], key: &K) -> Option<V> {
+    /// What is there.
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, filter: &str, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let mut node = &self.root;
+        for level in filter.split('/') {
+            node = node.children.get(level)?;
+        }
+        node.entries.get(key)
+    }
+
+    fn prune<Q: Eq + Hash + ?Sized>(node: &mut Node<K, V>, levels: &[&str], key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         let Some((first, rest)) = levels.split_first() else { return node.entries.remove(key) };
         let child = node.children.get_mut(*first)?;
         let removed = Self::prune(child, rest, key);

@@ -1,7 +1,7 @@
 //! Notifications over MQTT (CIM 009, clause 7): one connection for each broker and user, kept while it is used.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use rumqttc::{TlsConfiguration, Transport};
@@ -21,6 +21,15 @@ const MAX_LINKS: usize = 1_000;
 const INFLIGHT: usize = 32;
 /// Bytes of a message.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// What begins the client ids of this process's notifiers and of nobody else: a broker of the same process knows them by
+/// it, and takes nothing that they say for readings. Else a notification could cause the change that it tells of again.
+static NAME: LazyLock<String> = LazyLock::new(|| format!("dothi-{:08x}-", rand::random::<u32>()));
+
+/// Whether an MQTT client is a notifier of this process.
+pub(crate) fn is_own(client: &str) -> bool {
+    client.starts_with(NAME.as_str())
+}
 
 type Sent = std::result::Result<(), String>;
 
@@ -127,7 +136,7 @@ fn tls() -> std::result::Result<Transport, String> {
 }
 
 fn client(broker: &Broker, address: &str) -> std::result::Result<(Client, Events), String> {
-    let id = format!("dothi-{}", uuid::Uuid::now_v7().simple());
+    let id = format!("{}{}", *NAME, uuid::Uuid::now_v7().simple());
     if broker.five {
         let mut options = rumqttc::v5::MqttOptions::new(id, address, broker.port);
         options.set_keep_alive(Duration::from_secs(30)).set_clean_start(true).set_max_packet_size(Some(u32::try_from(MAX_BYTES).unwrap_or(u32::MAX)));

@@ -20,6 +20,8 @@ mod journal;
 mod lorawan;
 mod models;
 mod mqtt;
+mod mqtt_sessions;
+mod mqtt_tls;
 mod properties;
 mod rig;
 mod seeing;

@@ -245,6 +245,16 @@ impl Rig {
     }
 }
 
+/// A message as it came.
+#[derive(Debug)]
+pub struct Publication {
+    pub first: u8,
+    pub topic: String,
+    pub id: u16,
+    pub props: Vec<u8>,
+    pub payload: String,
+}
+
 /// A client that writes and reads bare packets of version 3.1.1 or 5.
 pub struct Raw {
     stream: TcpStream,
@@ -297,6 +307,89 @@ impl Raw {
         let (kind, answer) = raw.read().await.expect("a CONNACK");
         assert_eq!(kind >> 4, 2, "CONNACK expected");
         (raw, answer)
+    }
+
+    /// Connects with properties of version 5 (their bytes, without length); the CONNACK's body.
+    pub async fn connect_with(address: SocketAddr, client: &str, clean: bool, props: &[u8], will: Option<(&str, u32)>) -> (Self, Vec<u8>) {
+        let mut raw = Self::open(address, true).await;
+        let mut body = Vec::new();
+        string(&mut body, b"MQTT");
+        body.extend_from_slice(&[5, u8::from(clean) << 1 | if will.is_some() { 0x0C } else { 0 }, 0, 60, u8::try_from(props.len()).expect("short")]);
+        body.extend_from_slice(props);
+        string(&mut body, client.as_bytes());
+        if let Some((topic, delay)) = will {
+            body.extend_from_slice(&[5, 24]);
+            body.extend_from_slice(&delay.to_be_bytes());
+            string(&mut body, topic.as_bytes());
+            string(&mut body, b"gone");
+        }
+        raw.write(&packet(0x10, &body)).await;
+        let (kind, answer) = raw.read().await.expect("a CONNACK");
+        assert_eq!(kind >> 4, 2, "CONNACK expected");
+        (raw, answer)
+    }
+
+    /// A packet of any kind.
+    pub async fn say(&mut self, first: u8, body: &[u8]) {
+        self.write(&packet(first, body)).await;
+    }
+
+    /// Subscribes with an option byte and, in version 5, an identifier; returns the code.
+    pub async fn subscribe_with(&mut self, filter: &str, options: u8, id: Option<u8>) -> u8 {
+        let mut body = vec![0, 9];
+        match (self.five, id) {
+            (true, Some(id)) => body.extend_from_slice(&[2, 11, id]),
+            (true, None) => body.push(0),
+            _ => {}
+        }
+        string(&mut body, filter.as_bytes());
+        body.push(options);
+        self.say(0x82, &body).await;
+        let (kind, answer) = self.read().await.expect("a SUBACK");
+        assert_eq!(kind >> 4, 9, "SUBACK expected, got {kind:#x}");
+        *answer.last().expect("a code")
+    }
+
+    /// Publishes with properties of version 5 (their bytes, without length).
+    pub async fn publish_with(&mut self, topic: &str, payload: &str, first: u8, id: u16, props: &[u8]) {
+        let mut body = Vec::new();
+        string(&mut body, topic.as_bytes());
+        if first & 6 != 0 {
+            body.extend_from_slice(&id.to_be_bytes());
+        }
+        body.push(u8::try_from(props.len()).expect("short"));
+        body.extend_from_slice(props);
+        body.extend_from_slice(payload.as_bytes());
+        self.say(first, &body).await;
+    }
+
+    /// Reads a PUBLISH and acknowledges nothing.
+    pub async fn publication(&mut self) -> Publication {
+        let (first, body) = self.read().await.expect("a PUBLISH");
+        assert_eq!(first >> 4, 3, "PUBLISH expected, got {first:#x}");
+        let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let topic = String::from_utf8(body[2..2 + length].to_vec()).expect("text");
+        let mut at = 2 + length;
+        let id = (first & 6 != 0).then(|| u16::from_be_bytes([body[at], body[at + 1]]));
+        at += if id.is_some() { 2 } else { 0 };
+        let mut props = Vec::new();
+        if self.five {
+            let end = at + 1 + usize::from(body[at]);
+            props = body[at + 1..end].to_vec();
+            at = end;
+        }
+        Publication { first, topic, id: id.unwrap_or(0), props, payload: String::from_utf8_lossy(&body[at..]).into_owned() }
+    }
+
+    /// Reads an answer to a packet id: its kind, the id and the reason.
+    pub async fn answer(&mut self) -> (u8, u16, u8) {
+        let (first, body) = self.read().await.expect("an answer");
+        (first, u16::from_be_bytes([body[0], body[1]]), body.get(2).copied().unwrap_or(0))
+    }
+
+    /// Answers to a packet id.
+    pub async fn reply(&mut self, first: u8, id: u16) {
+        self.say(first, &id.to_be_bytes()).await;
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {

@@ -161,3 +161,49 @@ fn settings_that_open_the_door_are_refused() {
     let out = dothi(data.path()).args(["serve", "--listen", "0.0.0.0:0"]).output().unwrap();
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("settings.invalid"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_it_keeps_what_waits_for_a_client() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
+    let _first = rustls::crypto::ring::default_provider().install_default();
+    let data = tempfile::tempdir().unwrap();
+    let connect = |port: u16, id: &str| {
+        let mut options = MqttOptions::new(id, "127.0.0.1", port);
+        options.set_clean_start(false).set_session_expiry_interval(Some(600));
+        AsyncClient::new(options, 100)
+    };
+    let until = async |events: &mut EventLoop, wanted: fn(&Incoming) -> bool| {
+        loop {
+            if let Event::Incoming(packet) = tokio::time::timeout(Duration::from_secs(20), events.poll()).await.expect("in time").unwrap()
+                && wanted(&packet)
+            {
+                return packet;
+            }
+        }
+    };
+    let mut server = serve(data.path()).await;
+    let (client, mut events) = connect(server.mqtt, "away");
+    client.subscribe("work/#", QoS::ExactlyOnce).await.unwrap();
+    until(&mut events, |p| matches!(p, Incoming::SubAck(_))).await;
+    drop(events);
+    let (sender, mut sent) = connect(server.mqtt, "sender");
+    for (n, qos) in [QoS::AtLeastOnce, QoS::ExactlyOnce].iter().cycle().take(20).enumerate() {
+        sender.publish("work/x", *qos, false, n.to_string()).await.unwrap();
+    }
+    let mut acknowledged = 0;
+    while acknowledged < 20 {
+        until(&mut sent, |p| matches!(p, Incoming::PubAck(_) | Incoming::PubComp(_))).await;
+        acknowledged += 1;
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let server = serve(data.path()).await;
+    let (_client, mut events) = connect(server.mqtt, "away");
+    let Incoming::ConnAck(hello) = until(&mut events, |p| matches!(p, Incoming::ConnAck(_))).await else { unreachable!() };
+    assert!(hello.session_present);
+    for n in 0..20 {
+        let Incoming::Publish(told) = until(&mut events, |p| matches!(p, Incoming::Publish(_))).await else { unreachable!() };
+        assert_eq!(told.payload, n.to_string(), "all of them, in order");
+    }
+}

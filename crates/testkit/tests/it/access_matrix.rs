@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::walks;
 
 /// Routes for programs, which the native description does not list.
-const MACHINE: [(&str, &str); 18] = [
+const MACHINE: [(&str, &str); 19] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
@@ -30,6 +30,7 @@ const MACHINE: [(&str, &str); 18] = [
     ("post", "/sensorthings/v1.1/Things"),
     ("post", "/sensorthings/v1.1/CreateObservations"),
     ("patch", "/sensorthings/v1.1/Things(9)"),
+    ("get", "/mqtt"),
     ("delete", "/sensorthings/v1.1/Things(9)"),
 ];
 

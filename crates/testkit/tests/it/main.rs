@@ -6,4 +6,5 @@ mod drop;
 mod faults;
 mod history;
 mod live;
+mod mqtt;
 mod walks;
