@@ -11,6 +11,7 @@ mod letters;
 mod maps;
 mod ngsi;
 mod params;
+mod relay;
 mod snapshots;
 mod sta;
 mod subscriptions;
