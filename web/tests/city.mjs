@@ -204,3 +204,26 @@ export function say(key, values = {}) {
 export function packageFile(name) {
   return readFileSync(join(ROOT, 'web/node_modules', name), 'utf8')
 }
+
+/** What is wrong with the page now, in words: language, title, one main heading, no sideways scroll, no serious finding of axe. */
+export async function lookOver(page, { lang = 'vi' } = {}) {
+  const found = []
+  const shape = await page.evaluate(() => ({
+    lang: document.documentElement.lang,
+    title: document.title,
+    h1: document.querySelectorAll('h1').length,
+    over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    mute: [...document.querySelectorAll('img:not([alt])')].map(img => img.outerHTML.slice(0, 120)),
+  }))
+  if (shape.lang !== lang) found.push(`lang is "${shape.lang}"`)
+  if (!shape.title) found.push('no title')
+  if (shape.h1 !== 1) found.push(`${shape.h1} h1`)
+  if (shape.over > 0) found.push(`scrolls ${shape.over} px sideways`)
+  found.push(...shape.mute.map(html => `no alt: ${html}`))
+  // Tall enough that the bar at the bottom covers nothing of what is judged.
+  await page.setViewportSize({ width: 360, height: 4_000 })
+  await page.evaluate(packageFile('axe-core/axe.min.js'))
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }))
+  found.push(...violations.filter(v => v.impact === 'serious' || v.impact === 'critical').map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 140)).join(' | ')}`))
+  return found
+}

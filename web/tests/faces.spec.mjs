@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { DESK, HERE, PHONE, packageFile, picture, say, startCity, until } from './city.mjs'
+import { DESK, HERE, PHONE, lookOver, picture, say, startCity, until } from './city.mjs'
 
 let city
 before(async () => {
@@ -249,31 +249,6 @@ test('an officer without the right only looks', async () => {
 // --- form and access ------------------------------------------------------------------------------------------------
 
 const PAGES = ['/', '/report', '/map', '/mine', '/air', '/sign-in', '/register', '/r/CODE', '/no-such-page']
-const AXE = packageFile('axe-core/axe.min.js')
-
-/** What is wrong with the page now, in words. */
-async function lookOver(page) {
-  const found = []
-  const shape = await page.evaluate(() => ({
-    lang: document.documentElement.lang,
-    title: document.title,
-    h1: document.querySelectorAll('h1').length,
-    over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    mute: [...document.querySelectorAll('img:not([alt])')].map(img => img.outerHTML.slice(0, 120)),
-  }))
-  if (shape.lang !== 'vi') found.push(`lang is "${shape.lang}"`)
-  if (!shape.title) found.push('no title')
-  if (shape.h1 !== 1) found.push(`${shape.h1} h1`)
-  if (shape.over > 0) found.push(`scrolls ${shape.over} px sideways`)
-  found.push(...shape.mute.map(html => `no alt: ${html}`))
-  // Tall enough that the bar at the bottom covers nothing of what is judged.
-  await page.setViewportSize({ width: 360, height: 4_000 })
-  await page.evaluate(AXE)
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }))
-  found.push(...violations.filter(v => v.impact === 'serious' || v.impact === 'critical').map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 140)).join(' | ')}`))
-  return found
-}
-
 for (const path of PAGES) {
   test(`the portal's ${path} fits a small phone and everybody`, async t => {
     const code = (await city.json('/api/cases/public?phase=solved&limit=1')).items[0].code

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, Error, Page, PageQuery, Result};
+use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,10 +18,12 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::Cases;
+use crate::bulk::{BulkInput, BulkResult};
 use crate::model::{
     Case, CaseRow, Counts, FollowInput, Followers, Identity, ListQuery, MoveForm, MoveInput, NewReport, NoteInput, PublicCase, PublicQuery, RatingInput,
     Receipt, ReportForm, Stats, StatsQuery, TypeView,
 };
+use crate::parts::SplitInput;
 
 /// Most bytes of a request with photos.
 const PHOTO_BODY: usize = 25 * 1024 * 1024;
@@ -51,8 +53,11 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(get_case))
         .routes(routes!(identity))
         .routes(routes!(note))
+        .routes(routes!(split))
+        .routes(routes!(bulk_move))
         .routes(routes!(make_move).layer(with_photos()))
-        .with_state(this)
+        .with_state(this.clone())
+        .merge(crate::http_open311::keys(this))
 }
 
 type This = State<Arc<Cases>>;
@@ -95,6 +100,11 @@ async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) 
     }
     let body = body.ok_or_else(|| Error::invalid("case.form.part", "The form's JSON part is missing.").with("part", part))?;
     Ok(Form { body, photos, _slot: Some(slot) })
+}
+
+/// Reads a small JSON body.
+pub(crate) async fn body<T: DeserializeOwned>(cases: &Cases, request: Request) -> Result<T> {
+    Ok(form::<T>(cases, request, "body").await?.body)
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
@@ -294,4 +304,23 @@ async fn make_move(State(this): This, caller: Caller, Path((id, step)): Path<(St
     this.may_read(&caller, id).await?;
     let Form { body, photos, _slot } = form::<MoveInput>(&this, request, "move").await?;
     Ok(Json(this.make_move(&caller, id, &step, body, photos).await?))
+}
+
+/// Splits a case into parts for several units.
+#[utoipa::path(post, path = "/api/cases/{id}/parts", tag = "cases", operation_id = "cases_split", params(("id" = String, Path)), request_body = SplitInput,
+    responses((status = 200, body = Case), (status = 400), (status = 401), (status = 403), (status = 404), (status = 409)))]
+async fn split(State(this): This, caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<Case>> {
+    let id = case_id(&id)?;
+    this.may_read(&caller, id).await?;
+    let form: Form<SplitInput> = form(&this, request, "split").await?;
+    Ok(Json(this.split(&caller, id, form.body).await?))
+}
+
+/// Makes one move on many cases; every case has its own result.
+#[utoipa::path(post, path = "/api/cases/bulk/{move}", tag = "cases", operation_id = "cases_bulk_move", params(("move" = String, Path)), request_body = BulkInput,
+    responses((status = 200, body = Vec<BulkResult>), (status = 400), (status = 401), (status = 403)))]
+async fn bulk_move(State(this): This, caller: Caller, Path(step): Path<String>, request: Request) -> Result<Json<Vec<BulkResult>>> {
+    caller.require(Permission::CaseRead, Scope::ANY)?;
+    let form: Form<BulkInput> = form(&this, request, "bulk").await?;
+    Ok(Json(this.bulk_move(&caller, &step, form.body).await?))
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::CaseClock;
 use crate::model::{Contact, NewReport, Receipt};
-use crate::pack::{CaseType, Category, Rate};
+use crate::pack::{AnswerKind, CaseType, Category, Rate};
 use crate::routing::{self, Subject};
 use crate::tables::{self, CaseRecord, LogRecord};
 use crate::{Cases, public, text};
@@ -84,7 +84,7 @@ impl Cases {
                 return self.repeat(&before, &asked, own_key);
             }
         }
-        let longest = case_type.limits.per_address.minutes.max(case_type.limits.per_person.minutes);
+        let longest = [case_type.limits.per_address, case_type.limits.per_person, case_type.limits.per_key].map(|r| r.minutes).into_iter().max().unwrap_or(0);
         for (who, rate) in &limits {
             let since = span_start(caller.now, *rate);
             if tables::flood_count(&mut tx, who, since).await? >= i64::from(rate.count) {
@@ -191,6 +191,9 @@ impl Cases {
             routing: trace,
             key_hash: String::new(),
             version: 1,
+            parent: None,
+            unit_since: caller.now,
+            escalated: None,
         })
     }
 
@@ -221,6 +224,7 @@ impl Cases {
         let enters_for_others = caller.kind == CallerKind::System || caller.may(Permission::CaseTriage, Scope::ANY);
         let source = match report.source.as_deref() {
             Some(source @ ("phone" | "counter" | "import")) if enters_for_others => source,
+            Some(source @ "open311") if caller.kind == CallerKind::Program => source,
             Some(_) if enters_for_others => return Err(Error::invalid("case.source", "A channel is phone, counter or import.")),
             _ => "web",
         };
@@ -280,7 +284,7 @@ impl Cases {
     }
 
     /// A public code that is free.
-    async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
+    pub(crate) async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
         for _ in 0..20 {
             let code = format!("{prefix}-{}", text::random_code(6));
             if !tables::code_taken(tx, &code).await? {
@@ -319,7 +323,8 @@ impl Cases {
 
     fn flood_limits(&self, caller: &Caller, case_type: &CaseType) -> Vec<(String, Rate)> {
         match caller.kind {
-            CallerKind::System | CallerKind::Staff | CallerKind::Program => Vec::new(),
+            CallerKind::System | CallerKind::Staff => Vec::new(),
+            CallerKind::Program => vec![(self.who(caller), case_type.limits.per_key)],
             CallerKind::Citizen => vec![(self.who(caller), case_type.limits.per_person)],
             CallerKind::Anonymous => vec![(self.who(caller), case_type.limits.per_address)],
         }
@@ -343,11 +348,32 @@ fn check_answers(category: &Category, given: &BTreeMap<String, String>) -> Resul
         |code: &str| Error::invalid("case.answer.unknown", "The answer does not belong to this category's questions.").with("question", text::short(code, 40));
     let mut answers = BTreeMap::new();
     for (code, value) in given.iter().take(50) {
-        let question = category.questions.iter().find(|q| q.code == *code).ok_or_else(|| bad(code))?;
-        if !question.options.is_empty() && !question.options.iter().any(|o| o.code == *value) {
-            return Err(bad(code));
+        let question = category.questions.iter().find(|q| q.code == *code && q.kind() != AnswerKind::Notice).ok_or_else(|| bad(code))?;
+        let value = text::clean(value, "answers", 500)?;
+        if value.is_empty() {
+            continue;
         }
-        answers.insert(code.clone(), text::clean(value, "answers", 500)?);
+        let choice = |code: &str| question.options.iter().find(|o| o.code == code);
+        let chosen: Vec<&str> = match question.kind() {
+            AnswerKind::SingleValueList => vec![value.as_str()],
+            AnswerKind::MultiValueList => value.split(',').map(str::trim).collect(),
+            _ => Vec::new(),
+        };
+        let fits = match question.kind() {
+            AnswerKind::Number => value.parse::<f64>().is_ok_and(f64::is_finite),
+            AnswerKind::Datetime => value.replace(' ', "+").parse::<Timestamp>().is_ok(),
+            _ => chosen.iter().all(|c| choice(c).is_some()),
+        };
+        if !fits {
+            return Err(Error::invalid("case.answer.form", "An answer does not have the form that its question asks for.").with("question", code));
+        }
+        if let Some(stop) = chosen.iter().filter_map(|c| choice(c)).find_map(|o| o.stop.as_deref()) {
+            return Err(Error::unprocessable("case.answer.stop", stop));
+        }
+        answers.insert(code.clone(), value);
+    }
+    if let Some(missing) = category.questions.iter().find(|q| q.required && !answers.contains_key(&q.code)) {
+        return Err(Error::invalid("case.answer.missing", "A question that must be answered was not.").with("question", &missing.code));
     }
     Ok(answers)
 }

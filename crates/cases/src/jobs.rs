@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::model::MoveInput;
 use crate::moves::{CLOCK_JOB, Step, TIMEOUT_JOB};
+use crate::tables::LogRecord;
 use crate::{Cases, tables};
 
 impl Cases {
@@ -33,13 +34,23 @@ impl Cases {
         let system = Caller::system("cases", self.store.clock().as_ref());
         let mut tx = self.store.begin(&system).await?;
         let Some(mut case) = tables::case_in(&mut tx, id).await? else { return Ok(()) };
-        let Some(percent) = case.clock.reached(&self.calendar, system.now)? else {
+        let Some(percent) = case.clock.reached(&self.calendar, system.now, &case_type.shares())? else {
             // Woken early or twice: the timer is set by what the case says now.
             self.set_timers(&mut tx, &case, &case_type).await?;
             return tx.commit().await;
         };
         case.clock.reminded = percent;
+        if let Some(to) = case_type.escalates_to(percent) {
+            case.escalated = Some(to.to_string());
+        }
         tables::note_reminded(&mut tx, &case).await?;
+        let log = LogRecord {
+            step: "remind".into(),
+            reason: Some(format!("{percent} %")),
+            late_minutes: case.clock.late(&self.calendar, system.now),
+            ..LogRecord::of(&case, system.now, "system")
+        };
+        tables::insert_log(&mut tx, id, &log).await?;
         tx.emit(Event::CaseDue { case: id, code: case.code.clone(), percent, unit: case.unit.clone() });
         self.set_timers(&mut tx, &case, &case_type).await?;
         tx.commit().await

@@ -1,20 +1,27 @@
 //! Citizen reports and other matters that are handled to a deadline: intake with photos, routing, moves, clocks, public
 //! answers, ratings. What a matter may go through is a pack's case type; this crate runs it.
 
+pub mod bulk;
 mod clock;
 pub mod http;
+pub mod http_open311;
 mod intake;
 mod jobs;
 pub mod model;
 mod moves;
 mod officer;
+pub mod open311;
+mod open311_render;
 pub mod pack;
+pub mod parts;
 mod photos;
 mod public;
 mod rehearsal;
 mod routing;
 mod stats;
 mod tables;
+mod tables_open311;
+mod tables_parts;
 mod text;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::pack::{Policy, Question, Reply};
+use crate::parts::{PartRef, PublicPart};
 
 /// A citizen's report.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -219,6 +220,10 @@ pub struct MoveRef {
     pub name_en: String,
     /// Fields it needs.
     pub requires: Vec<String>,
+    /// Until when it can be made, for moves that are open for a while only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
 }
 
 /// The clock as a screen shows it.
@@ -341,6 +346,16 @@ pub struct Case {
     pub routing: RoutingTrace,
     /// Ready-made replies that fit.
     pub replies: Vec<Reply>,
+    /// Parts it was split into.
+    pub parts: Vec<PartRef>,
+    /// The case it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<PartRef>,
+    /// Whether the caller may split it now.
+    pub may_split: bool,
+    /// Who was told that its deadline is near or over: `approver` or `centre`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<String>,
 }
 
 /// A row of the officer's list.
@@ -381,6 +396,13 @@ pub struct CaseRow {
     pub assignee: Option<String>,
     /// The first words.
     pub text_short: String,
+    /// Who was told that its deadline is near or over: `approver` or `centre`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<String>,
+    /// Whether it is a part of another case.
+    pub part: bool,
+    /// Version, for a move on several.
+    pub version: i64,
     /// The spot.
     pub location: Option<Point>,
 }
@@ -446,6 +468,9 @@ pub struct TimelineEntry {
     /// Unit that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitRef>,
+    /// What the public was told at this step: why the deadline was extended, what is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// A case as everybody may see it. Built by one function only.
@@ -506,6 +531,9 @@ pub struct PublicCase {
     /// Code of the case it became part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// Parts that other units work on; on the page of one case only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Vec<PublicPart>>,
     /// What happened; on the page of one case only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Vec<TimelineEntry>>,

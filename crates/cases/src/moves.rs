@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use dothi_kernel::flow::{Actor, ClockRun, Phase};
 use dothi_kernel::time::micros;
-use dothi_kernel::{Caller, CallerKind, Error, Event, Permission, Result, Scope};
+use dothi_kernel::{Caller, CallerKind, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_store::Tx;
 use uuid::Uuid;
 
@@ -60,20 +60,7 @@ impl Cases {
         if note.is_empty() {
             return Err(Error::invalid("case.text.missing", "The note is empty."));
         }
-        let log = LogRecord {
-            at: caller.now,
-            by_id: caller.id,
-            by_name: self.actor(caller).to_string(),
-            step: "note".into(),
-            from: case.state.clone(),
-            to: case.state.clone(),
-            unit: case.unit.clone(),
-            note: Some(note),
-            reason: None,
-            public_text: None,
-            photos: Vec::new(),
-            late_minutes: 0,
-        };
+        let log = LogRecord { by_id: caller.id, step: "note".into(), note: Some(note), ..LogRecord::of(&case, caller.now, self.actor(caller)) };
         tables::insert_log(&mut tx, id, &log).await?;
         tx.commit().await?;
         self.get_unchecked(caller, id).await
@@ -111,8 +98,10 @@ impl Cases {
                 return Err(Error::forbidden("case.same-person", "A second person must do this.").with("move", step.code));
             }
         }
+        self.in_time(case, case_type, step.code, &caller)?;
+        self.parts_ended(tx, case, case_type, step.code).await?;
         let from = case.state.clone();
-        let late = if case.clock.since.is_some() { self.calendar.minutes_between(case.clock.due, caller.now) } else { 0 };
+        let late = case.clock.late(&self.calendar, caller.now);
         self.correct(case, case_type, chosen.by, step.input)?;
         self.enter(tx, case, case_type, &chosen.to).await?;
         let stage = if step.own { "report" } else { "after" };
@@ -136,6 +125,7 @@ impl Cases {
         tables::insert_log(tx, case.id, &log).await?;
         tables::update_case(tx, case, &public::folded(case, case_type)).await?;
         case.version += 1;
+        self.tell_parent(tx, case, case_type, &from).await?;
         self.set_timers(tx, case, case_type).await?;
         tx.emit(Event::CaseMoved {
             case: case.id,
@@ -180,7 +170,7 @@ impl Cases {
             // Opened again: a fresh deadline, and earlier proof does not count for new work.
             let budget = case_type.budget(&case.category, &case.urgency, &self.calendar);
             case.clock = CaseClock::start(&self.calendar, now, budget)?;
-            (case.stopped, case.extended) = (false, false);
+            (case.stopped, case.extended, case.escalated) = (false, false, None);
             (case.draft, case.planned_for) = (None, None);
             tables::retire_after_photos(tx, case.id).await?;
         }
@@ -194,6 +184,7 @@ impl Cases {
                     case.on_time = Some(case.on_time.unwrap_or(true) && kept);
                     case.clock.pause(&self.calendar, now);
                     case.stopped = true;
+                    case.escalated = None;
                 }
             }
         }
@@ -224,10 +215,12 @@ impl Cases {
             case.listed = false;
         }
         if has(Effect::List) {
-            case.listed = true;
+            // Parts are shown on the page of the whole.
+            case.listed = case.parent.is_none();
         }
         if has(Effect::Assign) {
             self.assign(case, input)?;
+            case.unit_since = now;
         }
         if has(Effect::Take) {
             case.assignee = Some(tx.caller().name.to_string());
@@ -237,6 +230,7 @@ impl Cases {
                 return Err(Error::conflict("case.extended", "The deadline was extended once already."));
             }
             case.extended = true;
+            case.escalated = None;
             let more = case_type.extension.minutes(&self.calendar);
             case.clock.set_total(&self.calendar, case.clock.total.saturating_add(more))?;
         }
@@ -259,6 +253,21 @@ impl Cases {
             case.planned_for = Some(date.clone());
         }
         Ok(())
+    }
+
+    /// Until when a move is open; none = as long as the state lasts.
+    pub(crate) fn open_until(&self, case: &CaseRecord, case_type: &CaseType, step: &str) -> Result<Option<Timestamp>> {
+        case_type.window(step).map(|within| self.calendar.add(case.unit_since, within.minutes(&self.calendar))).transpose()
+    }
+
+    /// 409 `case.move.too-late` when the move was open for a while only, and that is over.
+    fn in_time(&self, case: &CaseRecord, case_type: &CaseType, step: &str, caller: &Caller) -> Result<()> {
+        match self.open_until(case, case_type, step)? {
+            Some(until) if caller.now > until => {
+                Err(Error::conflict("case.move.too-late", "The time for this step is over.").with("move", step).with("until", until))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn assign(&self, case: &mut CaseRecord, input: &MoveInput) -> Result<()> {
@@ -289,7 +298,7 @@ impl Cases {
     /// Sets the timers that the present state asks for.
     pub(crate) async fn set_timers(&self, tx: &mut Tx, case: &CaseRecord, case_type: &CaseType) -> Result<()> {
         let key = case.id.to_string();
-        match case.clock.next_reminder(&self.calendar)? {
+        match case.clock.next_reminder(&self.calendar, &case_type.shares())? {
             Some(at) => tx.schedule(CLOCK_JOB, &key, at).await?,
             None => tx.unschedule(CLOCK_JOB, &key).await?,
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef, PhotoRef};
 use crate::pack::CaseType;
-use crate::tables::{self, CaseRecord, Filter, LogRecord};
+use crate::tables::{self, CaseRecord, Filter, LogRecord, Waiting};
 use crate::{Cases, public, text};
 
 impl CaseRecord {
@@ -84,17 +84,19 @@ impl Cases {
         }
     }
 
-    /// States that wait for this caller, with the units they act for.
-    fn waiting(&self, caller: &Caller) -> Vec<(BTreeSet<String>, Option<BTreeSet<String>>)> {
+    /// What waits for this caller, with the units they act for: states, and deadlines they were told about.
+    fn waiting(&self, caller: &Caller) -> Vec<Waiting> {
         let types = self.installed();
         let all = || types.values().flat_map(|versions| versions.values());
         [
-            (Permission::CaseTriage, all().flat_map(|t| t.todo.centre.clone()).collect()),
-            (Permission::CaseHandle, all().flat_map(|t| t.todo.handler.clone()).collect()),
-            (Permission::CaseApprove, all().flat_map(|t| t.todo.approver.clone()).collect()),
+            (Permission::CaseTriage, "state", all().flat_map(|t| t.todo.centre.clone()).collect()),
+            (Permission::CaseHandle, "state", all().flat_map(|t| t.todo.handler.clone()).collect()),
+            (Permission::CaseApprove, "state", all().flat_map(|t| t.todo.approver.clone()).collect()),
+            (Permission::CaseTriage, "escalated", BTreeSet::from(["centre".to_string()])),
+            (Permission::CaseApprove, "escalated", BTreeSet::from(["approver".to_string()])),
         ]
         .into_iter()
-        .map(|(permission, states): (Permission, BTreeSet<String>)| (states, caller.units_with(permission)))
+        .map(|(permission, column, values): (Permission, _, BTreeSet<String>)| Waiting { column, values, units: caller.units_with(permission) })
         .collect()
     }
 
@@ -123,6 +125,9 @@ impl Cases {
             overdue: case.overdue(now),
             assignee: case.assignee.clone(),
             text_short: text::short(&case.text, 140),
+            escalated: case.escalated.clone(),
+            part: case.parent.is_some(),
+            version: case.version,
             location: case.location,
         }
     }
@@ -165,11 +170,18 @@ impl Cases {
         let log = tables::log_of(&self.store, case.id).await?;
         let log = log.into_iter().map(|l| self.log_entry(l, &case_type)).collect();
         let open = case_type.flow.open_moves(caller, &case.state, &case.unit, false);
-        let open: Vec<_> = open.into_iter().filter(|(code, _)| !(case.extended && case_type.has(code, crate::pack::Effect::Extend))).collect();
+        let open: Vec<_> = open
+            .into_iter()
+            .filter(|(code, _)| !(case.extended && case_type.has(code, crate::pack::Effect::Extend)))
+            .map(|(code, m)| Ok((code, m, self.open_until(&case, &case_type, code)?)))
+            .collect::<Result<_>>()?;
+        let open: Vec<_> = open.into_iter().filter(|(_, _, until)| until.is_none_or(|at| caller.now <= at)).collect();
+        let links = self.family(&case, &case_type, caller.now).await?;
+        let may_split = links.parent.is_none() && case_type.parts.as_ref().is_some_and(|p| crate::parts::may_split(p, caller, &case));
         let replies = case_type
             .replies
             .iter()
-            .filter(|r| (r.categories.is_empty() || r.categories.contains(&case.category)) && open.iter().any(|(code, _)| r.moves.contains(*code)));
+            .filter(|r| (r.categories.is_empty() || r.categories.contains(&case.category)) && open.iter().any(|(code, _, _)| r.moves.contains(*code)));
         let category = case_type.category(&case.category);
         let state = case_type.flow.states.get(&case.state);
         let after = photos.iter().filter(|p| p.public && p.stage != "report").map(|p| p.sha.clone()).collect();
@@ -189,11 +201,12 @@ impl Cases {
             overdue: case.overdue(caller.now),
             moves: open
                 .iter()
-                .map(|(code, m)| MoveRef {
+                .map(|(code, m, until)| MoveRef {
                     code: code.to_string(),
                     name: m.name.clone(),
                     name_en: m.name_en.clone(),
                     requires: m.requires.iter().cloned().collect(),
+                    until: *until,
                 })
                 .collect(),
             clock: ClockView {
@@ -235,6 +248,10 @@ impl Cases {
             type_version: case.type_version,
             log,
             routing: case.routing,
+            parts: links.parts,
+            parent: links.parent,
+            may_split,
+            escalated: case.escalated,
         })
     }
 

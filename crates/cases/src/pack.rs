@@ -81,6 +81,18 @@ pub struct CaseType {
     /// Moves the platform makes when a state lasts too long.
     #[serde(default)]
     pub timeouts: Vec<Timeout>,
+    /// Who is told when so much of the working time is used, rising.
+    #[serde(default)]
+    pub reminders: Vec<Reminder>,
+    /// Moves that are open only for a while after a unit got the case.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// How other systems report over Open311; none = not at all.
+    #[serde(default)]
+    pub open311: Option<Open311Policy>,
+    /// How a case is split into parts; none = not at all.
+    #[serde(default)]
+    pub parts: Option<PartsPolicy>,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -133,6 +145,8 @@ pub struct Limits {
     pub per_address: Rate,
     /// Submissions by one signed-in person.
     pub per_person: Rate,
+    /// Submissions of one program or key, which speaks for many.
+    pub per_key: Rate,
 }
 
 impl Default for Limits {
@@ -143,6 +157,7 @@ impl Default for Limits {
             photo_bytes: 10 * 1024 * 1024,
             per_address: Rate { count: 20, minutes: 60 },
             per_person: Rate { count: 10, minutes: 60 },
+            per_key: Rate { count: 2_000, minutes: 60 },
         }
     }
 }
@@ -270,6 +285,64 @@ pub struct Question {
     /// Choices; empty = free text.
     #[serde(default)]
     pub options: Vec<QuestionOption>,
+    /// What an answer looks like; none = one of the choices, or a line of text.
+    #[serde(default)]
+    pub datatype: Option<AnswerKind>,
+    /// Whether a report must answer it.
+    #[serde(default)]
+    pub required: bool,
+    /// What helps to answer it, Vietnamese.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// The same in English.
+    #[serde(default)]
+    pub hint_en: Option<String>,
+}
+
+/// What the answer to a question looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerKind {
+    /// A line of text.
+    String,
+    /// A number.
+    Number,
+    /// A date and time with its zone.
+    Datetime,
+    /// Text of several lines.
+    Text,
+    /// One of the choices.
+    SingleValueList,
+    /// Some of the choices, separated by commas.
+    MultiValueList,
+    /// No answer: it tells the reporter something.
+    Notice,
+}
+
+impl AnswerKind {
+    /// Its name in Open311.
+    pub fn datatype(self) -> &'static str {
+        match self {
+            AnswerKind::String | AnswerKind::Notice => "string",
+            AnswerKind::Number => "number",
+            AnswerKind::Datetime => "datetime",
+            AnswerKind::Text => "text",
+            AnswerKind::SingleValueList => "singlevaluelist",
+            AnswerKind::MultiValueList => "multivaluelist",
+        }
+    }
+
+    /// Whether answers come from the choices.
+    pub fn is_list(self) -> bool {
+        matches!(self, AnswerKind::SingleValueList | AnswerKind::MultiValueList)
+    }
+}
+
+impl Question {
+    /// What an answer looks like.
+    pub fn kind(&self) -> AnswerKind {
+        self.datatype.unwrap_or(if self.options.is_empty() { AnswerKind::String } else { AnswerKind::SingleValueList })
+    }
 }
 
 /// A choice.
@@ -282,6 +355,12 @@ pub struct QuestionOption {
     pub text: String,
     /// English.
     pub text_en: String,
+    /// Why whoever chooses it must not report here but call somebody, Vietnamese; none = it may be chosen.
+    #[serde(default)]
+    pub stop: Option<String>,
+    /// The same in English.
+    #[serde(default)]
+    pub stop_en: Option<String>,
 }
 
 /// Says which unit gets a report.
@@ -387,6 +466,61 @@ pub struct Timeout {
     pub step: String,
 }
 
+/// Somebody is told about the deadline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminder {
+    /// Share of the working time used, per cent.
+    pub percent: u16,
+    /// Who is told: the handler only sees it; approver and centre get the case among what waits for them.
+    pub to: Actor,
+}
+
+/// A move that is open only for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The move.
+    #[serde(rename = "move")]
+    pub step: String,
+    /// Working time since the unit got the case.
+    pub within: WorkTime,
+}
+
+/// What the Open311 server says of itself, and how it answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open311Policy {
+    /// The jurisdiction served (`hungyen.gov.vn`).
+    pub jurisdiction_id: String,
+    /// Whom to write to.
+    pub contact: String,
+    /// How to get a key.
+    pub key_service: String,
+    /// When what is offered last changed, with its zone.
+    pub changeset: String,
+    /// Categories whose requests are answered with a token: the id follows when the centre has let them through.
+    #[serde(default)]
+    pub batch: BTreeSet<String>,
+}
+
+/// How a case is split into parts for several units. A part has its own unit, clock and answer; it is not listed in public,
+/// the page of the whole shows its unit and state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartsPolicy {
+    /// Most parts of one case.
+    pub most: usize,
+    /// Who splits.
+    pub by: Actor,
+    /// States in which a case can be split.
+    pub from: BTreeSet<String>,
+    /// State a part begins in.
+    pub opens_in: String,
+    /// Moves of the whole that wait until every part has ended.
+    pub holds: BTreeSet<String>,
+}
+
 /// How the reporter rates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -426,9 +560,66 @@ impl CaseType {
         self.flow.states.get(state).is_some_and(|s| s.clock == ClockRun::Stopped)
     }
 
+    /// Shares of the working time at which somebody is told, rising.
+    pub fn shares(&self) -> Vec<u16> {
+        self.reminders.iter().map(|r| r.percent).collect()
+    }
+
+    /// Who else than the handler is told at a share: `approver` or `centre`.
+    pub fn escalates_to(&self, percent: u16) -> Option<&'static str> {
+        match self.reminders.iter().find(|r| r.percent == percent).map(|r| r.to) {
+            Some(Actor::Approver) => Some("approver"),
+            Some(Actor::Centre) => Some("centre"),
+            _ => None,
+        }
+    }
+
+    /// Working time within which a move is open after the unit got the case; none = always.
+    pub fn window(&self, step: &str) -> Option<WorkTime> {
+        self.windows.iter().find(|w| w.step == step).map(|w| w.within)
+    }
+
+    /// Faults of what concerns time: reminders, windows, pauses, the extension, parts.
+    fn check_time(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut need = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        need(self.reminders.windows(2).all(|w| w[0].percent < w[1].percent), "reminders must rise".into());
+        for r in &self.reminders {
+            need((1..=100).contains(&r.percent), format!("reminder at {} %: a share is 1 to 100", r.percent));
+            need(matches!(r.to, Actor::Handler | Actor::Approver | Actor::Centre), format!("reminder at {} %: only officers are told", r.percent));
+        }
+        for w in &self.windows {
+            need(self.flow.moves.contains_key(&w.step), format!("window: move `{}` is named but not declared", w.step));
+        }
+        for (code, _) in self.flow.states.iter().filter(|(_, s)| s.clock == ClockRun::Paused) {
+            let leaves = |by: Actor| self.flow.moves.values().any(|m| m.by == by && m.from.contains(code));
+            need(leaves(Actor::Reporter), format!("state `{code}` pauses the clock for the reporter, who cannot leave it"));
+            need(self.timeouts.iter().any(|t| t.state == *code), format!("state `{code}` pauses the clock without end: give it a timeout"));
+        }
+        for (code, m) in self.flow.moves.iter().filter(|(code, _)| self.has(code, Effect::Extend)) {
+            need(m.requires.contains("public_answer"), format!("move `{code}` extends the deadline: the public must be told why (`public_answer`)"));
+            let ends = m.from.iter().chain([&m.to]).any(|s| self.is_end(s));
+            need(!ends, format!("move `{code}` extends the deadline of a case that has ended"));
+        }
+        if let Some(parts) = &self.parts {
+            need((1..=50).contains(&parts.most), "parts.most is 1 to 50".into());
+            need(parts.by.permission().is_some(), "parts.by must be an officer".into());
+            let states = parts.from.iter().chain([&parts.opens_in]);
+            let unknown = states.filter(|s| !self.flow.states.contains_key(*s) || self.is_end(s)).collect::<Vec<_>>();
+            need(unknown.is_empty(), format!("parts: {unknown:?} are no states of an open case"));
+            need(parts.holds.iter().all(|m| self.flow.moves.contains_key(m)), "parts.holds names a move that is not declared".into());
+        }
+        faults
+    }
+
     /// Every fault of the definition.
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
+        faults.extend(self.check_time());
         let mut need = |ok: bool, fault: String| {
             if !ok {
                 faults.push(fault);
@@ -456,11 +647,23 @@ impl CaseType {
         for category in &self.categories {
             need(is_code(&category.code), format!("category `{}` is not a code", category.code));
             need(codes.insert(&category.code), format!("category `{}` is declared twice", category.code));
+            for q in &category.questions {
+                let fits = q.kind().is_list() != q.options.is_empty() && !(q.kind() == AnswerKind::Notice && q.required);
+                need(is_code(&q.code) && fits, format!("category `{}`: the question `{}` does not fit its kind", category.code, q.code));
+            }
             need(self.groups.contains_key(&category.group), format!("category `{}` names the unknown group `{}`", category.code, category.group));
         }
         let named = self.routing.iter().flat_map(|r| &r.categories).chain(self.urgency_rules.iter().flat_map(|r| &r.categories));
         for code in named.chain(self.replies.iter().flat_map(|r| &r.categories)) {
             need(codes.contains(code), format!("category `{code}` is named but not declared"));
+        }
+        if let Some(open311) = &self.open311 {
+            need(
+                open311.changeset.parse::<dothi_kernel::Timestamp>().is_ok(),
+                format!("open311.changeset `{}` is not a time with its zone", open311.changeset),
+            );
+            let unknown = open311.batch.iter().find(|c| !codes.contains(c));
+            need(unknown.is_none(), format!("open311.batch: category `{}` is not declared", unknown.map_or("", String::as_str)));
         }
         let mut rules = BTreeSet::new();
         for rule in &self.routing {

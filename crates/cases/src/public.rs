@@ -57,6 +57,7 @@ fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], 
         rating: case.stars,
         followers: case.followers,
         merged_into: case.merged_into.clone(),
+        parts: None,
         timeline: None,
         own: None,
     }
@@ -69,6 +70,11 @@ pub(crate) fn folded(case: &CaseRecord, case_type: &CaseType) -> String {
     text::searchable(&format!("{} {category} {} {words}", case.code, case.area_name.as_deref().unwrap_or("")))
 }
 
+/// Whether what was written at a step was written for everybody: why the deadline was extended, what is planned.
+pub(crate) fn told(case_type: &CaseType, step: &str) -> bool {
+    case_type.has(step, crate::pack::Effect::Extend) || case_type.flow.moves.get(step).is_some_and(|m| m.requires.contains("planned_for"))
+}
+
 /// Steps as the public sees them: a state and a unit, no names of people, no notes.
 fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> UnitRef) -> Vec<TimelineEntry> {
     let steps = log.iter().filter(|l| l.from != l.to || case_type.has(&l.step, crate::pack::Effect::Extend));
@@ -78,7 +84,9 @@ fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> Unit
                 Some(m) => (m.name.clone(), m.name_en.clone()),
                 None => case_type.flow.states.get(&l.to).map(|s| (s.name.clone(), s.name_en.clone()))?,
             };
-            Some(TimelineEntry { at: l.at, what, what_en, unit: Some(unit(&l.unit)).filter(|u| !u.id.is_empty()) })
+            // Only what was written for everybody: a question to the reporter is theirs alone.
+            let text = l.public_text.clone().filter(|_| told(case_type, &l.step));
+            Some(TimelineEntry { at: l.at, what, what_en, unit: Some(unit(&l.unit)).filter(|u| !u.id.is_empty()), text })
         })
         .collect()
 }
@@ -126,7 +134,7 @@ impl Cases {
         Ok(Page { items: self.public_cases(caller, &page.items).await?, next: page.next, total: None })
     }
 
-    async fn public_cases(&self, caller: &Caller, cases: &[CaseRecord]) -> Result<Vec<PublicCase>> {
+    pub(crate) async fn public_cases(&self, caller: &Caller, cases: &[CaseRecord]) -> Result<Vec<PublicCase>> {
         let ids: Vec<Uuid> = cases.iter().map(|c| c.id).collect();
         let photos = tables::photos_of(&self.store, &ids).await?;
         let mut out = Vec::with_capacity(cases.len());
@@ -150,7 +158,8 @@ impl Cases {
         let log = tables::log_of(&self.store, case.id).await?;
         let unit = self.unit_ref(&case.unit, &case_type);
         let public = public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, caller.now);
-        Ok(PublicCase { timeline: Some(timeline(&log, &case_type, |u| self.unit_ref(u, &case_type))), ..public })
+        let parts = self.public_parts(case).await?;
+        Ok(PublicCase { parts: Some(parts).filter(|p| !p.is_empty()), timeline: Some(timeline(&log, &case_type, |u| self.unit_ref(u, &case_type))), ..public })
     }
 
     /// Public cases as a compact GeoJSON FeatureCollection; the newest 5 000.
@@ -248,6 +257,7 @@ impl Cases {
                     name: m.name.clone(),
                     name_en: m.name_en.clone(),
                     requires: m.requires.iter().cloned().collect(),
+                    until: None,
                 })
                 .collect(),
             version: case.version,

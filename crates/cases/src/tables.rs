@@ -15,7 +15,18 @@ use crate::photos::Photo;
 use crate::text;
 
 /// The domain's schema.
-pub const MIGRATIONS: &[Migration] = &[Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") },
+    Migration { domain: "cases", version: 2, sql: WORK },
+    Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
+];
+
+/// Parts of a case, since when a unit has it, and who was told that its deadline is near.
+const WORK: &str = "alter table case_main add column parent TEXT;
+alter table case_main add column unit_since BIGINT;
+alter table case_main add column escalated TEXT;
+create index case_main_parent on case_main (parent);
+create index case_main_escalated on case_main (escalated);";
 
 /// A case as stored.
 #[derive(Debug, Clone)]
@@ -59,6 +70,12 @@ pub(crate) struct CaseRecord {
     pub routing: RoutingTrace,
     pub key_hash: String,
     pub version: i64,
+    /// The case that this one is a part of.
+    pub parent: Option<Uuid>,
+    /// Since when the unit has it.
+    pub unit_since: Timestamp,
+    /// Who beside the handler was told about the deadline: `approver` or `centre`.
+    pub escalated: Option<String>,
 }
 
 /// A log row as stored.
@@ -76,6 +93,26 @@ pub(crate) struct LogRecord {
     pub public_text: Option<String>,
     pub photos: Vec<String>,
     pub late_minutes: u32,
+}
+
+impl LogRecord {
+    /// An entry that leaves the case in its state.
+    pub fn of(case: &CaseRecord, at: Timestamp, by: &str) -> Self {
+        Self {
+            at,
+            by_id: None,
+            by_name: by.to_string(),
+            step: String::new(),
+            from: case.state.clone(),
+            to: case.state.clone(),
+            unit: case.unit.clone(),
+            note: None,
+            reason: None,
+            public_text: None,
+            photos: Vec::new(),
+            late_minutes: 0,
+        }
+    }
 }
 
 /// A photo row as stored.
@@ -169,6 +206,9 @@ impl CaseRecord {
             routing: row.json("routing")?,
             key_hash: row.text("key_hash")?,
             version: row.int("version")?,
+            parent: row.opt_uuid("parent")?,
+            unit_since: row.opt_time("unit_since")?.map_or_else(|| row.time("opened_at"), Ok)?,
+            escalated: row.opt_text("escalated")?,
         })
     }
 
@@ -204,11 +244,13 @@ impl CaseRecord {
             self.merged_into.as_deref(),
             Param::json(&self.routing)?,
             public_folded,
+            self.unit_since,
+            self.escalated.as_deref(),
         ])
     }
 }
 
-const MUTABLE: [&str; 29] = [
+const MUTABLE: [&str; 31] = [
     "category",
     "topic",
     "urgency",
@@ -238,12 +280,15 @@ const MUTABLE: [&str; 29] = [
     "merged_into",
     "routing",
     "public_folded",
+    "unit_since",
+    "escalated",
 ];
 
 /// Inserts a new case.
 pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
-    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded";
-    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 17 + MUTABLE.len()].join(", "));
+    let fixed =
+        "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent";
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 18 + MUTABLE.len()].join(", "));
     let mut values = params![
         case.id,
         &case.code,
@@ -262,6 +307,7 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
         &case.key_hash,
         case.version,
         folded,
+        case.parent,
     ];
     values.extend(case.mutable(public_folded)?);
     tx.exec(&sql, values).await?;
@@ -279,7 +325,11 @@ pub(crate) async fn update_case(tx: &mut Tx, case: &CaseRecord, public_folded: &
 
 /// Writes down which reminder was given; nobody's next move is disturbed by it.
 pub(crate) async fn note_reminded(tx: &mut Tx, case: &CaseRecord) -> Result<()> {
-    tx.exec("update case_main set reminded = ? where id = ? and version = ?", params![i64::from(case.clock.reminded), case.id, case.version]).await?;
+    tx.exec(
+        "update case_main set reminded = ?, escalated = ? where id = ? and version = ?",
+        params![i64::from(case.clock.reminded), case.escalated.as_deref(), case.id, case.version],
+    )
+    .await?;
     Ok(())
 }
 
@@ -556,6 +606,16 @@ fn marks(n: usize) -> String {
     vec!["?"; n].join(", ")
 }
 
+/// One way in which a case waits for somebody.
+pub(crate) struct Waiting {
+    /// Column that says so.
+    pub column: &'static str,
+    /// Its values.
+    pub values: BTreeSet<String>,
+    /// Units they act for; none = all.
+    pub units: Option<BTreeSet<String>>,
+}
+
 /// A filter under construction: conditions with their values.
 #[derive(Default, Clone)]
 pub(crate) struct Filter {
@@ -594,14 +654,14 @@ impl Filter {
         self.add("lon >= ? and lon <= ? and lat >= ? and lat <= ?", params![b.west, b.east, b.south, b.north])
     }
 
-    /// One of several (states, units) pairs, units `None` = all.
-    pub fn waiting_for(&mut self, groups: &[(BTreeSet<String>, Option<BTreeSet<String>>)]) -> &mut Self {
+    /// What waits for somebody in one way or another.
+    pub fn waiting_for(&mut self, groups: &[Waiting]) -> &mut Self {
         let (mut parts, mut values) = (Vec::new(), Vec::new());
-        for (states, units) in groups {
+        for Waiting { column, values: states, units } in groups {
             if states.is_empty() || units.as_ref().is_some_and(BTreeSet::is_empty) {
                 continue;
             }
-            let mut part = format!("state in ({})", marks(states.len()));
+            let mut part = format!("{column} in ({})", marks(states.len()));
             values.extend(states.iter().map(Param::from));
             if let Some(units) = units {
                 part.push_str(&format!(" and unit in ({})", marks(units.len())));
@@ -619,9 +679,14 @@ impl Filter {
 
 /// Cases that pass a filter.
 pub(crate) async fn cases(store: &Store, filter: Filter, order: &'static str, limit: usize) -> Result<Vec<CaseRecord>> {
-    let sql = format!("select * from case_main where {} order by {order} limit ?", filter.sql());
+    cases_at(store, filter, order, limit, 0).await
+}
+
+/// The same from the row number `skip` on.
+pub(crate) async fn cases_at(store: &Store, filter: Filter, order: &'static str, limit: usize, skip: usize) -> Result<Vec<CaseRecord>> {
+    let sql = format!("select * from case_main where {} order by {order} limit ? offset ?", filter.sql());
     let mut values = filter.values;
-    values.push(Param::from(limit));
+    values.extend([Param::from(limit), Param::from(skip)]);
     store.rows(&sql, values).await?.iter().map(CaseRecord::read).collect()
 }
 

@@ -61,6 +61,7 @@ pub fn router(city: Arc<City>) -> Router {
     native
         .merge(dothi_context::http::ngsi_router(city.context.clone()))
         .merge(dothi_context::http::sta_router(city.context.clone()))
+        .merge(dothi_cases::http_open311::router(city.cases.clone()))
         .route("/api/openapi.json", axum::routing::get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/docs", axum::routing::get(views::api_reader))
         .merge(machine)

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call, type Query } from './client'
-import type { Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
+import type { BulkResult, Open311Key, Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
 
 /** With the reporter's key also photos that are not public. */
 export function photoAddress(sha: string, size: 'thumb' | 'full' = 'full', key?: string): string {
@@ -143,12 +143,47 @@ export interface MoveForm {
   photos: File[]
 }
 
+/** Without what was left empty. */
+function filled(fields: Omit<MoveForm, 'photos'>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value))
+}
+
+/** One move on many cases; each has its own result. */
+export function useBulkMove() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ move, cases, form: { photos: _, ...fields } }: { move: string; cases: readonly { id: string; version: number }[]; form: MoveForm }) =>
+      call<BulkResult[]>(`/api/cases/bulk/${encodeURIComponent(move)}`, { json: { cases: cases.map(({ id, version }) => ({ id, version })), input: filled(fields) } }),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: ['desk'] })
+      void client.invalidateQueries({ queryKey: ['case-counts'] })
+    },
+  })
+}
+
+export interface PartDraft {
+  unit: string
+  text: string
+  category?: string
+}
+
+export function useSplit(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ version, parts }: { version: number; parts: readonly PartDraft[] }) => call<Case>(`/api/cases/${encodeURIComponent(id)}/parts`, { json: { version, parts } }),
+    onSuccess: fresh => {
+      client.setQueryData(['case', id], fresh)
+      void client.invalidateQueries({ queryKey: ['desk'] })
+    },
+  })
+}
+
 export function useMove(id: string) {
   const client = useQueryClient()
   return useMutation({
     mutationFn: ({ move, version, form }: { move: string; version: number; form: MoveForm }) => {
       const { photos, ...fields } = form
-      const body = { ...Object.fromEntries(Object.entries(fields).filter(([, v]) => v)), version }
+      const body = { ...filled(fields), version }
       const path = `/api/cases/${encodeURIComponent(id)}/moves/${encodeURIComponent(move)}`
       if (photos.length === 0) return call<Case>(path, { json: body })
       const data = new FormData()
@@ -166,4 +201,20 @@ export function useMove(id: string) {
 
 export function useIdentity(id: string) {
   return useMutation({ mutationFn: () => call<Identity>(`/api/cases/${encodeURIComponent(id)}/identity`) })
+}
+
+// Open311
+
+export function useOpen311Keys() {
+  return useQuery({ queryKey: ['open311-keys'], queryFn: ({ signal }) => call<Open311Key[]>('/api/cases/open311/keys', { signal }) })
+}
+
+export function useAddOpen311Key() {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (name: string) => call<Open311Key>('/api/cases/open311/keys', { json: { name } }), onSuccess: () => client.invalidateQueries({ queryKey: ['open311-keys'] }) })
+}
+
+export function useEndOpen311Key() {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (id: string) => call<void>(`/api/cases/open311/keys/${encodeURIComponent(id)}`, { method: 'DELETE' }), onSuccess: () => client.invalidateQueries({ queryKey: ['open311-keys'] }) })
 }

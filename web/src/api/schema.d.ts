@@ -364,6 +364,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/bulk/{move}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes one move on many cases; every case has its own result. */
+        post: operations["cases_bulk_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/counts": {
         parameters: {
             query?: never;
@@ -636,6 +653,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds an internal note. */
+        post: operations["cases_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Splits a case into parts for several units. */
+        post: operations["cases_split"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/context/devices": {
         parameters: {
             query?: never;
@@ -744,6 +795,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/context/subscriptions/{id}/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Notifications of a subscription that were given up, oldest first. */
+        get: operations["list"];
+        put?: never;
+        /** Sends notifications that were given up once more, behind those that wait; at most 1,000 at a time. */
+        post: operations["resend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/context/things": {
         parameters: {
             query?: never;
@@ -806,6 +875,77 @@ export interface paths {
         get: operations["types"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gaps, stuck values and values out of range of one series, with what was flagged when it came in. */
+        get: operations["series_quality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history/queries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The saved queries one may see: one's own, those of one's units, those for all. */
+        get: operations["queries"];
+        put?: never;
+        /** Saves a query. */
+        post: operations["save_query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history/queries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A saved query. */
+        get: operations["saved_query"];
+        /** Changes a query of one's own. */
+        put: operations["change_query"];
+        post?: never;
+        /** Deletes a query of one's own. */
+        delete: operations["drop_query"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history/queries/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Runs a saved query: JSON, or CSV with `Accept: text/csv`. Same bounds as a free query. */
+        post: operations["run_query"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1054,6 +1194,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Alarms that a rule would have raised over stored history; nothing is written. */
+        post: operations["dry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules/rules": {
         parameters: {
             query?: never;
@@ -1197,6 +1354,13 @@ export interface components {
              */
             value?: number | null;
         };
+        /** @description Alarms that are not closed. */
+        AlarmCounts: {
+            /** @description Somebody did. */
+            acknowledged: components["schemas"]["BySeverity"];
+            /** @description Nobody took note. */
+            active: components["schemas"]["BySeverity"];
+        };
         /** @description An alarm with its reasons. */
         AlarmDetail: components["schemas"]["Alarm"] & {
             /** @description What happened to it. */
@@ -1288,6 +1452,39 @@ export interface components {
             request: string;
             /** Format: int64 */
             seq: number;
+        };
+        /** @description Why a case of a bulk move was left as it was. */
+        BulkError: {
+            /** @description Stable code. */
+            code: string;
+            /** @description A sentence. */
+            detail: string;
+        };
+        /** @description A move on many cases. */
+        BulkInput: {
+            /** @description The cases, each with the version the caller saw; at most 100. */
+            cases: components["schemas"]["BulkItem"][];
+            /** @description What the move carries, the same for all; its `version` is not used. */
+            input?: components["schemas"]["MoveInput"];
+        };
+        /** @description One case of a bulk move. */
+        BulkItem: {
+            /** @description Case id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description The version the caller saw.
+             */
+            version: number;
+        };
+        /** @description What became of one case. */
+        BulkResult: {
+            /** @description Public code, when the move was made. */
+            code?: string | null;
+            error?: components["schemas"]["BulkError"] | null;
+            /** @description Case id. */
+            id: string;
+            phase?: components["schemas"]["Phase"] | null;
         };
         /** @description Alarms by severity. */
         BySeverity: {
@@ -1416,6 +1613,8 @@ export interface components {
              * @description When an answer is due.
              */
             due_at: string;
+            /** @description Who was told that its deadline is near or over: `approver` or `centre`. */
+            escalated?: string | null;
             /** @description Whether the one extension is used. */
             extended: boolean;
             /**
@@ -1430,6 +1629,8 @@ export interface components {
             location?: components["schemas"]["Point"] | null;
             /** @description What happened. */
             log: components["schemas"]["LogEntry"][];
+            /** @description Whether the caller may split it now. */
+            may_split: boolean;
             /** @description Code of the case it became part of. */
             merged_into?: string | null;
             /**
@@ -1446,6 +1647,9 @@ export interface components {
             opened_at: string;
             /** @description Whether the deadline is over. */
             overdue: boolean;
+            parent?: components["schemas"]["PartRef"] | null;
+            /** @description Parts it was split into. */
+            parts: components["schemas"]["PartRef"][];
             /** @description Phase. */
             phase: components["schemas"]["Phase"];
             /** @description Photos. */
@@ -1494,6 +1698,34 @@ export interface components {
              */
             version: number;
         };
+        /** @description What the officer's start page counts. */
+        CaseCounts: {
+            /**
+             * Format: int64
+             * @description Answers published since midnight.
+             */
+            answered_today: number;
+            /**
+             * Format: int64
+             * @description Not ended.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Of these: over the deadline.
+             */
+            overdue: number;
+            /**
+             * Format: int64
+             * @description Of these: nearly.
+             */
+            soon: number;
+            /**
+             * Format: int64
+             * @description Of these: no officer has taken it.
+             */
+            unassigned: number;
+        };
         /** @description A row of the officer's list. */
         CaseRow: {
             /** @description Commune's name. */
@@ -1511,6 +1743,8 @@ export interface components {
              * @description When an answer is due.
              */
             due_at: string;
+            /** @description Who was told that its deadline is near or over: `approver` or `centre`. */
+            escalated?: string | null;
             /** @description Id. */
             id: string;
             location?: components["schemas"]["Point"] | null;
@@ -1526,6 +1760,8 @@ export interface components {
             opened_at: string;
             /** @description Whether the deadline is over. */
             overdue: boolean;
+            /** @description Whether it is a part of another case. */
+            part: boolean;
             /** @description Phase. */
             phase: components["schemas"]["Phase"];
             /** @description State code. */
@@ -1538,6 +1774,11 @@ export interface components {
             unit: components["schemas"]["UnitRef"];
             /** @description Urgency code. */
             urgency: string;
+            /**
+             * Format: int64
+             * @description Version, for a move on several.
+             */
+            version: number;
         };
         /** @description A category as the form shows it. */
         CategoryView: {
@@ -1658,18 +1899,27 @@ export interface components {
              */
             phone: string | null;
         };
-        /** @description Alarms that are not closed. */
-        Counts: {
-            /** @description Somebody did. */
-            acknowledged: components["schemas"]["BySeverity"];
-            /** @description Nobody took note. */
-            active: components["schemas"]["BySeverity"];
-        };
         /**
          * @description How far a special day is known.
          * @enum {string}
          */
         DayStatus: "official" | "package" | "computed" | "proposal" | "unconfirmed";
+        /** @description A notification that was given up. */
+        DeadLetter: {
+            /** @description When it was caused. */
+            caused_at: string;
+            /** @description The entities that it told of. */
+            data: unknown;
+            /** @description When it was given up. */
+            given_up_at: string;
+            /**
+             * Format: int64
+             * @description Its place in the queue.
+             */
+            place: number;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description A device as others see it. */
         Device: {
             /** @description Commune code. */
@@ -1741,9 +1991,19 @@ export interface components {
              * @description See `battery`.
              */
             battery_factor?: number;
+            /**
+             * @description Script of the pack's folder `context/` that turns the device's bytes into values, as its maker publishes it. Without it,
+             *     the network server's own decoding is read.
+             */
+            codec?: string | null;
             /** @description Where the payload names the device, for gateways that speak for many. */
             device?: string | null;
             location?: components["schemas"]["LocationField"] | null;
+            /**
+             * @description The message is an uplink that a LoRaWAN network server passes on. The paths then begin in what is inside; the
+             *     envelope's `lorawan.{port, received, eui, battery}` stand beside it, and `received` is the time unless `time` says otherwise.
+             */
+            lorawan?: boolean;
             /**
              * Format: int32
              * @description Oldest time of measurement believed, in seconds before arrival.
@@ -1768,6 +2028,23 @@ export interface components {
          * @enum {string}
          */
         DeviceState: "ok" | "silent" | "never";
+        /** @description A rule to try on history. */
+        DryRun: {
+            /** @description Things to try it on, 1 to 20 URNs. */
+            entities: string[];
+            /**
+             * Format: date-time
+             * @description From, inclusive.
+             */
+            from: string;
+            /** @description Code of an installed rule. */
+            rule: string;
+            /**
+             * Format: date-time
+             * @description To, exclusive; at most 31 days later.
+             */
+            to: string;
+        };
         /** @description A row behind a figure. */
         Evidence: {
             /** @description Whether it counts in the numerator. */
@@ -2206,6 +2483,11 @@ export interface components {
             name_en: string;
             /** @description Fields it needs. */
             requires: string[];
+            /**
+             * Format: date-time
+             * @description Until when it can be made, for moves that are open for a while only.
+             */
+            until?: string | null;
         };
         /** @description A code with its names. */
         NamedCode: {
@@ -2249,6 +2531,17 @@ export interface components {
             name: string;
             /** @description Password. */
             password: string;
+        };
+        /** @description What a saved query shall be. */
+        NewQuery: {
+            /** @description Name, at most 120 characters. */
+            name: string;
+            /** @description Who sees it. */
+            shared?: components["schemas"]["Sharing"];
+            /** @description One read-only statement. */
+            sql: string;
+            /** @description The unit, when it is shared with one. */
+            unit?: string | null;
         };
         /** @description A citizen's report. */
         NewReport: {
@@ -2352,6 +2645,11 @@ export interface components {
             set: string;
             /** @description The answer, for yes-no indicators. */
             yes_no?: boolean | null;
+        };
+        /** @description An internal note. */
+        NoteInput: {
+            /** @description The words; never public. */
+            note: string;
         };
         /** @description What the reporter sees of the own case beside the public view. */
         OwnDetails: {
@@ -2514,6 +2812,8 @@ export interface components {
                  * @description When an answer is due.
                  */
                 due_at: string;
+                /** @description Who was told that its deadline is near or over: `approver` or `centre`. */
+                escalated?: string | null;
                 /** @description Id. */
                 id: string;
                 location?: components["schemas"]["Point"] | null;
@@ -2529,6 +2829,8 @@ export interface components {
                 opened_at: string;
                 /** @description Whether the deadline is over. */
                 overdue: boolean;
+                /** @description Whether it is a part of another case. */
+                part: boolean;
                 /** @description Phase. */
                 phase: components["schemas"]["Phase"];
                 /** @description State code. */
@@ -2541,6 +2843,37 @@ export interface components {
                 unit: components["schemas"]["UnitRef"];
                 /** @description Urgency code. */
                 urgency: string;
+                /**
+                 * Format: int64
+                 * @description Version, for a move on several.
+                 */
+                version: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_DeadLetter: {
+            /** @description The rows. */
+            items: {
+                /** @description When it was caused. */
+                caused_at: string;
+                /** @description The entities that it told of. */
+                data: unknown;
+                /** @description When it was given up. */
+                given_up_at: string;
+                /**
+                 * Format: int64
+                 * @description Its place in the queue.
+                 */
+                place: number;
+                /** @description Why. */
+                reason: string;
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -2778,6 +3111,8 @@ export interface components {
                 /** @description Whether the deadline is (or was) over. */
                 overdue: boolean;
                 own?: components["schemas"]["OwnDetails"] | null;
+                /** @description Parts that other units work on; on the page of one case only. */
+                parts?: components["schemas"]["PublicPart"][] | null;
                 /** @description Phase. */
                 phase: components["schemas"]["Phase"];
                 /** @description Photos let through (SHA-256). */
@@ -2840,6 +3175,37 @@ export interface components {
                 title_en: string;
                 /** @description Entity type. */
                 type: string;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_SavedQuery: {
+            /** @description The rows. */
+            items: {
+                /** @description When it was last changed. */
+                changed_at: string;
+                /** @description When it was made. */
+                created_at: string;
+                /** @description Id. */
+                id: string;
+                /** @description Whether it is the caller's own, who alone may change it. */
+                mine: boolean;
+                /** @description Name. */
+                name: string;
+                /** @description Who made it. */
+                owner_name: string;
+                /** @description Who sees it. */
+                shared: components["schemas"]["Sharing"];
+                /** @description The statement. */
+                sql: string;
+                /** @description Unit it is shared with. */
+                unit?: string | null;
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -2961,6 +3327,39 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description One part. */
+        PartInput: {
+            /** @description Category, when it is not the whole's. */
+            category?: string | null;
+            /** @description What it is to do. */
+            text: string;
+            /** @description Unit that is to do it. */
+            unit: string;
+        };
+        /** @description A part, or the whole, as officers see it from the other side. */
+        PartRef: {
+            /** @description Public code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When an answer is due.
+             */
+            due_at: string;
+            /** @description Case id. */
+            id: string;
+            /** @description Whether the deadline is over. */
+            overdue: boolean;
+            /** @description Phase. */
+            phase: components["schemas"]["Phase"];
+            /** @description State's name in Vietnamese. */
+            state_name: string;
+            /** @description State's name in English. */
+            state_name_en: string;
+            /** @description The first words. */
+            text_short: string;
+            /** @description Unit that has it. */
+            unit: components["schemas"]["UnitRef"];
+        };
         /** @description Old and new password. */
         PasswordChange: {
             new: string;
@@ -3022,35 +3421,18 @@ export interface components {
             /** @description Province's full name. */
             province_name: string;
         };
-        /** @description One point of a series. For buckets `t` is the bucket's start and `value` its mean. */
+        /** @description A point on earth. */
         Point: {
             /**
-             * Format: int64
-             * @description Rows in the bucket.
+             * Format: double
+             * @description Latitude, degrees north.
              */
-            count?: number | null;
+            lat: number;
             /**
              * Format: double
-             * @description Greatest value of the bucket.
+             * @description Longitude, degrees east.
              */
-            max?: number | null;
-            /**
-             * Format: double
-             * @description Least value of the bucket.
-             */
-            min?: number | null;
-            /**
-             * Format: int32
-             * @description Flags of [`crate::value::quality`], or-ed over the bucket.
-             */
-            quality: number;
-            /**
-             * Format: int64
-             * @description Microseconds since 1970 UTC.
-             */
-            t: number;
-            /** @description Value (mean for a bucket). */
-            value: Record<string, never>;
+            lon: number;
         };
         /** @description Where a policy comes from, and how far it is settled. */
         Policy: {
@@ -3104,6 +3486,8 @@ export interface components {
             /** @description Whether the deadline is (or was) over. */
             overdue: boolean;
             own?: components["schemas"]["OwnDetails"] | null;
+            /** @description Parts that other units work on; on the page of one case only. */
+            parts?: components["schemas"]["PublicPart"][] | null;
             /** @description Phase. */
             phase: components["schemas"]["Phase"];
             /** @description Photos let through (SHA-256). */
@@ -3126,6 +3510,17 @@ export interface components {
             /** @description What happened; on the page of one case only. */
             timeline?: components["schemas"]["TimelineEntry"][] | null;
             /** @description Handling unit. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description A part as everybody sees it on the page of the whole. */
+        PublicPart: {
+            /** @description Phase. */
+            phase: components["schemas"]["Phase"];
+            /** @description State's name in Vietnamese. */
+            state_name: string;
+            /** @description State's name in English. */
+            state_name_en: string;
+            /** @description Unit that has it. */
             unit: components["schemas"]["UnitRef"];
         };
         /** @description A question to the lake. */
@@ -3242,6 +3637,11 @@ export interface components {
             /** @description The report as JSON. */
             report: components["schemas"]["NewReport"];
         };
+        /** @description How many are sent once more. */
+        Resent: {
+            /** @description Number of notifications. */
+            sent: number;
+        };
         /** @description A role with its code. */
         RoleView: {
             /** @description Code. */
@@ -3304,6 +3704,27 @@ export interface components {
             /** @description Entity type. */
             type: string;
         };
+        /** @description A saved query. */
+        SavedQuery: {
+            /** @description When it was last changed. */
+            changed_at: string;
+            /** @description When it was made. */
+            created_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Whether it is the caller's own, who alone may change it. */
+            mine: boolean;
+            /** @description Name. */
+            name: string;
+            /** @description Who made it. */
+            owner_name: string;
+            /** @description Who sees it. */
+            shared: components["schemas"]["Sharing"];
+            /** @description The statement. */
+            sql: string;
+            /** @description Unit it is shared with. */
+            unit?: string | null;
+        };
         /** @description A scorecard: one set, one area, one period. */
         Scorecard: {
             /** @description Area code. */
@@ -3318,6 +3739,43 @@ export interface components {
             set: components["schemas"]["SetRow"];
             /** @description Counts and mean over all. */
             summary: components["schemas"]["Summary"];
+        };
+        /** @description One point of a series. For buckets `t` is the bucket's start and `value` its mean. */
+        SeriesPoint: {
+            /**
+             * Format: int64
+             * @description Rows in the bucket.
+             */
+            count?: number | null;
+            /**
+             * Format: double
+             * @description Greatest value of the bucket.
+             */
+            max?: number | null;
+            /**
+             * Format: double
+             * @description Least value of the bucket.
+             */
+            min?: number | null;
+            /**
+             * Format: int32
+             * @description Flags of [`crate::value::quality`], or-ed over the bucket.
+             */
+            quality: number;
+            /**
+             * Format: int64
+             * @description Microseconds since 1970 UTC.
+             */
+            t: number;
+            /** @description Value (mean for a bucket). */
+            value: Record<string, never>;
+        };
+        /** @description What is doubtful in a series. */
+        SeriesQuality: {
+            /** @description Values looked at. */
+            points: number;
+            /** @description Doubtful stretches in order of time. */
+            stretches: components["schemas"]["Stretch"][];
         };
         /** @description A set in a list. */
         SetRow: {
@@ -3344,6 +3802,11 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "low" | "medium" | "high" | "critical";
+        /**
+         * @description Who sees a saved query.
+         * @enum {string}
+         */
+        Sharing: "me" | "unit" | "all";
         /** @description The value a scorecard shows. */
         ShownValue: {
             /**
@@ -3392,6 +3855,16 @@ export interface components {
             name: string;
             /** @description How far it is known. */
             status: components["schemas"]["DayStatus"];
+        };
+        /** @description Splits a case. */
+        SplitInput: {
+            /** @description The parts. */
+            parts: components["schemas"]["PartInput"][];
+            /**
+             * Format: int64
+             * @description The version the caller saw.
+             */
+            version: number;
         };
         /**
          * @description How an indicator stands.
@@ -3491,6 +3964,24 @@ export interface components {
          * @enum {string}
          */
         Status: "confirmed" | "secondary" | "unconfirmed";
+        /** @description A doubtful stretch of a series. */
+        Stretch: {
+            /**
+             * Format: int32
+             * @description One flag of [`crate::value::quality`].
+             */
+            flag: number;
+            /**
+             * Format: int64
+             * @description First instant (µs); of a gap the last value before it.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description Last instant (µs); of a gap the first value after it, or the end of what was looked at.
+             */
+            to: number;
+        };
         /** @description Counts by standing. */
         Summary: {
             /**
@@ -3581,7 +4072,7 @@ export interface components {
         /** @description A series. */
         ThingSeries: {
             /** @description Points in time order. */
-            points: components["schemas"]["Point"][];
+            points: components["schemas"]["SeriesPoint"][];
             /** @description UN/CEFACT unit code. */
             unit?: string | null;
         };
@@ -3649,6 +4140,8 @@ export interface components {
              * @description When.
              */
             at: string;
+            /** @description What the public was told at this step: why the deadline was extended, what is planned. */
+            text?: string | null;
             unit?: components["schemas"]["UnitRef"] | null;
             /** @description State's name in Vietnamese. */
             what: string;
@@ -3800,9 +4293,9 @@ export interface components {
         /** @description The strip of figures on top of the operations centre. */
         Vitals: {
             /** @description Alarms not closed, by severity. */
-            alarms: components["schemas"]["Counts"];
+            alarms: components["schemas"]["AlarmCounts"];
             /** @description Cases of the centre. */
-            cases: components["schemas"]["Counts"];
+            cases: components["schemas"]["CaseCounts"];
             /**
              * Format: int64
              * @description Newest event, so that a screen knows where to resume.
@@ -3825,13 +4318,33 @@ export interface components {
              */
             limit?: number | null;
             /** @description The attribute's last two days. */
-            observed: components["schemas"]["Point"][];
+            observed: components["schemas"]["SeriesPoint"][];
             /** @description Who answers for the rule. */
             owner: string;
             /** @description Act it comes from. */
             source_act?: string | null;
             /** @description How sure we are of it. */
             status: components["schemas"]["Status"];
+        };
+        /** @description An alarm that would have been. */
+        WouldBe: {
+            /**
+             * Format: date-time
+             * @description When it would have cleared; none = still standing at the end.
+             */
+            cleared_at?: string | null;
+            /** @description Entity URN. */
+            entity: string;
+            /**
+             * Format: date-time
+             * @description When it would have risen.
+             */
+            raised_at: string;
+            /**
+             * Format: double
+             * @description The value.
+             */
+            value?: number | null;
         };
     };
     responses: never;
@@ -4479,6 +4992,49 @@ export interface operations {
             };
         };
     };
+    cases_bulk_move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                move: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_counts: {
         parameters: {
             query?: never;
@@ -4493,7 +5049,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Counts"];
+                    "application/json": components["schemas"]["CaseCounts"];
                 };
             };
         };
@@ -5033,6 +5589,110 @@ export interface operations {
             };
         };
     };
+    cases_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Case"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_split: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Case"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -5226,6 +5886,55 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description URI of the subscription */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetter"];
+                };
+            };
+        };
+    };
+    resend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description URI of the subscription */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resent"];
+                };
+            };
+        };
+    };
     things: {
         parameters: {
             query?: {
@@ -5329,6 +6038,213 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ThingType"][];
                 };
+            };
+        };
+    };
+    series_quality: {
+        parameters: {
+            query: {
+                /** @description Entity URN. */
+                entity: string;
+                /** @description Attribute, short name. */
+                attribute: string;
+                /** @description From (RFC 3339; a day before `to` when left out). */
+                from?: string;
+                /** @description To (RFC 3339; now when left out). */
+                to?: string;
+                /** @description Seconds between two values; found from the values when left out. */
+                every?: number;
+                /** @description Seconds for which a value may stay the same. */
+                stuck_after?: number;
+                /** @description Least possible value. */
+                min?: number;
+                /** @description Greatest possible value. */
+                max?: number;
+                /** @description Greatest possible change a second. */
+                rate?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesQuality"];
+                };
+            };
+        };
+    };
+    queries: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SavedQuery"];
+                };
+            };
+        };
+    };
+    save_query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuery"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedQuery"];
+                };
+            };
+        };
+    };
+    saved_query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedQuery"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    change_query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuery"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedQuery"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    drop_query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    run_query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Table"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5697,7 +6613,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Counts"];
+                    "application/json": components["schemas"]["AlarmCounts"];
+                };
+            };
+        };
+    };
+    dry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRun"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WouldBe"][];
                 };
             };
         };

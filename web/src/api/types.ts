@@ -142,8 +142,10 @@ export interface Device {
   last_seen?: string
   /** On the broker now. */
   connected?: boolean
-  /** Per cent. */
+  /** 0 to 1. */
   battery?: number
+  /** Below what its profile calls low. */
+  battery_low?: boolean
   state: 'ok' | 'silent' | 'never'
   transport?: 'mqtt' | 'http'
   location?: LonLat
@@ -153,12 +155,103 @@ export interface Device {
   errors?: number
   last_error?: string
   last_error_at?: string
+  groups?: string[]
+  /** Seconds that its clock was ahead of ours with its last message; negative when behind, or when it sent late. */
+  clock_offset_s?: number
+  /** Flags of its last message, or-ed. */
+  flags?: number
+  /** Readings marked so far. */
+  doubtful?: number
+  /** Commands under way. */
+  commands?: number
+  /** Series that are judged by what came before (in the detailed view). */
+  series?: SeriesLife[]
+}
+export interface SeriesLife {
+  attribute: string
+  value?: number
+  at: string
+  same_since: string
+  flags: number
 }
 export interface DeviceProfile {
   name: string
   title: string
   title_en?: string
   type: string
+  command?: CommandSpec[]
+}
+export interface CommandSpec {
+  name: string
+  title: string
+  title_en?: string
+  sensitive?: boolean
+  parameter?: CommandParameter[]
+}
+export interface CommandParameter {
+  name: string
+  title: string
+  title_en?: string
+  kind?: 'number' | 'integer' | 'bool' | 'text'
+  min?: number
+  max?: number
+  unit_text?: string
+  options?: unknown[]
+  default?: unknown
+}
+export type CommandState = 'queued' | 'sent' | 'delivered' | 'acknowledged' | 'failed' | 'expired' | 'cancelled'
+export interface DeviceCommand {
+  id: string
+  device: string
+  command: string
+  parameters: Record<string, unknown>
+  state: CommandState
+  actor: string
+  created: string
+  expires: string
+  sent?: string
+  delivered?: string
+  ended?: string
+  reason?: string
+  result?: unknown
+}
+export interface Credential {
+  id: string
+  kind: 'secret' | 'fingerprint' | 'name'
+  /** Fingerprint or name; none for a secret. */
+  value?: string
+  label: string
+  valid_from?: string
+  valid_to?: string
+  created: string
+}
+export interface DeviceGroup {
+  path: string
+  title: string
+  title_en?: string
+  unit?: string
+}
+export interface DeviceGroupLife extends DeviceGroup {
+  devices: number
+  ok: number
+  silent: number
+  never: number
+  doubtful: number
+  battery_low: number
+}
+export interface BulkItem {
+  device: string
+  ok: boolean
+  command?: string
+  code?: string
+  detail?: string
+}
+export interface ImportDone {
+  records: number
+  before: number
+  stored: number
+  rejected: number
+  rejects: { line: number; code: string; detail: string; record: string }[]
 }
 export interface ThingType {
   type: string
@@ -254,7 +347,11 @@ export interface Question {
   code: string
   text: string
   text_en: string
-  options?: { code: string; text: string; text_en: string }[]
+  options?: { code: string; text: string; text_en: string; stop?: string | null; stop_en?: string | null }[]
+  datatype?: 'string' | 'number' | 'datetime' | 'text' | 'singlevaluelist' | 'multivaluelist' | 'notice' | null
+  required?: boolean
+  hint?: string | null
+  hint_en?: string | null
 }
 export interface Category extends NamedCode {
   icon: string
@@ -320,7 +417,8 @@ export interface PublicCase {
   rating?: number
   followers: number
   merged_into?: string
-  timeline?: { at: string; what: string; what_en: string; unit?: Named }[]
+  parts?: { unit: Named; state_name: string; state_name_en: string; phase: Phase }[]
+  timeline?: { at: string; what: string; what_en: string; unit?: Named; text?: string }[]
   own?: OwnDetails
 }
 export interface ReportDraft {
@@ -364,12 +462,36 @@ export interface CaseRow {
   assignee?: string | null
   text_short: string
   location?: LonLat | null
+  /** Who was told that the deadline is near or over: `approver` or `centre`. */
+  escalated?: string | null
+  /** A part of another case. */
+  part: boolean
+  version: number
 }
 export interface CaseMove {
   code: string
   name: string
   name_en: string
   requires: string[]
+  /** Until when it can be made, for moves that are open for a while only. */
+  until?: string | null
+}
+export interface CasePart {
+  id: string
+  code: string
+  unit: Named
+  text_short: string
+  state_name: string
+  state_name_en: string
+  phase: Phase
+  due_at: string
+  overdue: boolean
+}
+export interface BulkResult {
+  id: string
+  code?: string | null
+  phase?: Phase | null
+  error?: { code: string; detail: string } | null
 }
 export interface CaseLog {
   at: string
@@ -446,6 +568,19 @@ export interface Case {
   clock: { used_minutes: number; total_minutes: number; paused: boolean; stopped: boolean }
   routing: { rule: string; why: string; word?: string; area?: string; skipped?: string[]; warning?: string }
   replies: Reply[]
+  parts: CasePart[]
+  parent?: CasePart | null
+  may_split: boolean
+  escalated?: string | null
+}
+export interface Open311Key {
+  id: string
+  name: string
+  made_by: string
+  at: string
+  revoked_at?: string | null
+  /** The secret, in the answer that makes it only. */
+  key?: string | null
 }
 export interface CaseCounts {
   open: number

@@ -1,6 +1,6 @@
 //! Deadlines in working time: holidays, swapped days, pauses, the one extension, reminders, timeouts.
 
-use dothi_cases::model::{MoveInput, NewReport};
+use dothi_cases::model::{ListQuery, MoveInput, NewReport};
 use dothi_kernel::Event;
 
 use crate::walk::resolve;
@@ -56,13 +56,14 @@ async fn one_extension_by_the_leader() {
         app.at("2026-11-23T01:00:00Z");
         let got = taken(&app).await;
         let (officer, leader) = (app.officer("canbo", "ubnd-11953"), app.leader("lanhdao", "ubnd-11953"));
-        assert_eq!(app.step(&officer, got.id, "extend", reason("x")).await.unwrap_err().code(), "access.not-allowed");
-        let case = app.step(&leader, got.id, "extend", reason("Chờ vật tư")).await.unwrap();
+        assert_eq!(app.step(&officer, got.id, "extend", answer("x")).await.unwrap_err().code(), "access.not-allowed");
+        let case = app.step(&leader, got.id, "extend", answer("Chờ vật tư đến ngày 30/11")).await.unwrap();
         assert_eq!((case.due_at, case.extended), (utc("2026-12-03T01:00:00Z"), true));
         assert!(case.moves.iter().all(|m| m.code != "extend"), "no longer offered");
-        assert_eq!(app.step(&leader, got.id, "extend", reason("x")).await.unwrap_err().code(), "case.extended");
+        assert_eq!(app.step(&leader, got.id, "extend", answer("x")).await.unwrap_err().code(), "case.extended");
         let timeline = app.cases.public_case(&app.anybody(), &got.code).await.unwrap().timeline.unwrap();
-        assert!(timeline.iter().any(|t| t.what == "Gia hạn một lần"), "the public sees that");
+        let told = timeline.iter().find(|t| t.what == "Gia hạn một lần").unwrap();
+        assert_eq!(told.text.as_deref(), Some("Chờ vật tư đến ngày 30/11"), "the public sees that, and why");
     })
     .await;
 }
@@ -164,6 +165,65 @@ async fn the_centre_corrects_category_and_urgency_with_the_deadline() {
         let unknown = app.open(NewReport { ..light() }).await;
         let bad = MoveInput { urgency: Some("later".into()), ..MoveInput::default() };
         assert_eq!(app.step(&app.centre(), unknown.id, "accept", bad).await.unwrap_err().code(), "case.urgency.unknown");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_near_deadline_reaches_the_leader_and_a_missed_one_the_centre() {
+    with_app(|app| async move {
+        app.at("2026-11-23T01:00:00Z");
+        let got = taken(&app).await;
+        let (leader, centre) = (app.leader("lanhdao", "ubnd-11953"), app.centre());
+        let other = app.leader("khac", "so-xd-33");
+        let todo = async |who: &dothi_kernel::Caller| {
+            let page = app.cases.list(who, &ListQuery::default()).await.unwrap();
+            page.items.into_iter().find(|r| r.id == got.id).map(|r| r.escalated)
+        };
+        // The leader handles, too, so that the case is in the list for its state; the approver alone is who counts here.
+        let approver = dothi_kernel::Caller { grants: approving("ubnd-11953"), ..leader.clone() };
+        assert_eq!((todo(&approver).await, todo(&centre).await), (None, None));
+        app.at("2026-11-25T06:42:00Z");
+        app.timers().await;
+        assert_eq!((todo(&approver).await, todo(&centre).await), (Some(Some("approver".into())), None));
+        app.at("2026-11-26T01:00:00Z");
+        app.timers().await;
+        assert_eq!((todo(&approver).await, todo(&centre).await, todo(&other).await), (None, Some(Some("centre".into())), None));
+        let log = app.cases.get(&centre, got.id).await.unwrap().log;
+        assert_eq!(log.iter().filter(|l| l.step == "remind").filter_map(|l| l.reason.as_deref()).collect::<Vec<_>>(), ["80 %", "100 %"]);
+        // More time, and it waits for nobody above the unit.
+        app.step(&leader, got.id, "extend", answer("Chờ vật tư")).await.unwrap();
+        assert_eq!((todo(&approver).await, todo(&centre).await), (None, None));
+    })
+    .await;
+}
+
+fn approving(unit: &str) -> std::sync::Arc<[dothi_kernel::Grant]> {
+    let permissions = [dothi_kernel::Permission::CaseRead, dothi_kernel::Permission::CaseApprove].into();
+    let units = Some(std::sync::Arc::new([unit.to_string()].into()));
+    std::sync::Arc::new([dothi_kernel::Grant { role: "test".into(), unit: unit.into(), permissions, units, sectors: None }])
+}
+
+#[tokio::test]
+async fn a_unit_returns_within_two_working_days_or_keeps_it() {
+    with_app(|app| async move {
+        // Friday 15:00: until Tuesday 15:00.
+        app.at("2026-11-20T08:00:00Z");
+        let (early, late) = (taken(&app).await, taken(&app).await);
+        let officer = || app.officer("canbo", "ubnd-11953");
+        let until = |case: &dothi_cases::model::Case| case.moves.iter().find(|m| m.code == "return_to_centre").and_then(|m| m.until);
+        assert_eq!(until(&app.cases.get(&officer(), early.id).await.unwrap()), Some(utc("2026-11-24T08:00:00Z")));
+        app.at("2026-11-24T08:00:00Z");
+        app.step(&officer(), early.id, "return_to_centre", reason("Đường tỉnh, không phải đường xã")).await.unwrap();
+        app.at("2026-11-24T08:01:00Z");
+        let case = app.cases.get(&officer(), late.id).await.unwrap();
+        assert!(case.moves.iter().all(|m| m.code != "return_to_centre"), "no longer offered");
+        assert_eq!(app.step(&officer(), late.id, "return_to_centre", reason("x")).await.unwrap_err().code(), "case.move.too-late");
+        // Given to another unit, the two days begin anew.
+        let to = MoveInput { unit: Some("so-xd-33".into()), ..reason("Đường tỉnh") };
+        app.step(&app.centre(), early.id, "reassign", to).await.unwrap();
+        let case = app.cases.get(&app.officer("xd", "so-xd-33"), early.id).await.unwrap();
+        assert_eq!(until(&case), Some(utc("2026-11-26T08:01:00Z")));
     })
     .await;
 }

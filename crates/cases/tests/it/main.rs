@@ -5,9 +5,11 @@ mod access;
 mod clocks;
 mod content;
 mod figures;
+mod open311;
 mod photos;
 mod walk;
 mod web;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -45,6 +45,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/packs', texts: ['admin'], load: () => import('@/features/packs/PacksPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.packs' } },
   { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
   { path: '/admin/tokens', texts: ['admin'], load: () => import('@/features/access/admin/TokensPage'), needs: ['people-manage', 'device-manage', 'context-write'], tab: { face: '/admin', label: 'tab.tokens' } },
+  { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
   { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]

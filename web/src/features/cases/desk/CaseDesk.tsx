@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { ArrowLeft, Eye, ExternalLink, MapPin, Pause } from 'lucide-react'
+import { ArrowLeft, BellRing, Eye, ExternalLink, MapPin, Pause, Split } from 'lucide-react'
 import { useState } from 'react'
 import { can, photoAddress, useCase, useCommunes, useIdentity, useLive, useMe, type Case, type CaseLog, type CaseMove } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
@@ -8,13 +8,14 @@ import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkBu
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
 import { MoveDialog } from './MoveDialog'
+import { SplitDialog } from './SplitDialog'
 
 function initials(name: string | undefined): string {
   return (name ?? '?').split(/\s+/).map(word => word[0] ?? '').slice(-2).join('').toUpperCase()
 }
 
 /** Steps that are not moves of the flow and so have no name in a pack. */
-const OWN_STEPS = new Set(['open', 'note', 'rate'])
+const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'update'])
 
 function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
@@ -69,6 +70,7 @@ function Clock({ item }: { item: Case }) {
               <span>{t('work:case.used', { used: format.span(clock.used_minutes), total: format.span(clock.total_minutes) })}</span>
               <span>{t('work:case.due_at', { at: format.dateTime(item.due_at) })}</span>
             </div>
+            {item.escalated ? <Badge tone="high" icon={<BellRing size={14} aria-hidden />}>{t(`work:escalated.${item.escalated}`)}</Badge> : null}
             {clock.paused ? <Badge tone="waiting" icon={<Pause size={14} aria-hidden />}>{t('work:case.paused')}</Badge> : null}
           </>
         ) : null}
@@ -104,6 +106,36 @@ function Reporter({ item }: { item: Case }) {
   )
 }
 
+/** Parts that other units work on, or the case that this one is a part of. */
+function Parts({ item, onSplit }: { item: Case; onSplit: () => void }) {
+  const t = useT()
+  const lng = useLanguage()
+  const shown = item.parent ? [item.parent] : item.parts
+  if (shown.length === 0 && !item.may_split) return null
+  return (
+    <Card tight>
+      <div className="stack-s">
+        <h3>{t(item.parent ? 'work:case.whole' : 'work:case.parts')}</h3>
+        {shown.length > 0 ? (
+          <ul className="plain-list stack-s">
+            {shown.map(part => (
+              <li key={part.id} className="part">
+                <a href={`/work/${part.id}`}>{part.text_short || part.code}</a>
+                <span className="row small">
+                  <PhaseBadge phase={part.phase}>{named(lng, part.state_name, part.state_name_en)}</PhaseBadge>
+                  <span className="quiet">{part.unit.name}</span>
+                  {part.phase === 'solved' || part.phase === 'unsolved' ? null : <Due at={part.due_at} />}
+                </span>
+              </li>
+            ))}
+          </ul>
+        ) : null}
+        {item.may_split ? <Button look="secondary" size="small" icon={<Split size={16} aria-hidden />} onClick={onSplit}>{t('work:case.split')}</Button> : null}
+      </div>
+    </Card>
+  )
+}
+
 function Desk({ item }: { item: Case }) {
   const t = useT()
   const lng = useLanguage()
@@ -111,6 +143,7 @@ function Desk({ item }: { item: Case }) {
   const home = me.data?.home.code
   const communes = useCommunes(home)
   const [move, setMove] = useState<CaseMove>()
+  const [splitting, setSplitting] = useState(false)
   const photos = item.photos.map((photo, i) => ({ thumb: photoAddress(photo.sha, 'thumb'), full: photoAddress(photo.sha), alt: t('ui.photo_n', { n: i + 1 }), tag: t(photo.stage === 'after' ? 'citizen:case.after' : 'citizen:case.before') }))
   return (
     <>
@@ -182,6 +215,7 @@ function Desk({ item }: { item: Case }) {
             )}
           </Card>
           <Clock item={item} />
+          <Parts item={item} onSplit={() => setSplitting(true)} />
           {item.location ? (
             <Card tight>
               <div className="case-map"><CityMap label={t('citizen:case.map')} home={home} communes={communes.data} bare cluster={false} view={{ ...item.location, zoom: 13 }} points={[{ id: item.id, ...item.location, mark: item.phase }]} /></div>
@@ -191,6 +225,7 @@ function Desk({ item }: { item: Case }) {
         </div>
       </div>
       {move ? <MoveDialog key={move.code} item={item} move={move} onClose={() => setMove(undefined)} /> : null}
+      {splitting ? <SplitDialog item={item} onClose={() => setSplitting(false)} /> : null}
     </>
   )
 }

@@ -1,12 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { CircleCheckBig, UserRound } from 'lucide-react'
+import { BellRing, CircleCheckBig, ListChecks, UserRound } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore, type CSSProperties } from 'react'
 import { useCaseTypes, useCounts, useDesk, useLive, type CaseRow, type DeskFilter } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { cx, Empty, Failed, Figure, format, Loading, PageHeader, PhaseBadge, SearchBox, Segments, Select, useNow, useTitle } from '@/ui'
+import { Badge, Button, cx, Empty, Failed, Figure, format, Loading, PageHeader, PhaseBadge, SearchBox, Segments, Select, useNow, useTitle } from '@/ui'
 import { useSearch } from '@/ui/rich'
 import '../cases.css'
+import { BulkDialog } from './BulkDialog'
 
 const NARROW = matchMedia('(max-width: 64rem)')
 function watchWidth(change: () => void): () => void {
@@ -16,7 +17,7 @@ function watchWidth(change: () => void): () => void {
 const VIEWS = ['todo', 'unit', 'all'] as const
 
 /** One line of the board: when it is due, what it is, where, in which state. */
-function Row({ row, names, now, fresh, style }: { row: CaseRow; names: Map<string, string>; now: number; fresh: boolean; style: CSSProperties }) {
+function Row({ row, names, now, fresh, style, chosen, onChoose }: { row: CaseRow; names: Map<string, string>; now: number; fresh: boolean; style: CSSProperties; chosen: boolean | undefined; onChoose: () => void }) {
   const t = useT()
   const category = names.get(`category ${row.category}`) ?? row.category_name
   const ended = row.phase === 'solved' || row.phase === 'unsolved'
@@ -24,8 +25,9 @@ function Row({ row, names, now, fresh, style }: { row: CaseRow; names: Map<strin
   const late = !ended && row.overdue
   // Neither overdue nor time left: the clock does not run in this state.
   const still = !ended && !row.overdue && row.minutes_left === 0
-  return (
-    <a className={cx('board-row', late ? 'late' : !ended && !still && urgency === 'soon' && 'soon', fresh && 'new-row')} style={style} href={`/work/${row.id}`}>
+  const look = cx('board-row', late ? 'late' : !ended && !still && urgency === 'soon' && 'soon', fresh && 'new-row', chosen !== undefined && 'choosing')
+  const body = (
+    <>
       <span className="board-due">
         <b>{ended ? '✓' : still ? '–' : format.span(Math.abs(row.minutes_left))}</b>
         <small>{ended ? format.date(row.due_at) : still ? t('work:no_clock') : late ? t('work:overdue') : t('work:until', { at: `${format.time(row.due_at)} ${format.dayMonth(row.due_at)}` })}</small>
@@ -36,6 +38,8 @@ function Row({ row, names, now, fresh, style }: { row: CaseRow; names: Map<strin
           <span>{category}</span>
           <span>{row.area_name}</span>
           <span className="tnum">{row.code}</span>
+          {row.part ? <Badge>{t('work:part')}</Badge> : null}
+          {row.escalated ? <Badge tone="high" icon={<BellRing size={13} aria-hidden />}>{t(`work:escalated.${row.escalated}`)}</Badge> : null}
         </span>
       </span>
       <span>
@@ -50,7 +54,14 @@ function Row({ row, names, now, fresh, style }: { row: CaseRow; names: Map<strin
           t('work:unassigned')
         )}
       </span>
-    </a>
+    </>
+  )
+  if (chosen === undefined) return <a className={look} style={style} href={`/work/${row.id}`}>{body}</a>
+  return (
+    <label className={look} style={style}>
+      <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`${row.code} ${category}`} />
+      {body}
+    </label>
   )
 }
 
@@ -68,6 +79,14 @@ export default function DeskPage() {
   const client = useQueryClient()
   const now = useNow()
   const [fresh, setFresh] = useState<string>()
+  /** Chosen cases by id while several are chosen for one move. */
+  const [chosen, setChosen] = useState<ReadonlyMap<string, CaseRow>>()
+  const [acting, setActing] = useState(false)
+  const choose = (row: CaseRow) => setChosen(before => {
+    const next = new Map(before)
+    if (!next.delete(row.id) && next.size < 100) next.set(row.id, row)
+    return next
+  })
   const scroller = useRef<HTMLDivElement>(null)
   const rows = desk.data?.pages.flatMap(page => page.items) ?? []
   const names = useMemo(() => new Map((types.data ?? []).flatMap(type => [...type.states.map(s => [`state ${s.code}`, named(lng, s.name, s.name_en)] as const), ...type.categories.map(c => [`category ${c.code}`, named(lng, c.name, c.name_en)] as const)])), [types.data, lng])
@@ -112,6 +131,7 @@ export default function DeskPage() {
           ))}
         </Select>
         <SearchBox label={t('work:search')} value={words} onChange={setWords} />
+        <Button look={chosen ? 'secondary' : 'quiet'} icon={<ListChecks size={18} aria-hidden />} aria-pressed={chosen !== undefined} onClick={() => setChosen(before => (before ? undefined : new Map()))}>{t('work:bulk.choose')}</Button>
       </div>
       {desk.isPending ? (
         <Loading rows={6} height="5.25rem" />
@@ -124,11 +144,18 @@ export default function DeskPage() {
           <div style={{ height: virtual.getTotalSize(), position: 'relative' }}>
             {virtual.getVirtualItems().map(item => {
               const row = rows[item.index]
-              return row ? <Row key={row.id} row={row} names={names} now={now} fresh={row.id === fresh} style={{ height, transform: `translateY(${item.start}px)` }} /> : null
+              return row ? <Row key={row.id} row={row} names={names} now={now} fresh={row.id === fresh} chosen={chosen?.has(row.id)} onChoose={() => choose(row)} style={{ height, transform: `translateY(${item.start}px)` }} /> : null
             })}
           </div>
         </div>
       )}
+      {chosen && chosen.size > 0 ? (
+        <div className="bulk-bar" role="status">
+          <span className="grow">{t('work:bulk.chosen', { n: chosen.size })}</span>
+          <Button onClick={() => setActing(true)}>{t('work:bulk.act')}</Button>
+        </div>
+      ) : null}
+      {acting && chosen ? <BulkDialog rows={[...chosen.values()]} onClose={() => setActing(false)} onDone={() => (setActing(false), setChosen(undefined))} /> : null}
     </>
   )
 }

@@ -1,11 +1,11 @@
 import { MessageSquareText } from 'lucide-react'
 import { useState } from 'react'
-import { ApiError, useCaseTypes, useMove, useUnits, type Case, type CaseMove, type MoveForm } from '@/api'
+import { ApiError, useCaseTypes, useMove, useUnits, type Case, type CaseMove, type MoveForm, type Reply } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Button, Dialog, FailedNote, Field, fold, Input, Note, PhotoPicker, Select, TextArea, toast } from '@/ui'
+import { Button, Dialog, FailedNote, Field, fold, format, Input, Note, PhotoPicker, Select, TextArea, toast } from '@/ui'
 import { Menu } from '@/ui/rich'
 
-function UnitField({ value, onChange }: { value: string; onChange: (unit: string) => void }) {
+export function UnitField({ value, onChange }: { value: string; onChange: (unit: string) => void }) {
   const t = useT()
   const [words, setWords] = useState('')
   const units = useUnits({ kind: 'organisation', limit: 200 })
@@ -21,19 +21,68 @@ function UnitField({ value, onChange }: { value: string; onChange: (unit: string
   )
 }
 
+/** What a move asks for, as far as it is missing. */
+export function missing(move: CaseMove, form: MoveForm, hasPhoto: boolean): boolean {
+  return move.requires.some(field => (field === 'photo_after' ? form.photos.length === 0 && !hasPhoto : !form[field as Exclude<keyof MoveForm, 'photos'>]?.trim()))
+}
+
+interface FieldsProps {
+  move: CaseMove
+  form: MoveForm
+  set: (part: Partial<MoveForm>) => void
+  kind: string
+  replies: readonly Reply[]
+  /** Whether a photo can be added. */
+  photos: boolean
+  text?: string
+}
+
+/** The fields that a move requires, and the note that every move may carry. */
+export function MoveFields({ move, form, set, kind, replies, photos, text }: FieldsProps) {
+  const t = useT()
+  const lng = useLanguage()
+  const asks = new Set(move.requires)
+  const type = useCaseTypes().data?.find(one => one.kind === kind)
+  const fitting = replies.filter(reply => reply.moves.length === 0 || reply.moves.includes(move.code)).map(reply => ({ id: reply.code, label: reply.title, hint: `${reply.text.slice(0, 80)}…` }))
+  return (
+    <>
+      {asks.has('public_answer') ? (
+        <>
+          <Field label={t('work:move.answer')} hint={t('work:move.answer_hint')}>{ids => <TextArea {...ids} required rows={7} maxLength={4000} value={form.public_answer ?? ''} onChange={e => set({ public_answer: e.target.value })} />}</Field>
+          {fitting.length > 0 ? <Menu look="quiet" icon={<MessageSquareText size={18} aria-hidden />} label={t('work:move.standard')} choices={fitting} onChoose={id => set({ public_answer: replies.find(reply => reply.code === id)?.text ?? '' })} /> : null}
+        </>
+      ) : null}
+      {photos ? (
+        <div className="stack-s">
+          <span className="field-label">{t('work:move.photo_after')}</span>
+          <PhotoPicker photos={form.photos} onChange={list => set({ photos: list })} />
+          <span className="field-hint">{asks.has('photo_after') ? t('work:move.photo_needed') : t('work:move.photo_hint')}</span>
+        </div>
+      ) : null}
+      {asks.has('unit') ? <UnitField value={form.unit ?? ''} onChange={unit => set({ unit })} /> : null}
+      {asks.has('category') && type ? (
+        <Field label={t('work:move.category')}>{ids => <Select {...ids} required value={form.category ?? ''} onChange={e => set({ category: e.target.value })}><option value="">{t('work:move.choose')}</option>{type.categories.map(c => <option key={c.code} value={c.code}>{named(lng, c.name, c.name_en)}</option>)}</Select>}</Field>
+      ) : null}
+      {asks.has('urgency') && type ? (
+        <Field label={t('work:move.urgency')}>{ids => <Select {...ids} required value={form.urgency ?? ''} onChange={e => set({ urgency: e.target.value })}><option value="">{t('work:move.choose')}</option>{type.urgencies.map(u => <option key={u.code} value={u.code}>{named(lng, u.name, u.name_en)}</option>)}</Select>}</Field>
+      ) : null}
+      {asks.has('merge_into') ? <Field label={t('work:move.merge_into')} hint={t('work:move.merge_hint')}>{ids => <Input {...ids} required maxLength={24} value={form.merge_into ?? ''} onChange={e => set({ merge_into: e.target.value.trim().toUpperCase() })} />}</Field> : null}
+      {asks.has('planned_for') ? <Field label={t('work:move.planned_for')}>{ids => <Input {...ids} required type="date" value={form.planned_for ?? ''} onChange={e => set({ planned_for: e.target.value })} />}</Field> : null}
+      {asks.has('public_text') ? <Field label={t('work:move.public_text')} hint={t('work:move.public_text_hint')}>{ids => <TextArea {...ids} rows={4} maxLength={2000} value={form.public_text ?? text ?? ''} onChange={e => set({ public_text: e.target.value })} />}</Field> : null}
+      {asks.has('reason') ? <Field label={t('work:move.reason')} hint={t('work:move.reason_hint')}>{ids => <TextArea {...ids} required rows={3} maxLength={2000} value={form.reason ?? ''} onChange={e => set({ reason: e.target.value })} />}</Field> : null}
+      <Field label={t('work:move.note')} hint={t('work:move.note_hint')}>{ids => <TextArea {...ids} rows={2} maxLength={2000} style={{ minHeight: '4rem' }} value={form.note ?? ''} onChange={e => set({ note: e.target.value })} />}</Field>
+    </>
+  )
+}
+
 /** Makes a move: asks for what the flow says it requires, and for a note. */
 export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove; onClose: () => void }) {
   const t = useT()
   const lng = useLanguage()
   const act = useMove(item.id)
   const [form, setForm] = useState<MoveForm>({ photos: [] })
-  const set = (part: Partial<MoveForm>) => setForm(before => ({ ...before, ...part }))
-  const asks = new Set(move.requires)
-  const answers = asks.has('public_answer')
-  const missing = (answers && !form.public_answer?.trim()) || (asks.has('reason') && !form.reason?.trim()) || (asks.has('unit') && !form.unit) || (asks.has('category') && !form.category) || (asks.has('urgency') && !form.urgency) || (asks.has('merge_into') && !form.merge_into?.trim()) || (asks.has('planned_for') && !form.planned_for) || (asks.has('note') && !form.note?.trim()) || (asks.has('photo_after') && form.photos.length === 0 && !item.photos.some(photo => photo.stage === 'after'))
   const stale = act.error instanceof ApiError && act.error.code === 'case.version'
-  const type = useCaseTypes().data?.find(kind => kind.kind === item.kind)
-  const replies = item.replies.filter(reply => reply.moves.length === 0 || reply.moves.includes(move.code)).map(reply => ({ id: reply.code, label: reply.title, hint: `${reply.text.slice(0, 80)}…` }))
+  const photos = move.requires.includes('photo_after') || (move.requires.includes('public_answer') && item.phase === 'working')
 
   function send(): void {
     act.mutate({ move: move.code, version: item.version, form }, { onSuccess: () => (toast(t('work:move.done', { move: named(lng, move.name, move.name_en) })), onClose()) })
@@ -41,35 +90,12 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
   return (
     <Dialog open onClose={onClose} title={named(lng, move.name, move.name_en)}>
       <form className="stack" onSubmit={event => (event.preventDefault(), send())}>
-        {answers ? (
-          <>
-            <Field label={t('work:move.answer')} hint={t('work:move.answer_hint')}>{ids => <TextArea {...ids} required rows={7} maxLength={4000} value={form.public_answer ?? ''} onChange={e => set({ public_answer: e.target.value })} />}</Field>
-            {replies.length > 0 ? <Menu look="quiet" icon={<MessageSquareText size={18} aria-hidden />} label={t('work:move.standard')} choices={replies} onChoose={id => set({ public_answer: item.replies.find(reply => reply.code === id)?.text ?? '' })} /> : null}
-          </>
-        ) : null}
-        {asks.has('photo_after') || (answers && item.phase === 'working') ? (
-          <div className="stack-s">
-            <span className="field-label">{t('work:move.photo_after')}</span>
-            <PhotoPicker photos={form.photos} onChange={photos => set({ photos })} />
-            <span className="field-hint">{asks.has('photo_after') ? t('work:move.photo_needed') : t('work:move.photo_hint')}</span>
-          </div>
-        ) : null}
-        {asks.has('unit') ? <UnitField value={form.unit ?? ''} onChange={unit => set({ unit })} /> : null}
-        {asks.has('category') && type ? (
-          <Field label={t('work:move.category')}>{ids => <Select {...ids} required value={form.category ?? ''} onChange={e => set({ category: e.target.value })}><option value="">{t('work:move.choose')}</option>{type.categories.map(c => <option key={c.code} value={c.code}>{named(lng, c.name, c.name_en)}</option>)}</Select>}</Field>
-        ) : null}
-        {asks.has('urgency') && type ? (
-          <Field label={t('work:move.urgency')}>{ids => <Select {...ids} required value={form.urgency ?? ''} onChange={e => set({ urgency: e.target.value })}><option value="">{t('work:move.choose')}</option>{type.urgencies.map(u => <option key={u.code} value={u.code}>{named(lng, u.name, u.name_en)}</option>)}</Select>}</Field>
-        ) : null}
-        {asks.has('merge_into') ? <Field label={t('work:move.merge_into')} hint={t('work:move.merge_hint')}>{ids => <Input {...ids} required maxLength={24} value={form.merge_into ?? ''} onChange={e => set({ merge_into: e.target.value.trim().toUpperCase() })} />}</Field> : null}
-        {asks.has('planned_for') ? <Field label={t('work:move.planned_for')}>{ids => <Input {...ids} required type="date" value={form.planned_for ?? ''} onChange={e => set({ planned_for: e.target.value })} />}</Field> : null}
-        {asks.has('public_text') ? <Field label={t('work:move.public_text')} hint={t('work:move.public_text_hint')}>{ids => <TextArea {...ids} rows={4} maxLength={2000} value={form.public_text ?? item.text} onChange={e => set({ public_text: e.target.value })} />}</Field> : null}
-        {asks.has('reason') ? <Field label={t('work:move.reason')} hint={t('work:move.reason_hint')}>{ids => <TextArea {...ids} required rows={3} maxLength={2000} value={form.reason ?? ''} onChange={e => set({ reason: e.target.value })} />}</Field> : null}
-        <Field label={t('work:move.note')} hint={t('work:move.note_hint')}>{ids => <TextArea {...ids} rows={2} maxLength={2000} style={{ minHeight: '4rem' }} value={form.note ?? ''} onChange={e => set({ note: e.target.value })} />}</Field>
+        {move.until ? <Note>{t('work:move.until', { at: format.dateTime(move.until) })}</Note> : null}
+        <MoveFields move={move} form={form} set={part => setForm(before => ({ ...before, ...part }))} kind={item.kind} replies={item.replies} photos={photos} text={item.text} />
         {stale ? <Note tone="high">{t('work:move.stale')}</Note> : <FailedNote error={act.error} />}
         <div className="dialog-foot">
           <Button look="secondary" onClick={onClose}>{t('ui.cancel')}</Button>
-          <Button type="submit" busy={act.isPending} disabled={missing}>{named(lng, move.name, move.name_en)}</Button>
+          <Button type="submit" busy={act.isPending} disabled={missing(move, form, item.photos.some(photo => photo.stage === 'after'))}>{named(lng, move.name, move.name_en)}</Button>
         </div>
       </form>
     </Dialog>

@@ -14,7 +14,12 @@ function stops(item: PublicCase, lng: 'vi' | 'en', t: (key: string) => string): 
     key: `${entry.at}${i}`,
     title: named(lng, entry.what, entry.what_en),
     at: format.dateTime(entry.at),
-    body: entry.unit?.name ? <span className="small quiet">{entry.unit.name}</span> : undefined,
+    body: entry.unit?.name || entry.text ? (
+      <>
+        {entry.unit?.name ? <span className="small quiet">{entry.unit.name}</span> : null}
+        {entry.text ? <p className="small">{entry.text}</p> : null}
+      </>
+    ) : undefined,
     ...(i === all.length - 1 ? { place: 'here' as const } : {}),
   }))
   if (passed.length === 0) passed.push({ key: 'opened', title: t('citizen:case.received'), at: format.dateTime(item.opened_at), place: 'here' })
@@ -149,6 +154,14 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
               <h2>{t('citizen:case.way')}</h2>
               <Line label={t('citizen:case.way')} stops={stops(item, lng, t)} />
               {item.planned_for ? <Note tone="brand">{t('citizen:case.planned', { at: format.date(item.planned_for) })}</Note> : null}
+              {item.parts ? (
+                <div className="stack-s">
+                  <h3>{t('citizen:case.parts')}</h3>
+                  <ul className="plain-list stack-s">
+                    {item.parts.map((part, i) => <li key={i} className="row small"><PhaseBadge phase={part.phase}>{named(lng, part.state_name, part.state_name_en)}</PhaseBadge><span>{part.unit.name}</span></li>)}
+                  </ul>
+                </div>
+              ) : null}
               {item.merged_into ? <p><a href={`/r/${item.merged_into}`}>{t('citizen:case.merged', { code: item.merged_into })}</a></p> : null}
               {item.unit.name ? <p className="small quiet">{t('citizen:case.unit')}: <strong>{item.unit.name}</strong></p> : null}
             </div>

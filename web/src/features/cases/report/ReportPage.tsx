@@ -5,8 +5,9 @@ import { useLocate, useMe } from '@/api/access'
 import { useCaseTypes, useFollow, useNearby } from '@/api/cases'
 import { enqueue, flush, queued, type QueuedReport } from '@/api/queue'
 import { named, useLanguage, useT } from '@/i18n'
-import { Button, Check as CheckBox, Failed, Field, fold, format, Input, LinkButton, Loading, Note, PackIcon, PhotoPicker, Select, TextArea, toast, toastError, useTitle } from '@/ui'
+import { Button, Check as CheckBox, Failed, Field, fold, format, Input, LinkButton, Loading, Note, PackIcon, PhotoPicker, TextArea, toast, toastError, useTitle } from '@/ui'
 import '../cases.css'
+import { Questions, stopOf } from './Questions'
 
 // The map comes with its step.
 const PlaceStep = lazy(() => import('./PlaceStep'))
@@ -233,20 +234,7 @@ export default function ReportPage() {
             {ids => <TextArea {...ids} required rows={4} maxLength={type?.text_chars ?? 2000} value={draft.text} onChange={e => change({ text: e.target.value })} />}
           </Field>
           {type ? <Categories all={type.categories} value={draft.category} text={draft.text} onChange={code => change({ category: code })} /> : types.error ? <Failed error={types.error} onRetry={() => void types.refetch()} kept={t('citizen:report.kept')} /> : <Loading rows={2} />}
-          {category?.questions.map(question => (
-            <Field key={question.code} label={named(lng, question.text, question.text_en)}>
-              {ids =>
-                question.options?.length ? (
-                  <Select {...ids} value={draft.answers[question.code] ?? ''} onChange={e => change({ answers: { ...draft.answers, [question.code]: e.target.value } })}>
-                    <option value="">{t('citizen:report.choose')}</option>
-                    {question.options.map(option => <option key={option.code} value={option.code}>{named(lng, option.text, option.text_en)}</option>)}
-                  </Select>
-                ) : (
-                  <Input {...ids} maxLength={500} value={draft.answers[question.code] ?? ''} onChange={e => change({ answers: { ...draft.answers, [question.code]: e.target.value } })} />
-                )
-              }
-            </Field>
-          ))}
+          {category ? <Questions category={category} answers={draft.answers} onChange={answers => change({ answers })} /> : null}
           <Similar place={draft.place} category={draft.category} />
           {type?.excluded_notice ? <p className="small quiet">{named(lng, type.excluded_notice, type.excluded_notice_en)}</p> : null}
           <details className="more">
@@ -267,7 +255,7 @@ export default function ReportPage() {
             <p className="small quiet grow">
               <MapPin size={15} aria-hidden style={{ display: 'inline', verticalAlign: '-2px' }} /> {placeName || t('citizen:report.place_chosen')} · {t('citizen:report.photos', { n: draft.photos.length, count: draft.photos.length })}
             </p>
-            <Button type="submit" size="big" look="warm" busy={busy} disabled={!draft.category || !draft.text.trim()} icon={<Send size={20} aria-hidden />}>{t('citizen:report.send')}</Button>
+            <Button type="submit" size="big" look="warm" busy={busy} disabled={!draft.category || !draft.text.trim() || stopOf(category, draft.answers) !== undefined} icon={<Send size={20} aria-hidden />}>{t('citizen:report.send')}</Button>
           </div>
         </form>
       ) : null}
