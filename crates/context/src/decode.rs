@@ -416,14 +416,14 @@ impl Decoder {
                 path: Path::new(spec.path.as_deref().unwrap_or(&spec.name)),
                 name: spec.name.as_str().into(),
                 unit: spec.unit.as_deref().map(Into::into),
-                limits: Limits { range: None, rate_per_s: spec.rate_per_s, stuck_after_s: spec.stuck_after_s, every_s: profile.every_s },
+                limits: spec.limits(profile.every_s),
                 spec: spec.clone(),
             })
             .collect::<Vec<_>>();
         let path = |text: &Option<String>| text.as_deref().map(Path::new);
         Self {
             kind: profile.kind.as_str().into(),
-            judges: fields.iter().any(|f: &ReadyField| f.limits != Limits::default()),
+            judges: fields.iter().any(|f: &ReadyField| Limits { range: None, ..f.limits } != Limits::default()),
             fields,
             device: path(&profile.device),
             records: path(&profile.records),
@@ -527,6 +527,11 @@ impl Decoder {
 }
 
 impl Decoder {
+    /// Whether any value is judged by what came before it.
+    pub fn judges(&self) -> bool {
+        self.judges
+    }
+
     /// Marks readings by what came before them. Returns the flags of all of them, or-ed, and how many are marked.
     pub fn judge(&self, watches: &mut Watches, readings: &mut [Reading]) -> (u16, u64) {
         if self.judges && watches.0.len() != self.fields.len() {
@@ -555,6 +560,14 @@ impl Decoder {
     /// What is known of each series that is judged: attribute, newest value.
     pub fn watched<'a>(&'a self, watches: &'a Watches) -> impl Iterator<Item = (&'a str, &'a Watch)> {
         self.fields.iter().map(|f| &*f.name).zip(watches.0.iter()).filter(|(_, w)| w.last().is_some())
+    }
+}
+
+impl Field {
+    fn limits(&self, every_s: Option<u32>) -> Limits {
+        let bounded = self.min.is_some() || self.max.is_some();
+        let range = bounded.then(|| (self.min.unwrap_or(f64::NEG_INFINITY), self.max.unwrap_or(f64::INFINITY)));
+        Limits { range, rate_per_s: self.rate_per_s, stuck_after_s: self.stuck_after_s, every_s }
     }
 }
 

@@ -247,6 +247,9 @@ impl Entry {
 
     /// Marks readings by what came before them.
     fn judge(&self, decoder: &Arc<Decoder>, readings: &mut [Reading]) -> (u16, u64) {
+        if !decoder.judges() {
+            return decoder.judge(&mut Watches::default(), readings);
+        }
         let mut watched = lock(&self.watched);
         // A profile that was changed begins anew.
         if !watched.0.as_ref().is_some_and(|d| Arc::ptr_eq(d, decoder)) {

@@ -93,7 +93,7 @@ function Way({ command, spec, onCancel }: { command: DeviceCommand; spec: Comman
         <CommandBadge state={command.state} />
       </div>
       {said ? <p>{said}</p> : null}
-      <p className="small quiet tnum">{stops.map(stop => `${stop.label} ${format.dateTime(stop.at)}`).join(' → ')} · {t('admin:devices.by')}: {command.actor}{command.ended || command.delivered ? '' : ` · ${t('admin:devices.waits_until')} ${format.dateTime(command.expires)}`}</p>
+      <p className="small quiet tnum">{stops.map((stop, i) => `${stop.label} ${i && format.date(stop.at) === format.date(command.created) ? format.time(stop.at) : format.dateTime(stop.at)}`).join(' → ')} · {t('admin:devices.by')}: {command.actor}{command.ended || command.delivered ? '' : ` · ${t('admin:devices.waits_until')} ${format.dateTime(command.expires)}`}</p>
       {command.reason ? <p className="due-late">{faultText(t, command.reason)}</p> : null}
       {command.result === undefined ? null : <p className="small">{t('admin:devices.answer')}: <span className="code">{typeof command.result === 'string' ? command.result : JSON.stringify(command.result)}</span></p>}
       {onCancel && command.state === 'queued' ? <div><Button size="small" look="quiet" icon={<Ban size={16} aria-hidden />} onClick={onCancel}>{t('admin:devices.cancel_command')}</Button></div> : null}
