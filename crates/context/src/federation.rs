@@ -7,6 +7,7 @@ pub mod maps;
 pub mod matching;
 pub mod merge;
 pub mod registration;
+pub mod relay;
 pub mod snapshots;
 
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +56,8 @@ pub struct Federation {
     pub(crate) listeners: Listeners,
     pub(crate) maps: Maps,
     pub(crate) snapshots: Snapshots,
+    /// From it the proofs of those whom we told where to notify us are made.
+    pub(crate) relay_secret: String,
     store: Store,
 }
 
@@ -133,7 +136,20 @@ impl Federation {
                 alias
             }
         };
+        let relay_secret = match tables::relay_secret(&store).await? {
+            Some(secret) => secret,
+            None => {
+                let mut random = [0u8; 32];
+                rand::Rng::fill(&mut rand::rng(), &mut random[..]);
+                let secret: String = random.iter().map(|b| format!("{b:02x}")).collect();
+                let mut tx = store.begin(&Caller::system("federation", store.clock().as_ref())).await?;
+                tables::set_relay_secret(&mut tx, &secret).await?;
+                tx.commit().await?;
+                secret
+            }
+        };
         let federation = Self {
+            relay_secret,
             index: RwLock::default(),
             any: AtomicBool::new(false),
             client: guard.client(0)?,

@@ -13,6 +13,7 @@ mod maps;
 mod mqtt;
 mod ngsi;
 mod params;
+mod relay;
 mod snapshots;
 mod sta;
 mod subscriptions;

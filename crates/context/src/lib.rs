@@ -58,6 +58,7 @@ mod tenants;
 pub mod things;
 mod uplink;
 pub mod val;
+pub mod versions;
 pub mod writer;
 
 use std::sync::Arc;

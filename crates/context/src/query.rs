@@ -46,7 +46,7 @@ pub struct Filter {
 }
 
 /// One `EntitySelector` of a query's body or a subscription.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Selector {
     /// These ids.
     pub ids: Option<Vec<Iri>>,

@@ -15,17 +15,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 
+use crate::federation::matching::Wanted;
 use crate::ld::Ld;
 use crate::model::{Entity, Iri, instant};
+use crate::q::Query;
 use crate::query::Filter;
 use crate::render::View;
+use crate::versions::Edition;
 pub use names::{compacted, expanded};
 pub use parse::{Frame, decoded};
 
 /// Entities of one notification.
 pub(crate) const MAX_DATA: usize = 1_000;
 /// Notifications that may wait for one receiver; newer ones are dropped and counted.
-const MAX_WAITING: i64 = 10_000;
+pub(crate) const MAX_WAITING: i64 = 10_000;
 /// Of these, as many are held in memory; the rest lies in the store.
 pub(crate) const NEAR: usize = 64;
 /// Subscriptions there may be.
@@ -129,6 +132,8 @@ pub struct Subscription {
     pub throttling: Option<Duration>,
     /// Speaks in this rhythm and not about changes.
     pub interval: Option<Duration>,
+    /// Where whoever made it found us; sources are told to notify us there.
+    pub base: Box<str>,
     /// Made, µs.
     pub created: i64,
     /// Changed, µs.
@@ -142,6 +147,8 @@ pub struct Subscription {
     triggers: Triggers,
     view: View,
     show_changes: bool,
+    /// The version of the standard that the receiver reads.
+    edition: Option<Edition>,
 }
 
 /// What waits for a subscription and how sending goes.
@@ -152,6 +159,8 @@ pub struct Delivery {
     waiting: AtomicI64,
     /// Told when the subscription changed: a pause may have lost its reason.
     pub(crate) changed: Notify,
+    /// Sources are told of one change after the other.
+    pub(crate) relaying: tokio::sync::Mutex<()>,
 }
 
 /// What waits, in order.
@@ -385,6 +394,27 @@ pub const READ_ONLY: [&str; 5] = ["status", "createdAt", "modifiedAt", "jsonldCo
 pub const READ_ONLY_NOTIFICATION: [&str; 6] = ["status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"];
 
 impl Subscription {
+    /// Whether sources are to hear of it.
+    pub(crate) fn relays(&self) -> bool {
+        !self.base.is_empty() && !self.says("localOnly")
+    }
+
+    /// Whether its conditions are for what several hold of an entity together.
+    pub(crate) fn splits(&self) -> bool {
+        self.says("splitEntities")
+    }
+
+    fn says(&self, flag: &str) -> bool {
+        self.body.get(flag).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The sources that may know of what it asks for.
+    pub(crate) fn sources(&self) -> Wanted {
+        // It was parsed when it was made.
+        let csf = self.body.get("csf").and_then(Value::as_str).and_then(|q| Query::parse(q, &self.ld).ok());
+        Wanted { entities: self.filter.selectors.clone(), attrs: self.watched.clone(), conditions: csf.into_iter().collect(), ..Wanted::default() }
+    }
+
     /// Whether it speaks at all.
     pub fn is_active(&self, now: i64) -> bool {
         self.active && self.expires.is_none_or(|x| x > now)

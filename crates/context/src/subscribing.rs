@@ -13,7 +13,7 @@ use crate::tables_subs::{self as tables, DeadLetter};
 use crate::{Context, fault};
 
 /// All members of a subscription that a caller may set (5.2.12); others are left out.
-const MEMBERS: [&str; 22] = [
+const MEMBERS: [&str; 23] = [
     "type",
     "subscriptionName",
     "description",
@@ -36,13 +36,14 @@ const MEMBERS: [&str; 22] = [
     "splitEntities",
     "expandValues",
     "jsonKeys",
+    "ngsildConformance",
 ];
 
 /// Members of a stored subscription.
 fn stored(subscription: &Subscription) -> Value {
     json!({
         "body": subscription.body, "context": subscription.ld.source, "speech": subscription.speech.source,
-        "created": subscription.created, "modified": subscription.modified,
+        "created": subscription.created, "modified": subscription.modified, "base": subscription.base,
     })
 }
 
@@ -75,7 +76,7 @@ impl Context {
         };
         let stated = body.shift_remove("jsonldContext");
         let body = expanded(writable(body), &ld)?;
-        let frame = |speech: Ld| Frame { id: id.clone(), ld: ld.clone(), speech, now, created: now, fresh: true };
+        let frame = |speech: Ld| Frame { id: id.clone(), ld: ld.clone(), speech, base: base.into(), now, created: now, fresh: true };
         // What is wrong with it is told before anything is made for it.
         let draft = Subscription::parse(body.clone(), frame(Ld::default()), Arc::default())?;
         self.guard.check(&draft.receiver.url)?;
@@ -142,7 +143,7 @@ impl Context {
             // A member is replaced whole (5.5.8), so that what a new `notification` lacks is told.
             if is_null(&value) { drop(members.shift_remove(&name)) } else { drop(members.insert(name, value)) }
         }
-        let frame = Frame { id: old.id.clone(), ld: frame_ld, speech, now, created: old.created, fresh };
+        let frame = Frame { id: old.id.clone(), ld: frame_ld, speech, base: old.base.clone(), now, created: old.created, fresh };
         let subscription = Subscription::parse(members, frame, old.delivery.clone())?;
         self.guard.check(&subscription.receiver.url)?;
         let mut tx = self.store.begin(caller).await?;
@@ -192,7 +193,8 @@ impl Context {
         let speech = if doc.get("speech").is_some() { context("speech")? } else { ld.clone() };
         let created = doc["created"].as_i64().unwrap_or(at);
         let body = expanded(doc["body"].as_object().cloned().unwrap_or_default(), &ld)?;
-        let frame = Frame { id: id.into(), ld, speech, now: doc["modified"].as_i64().unwrap_or(created), created, fresh: false };
+        let base = doc["base"].as_str().unwrap_or_default().into();
+        let frame = Frame { id: id.into(), ld, speech, base, now: doc["modified"].as_i64().unwrap_or(created), created, fresh: false };
         Subscription::parse(body, frame, Arc::new(Delivery::default()))
     }
 

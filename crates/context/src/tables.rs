@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
     crate::tables_mqtt::MIGRATION,
     crate::tables_devices::MIGRATION,
+    crate::tables_federation::RELAY,
     crate::tables_temporal::RECENT,
 ];
 

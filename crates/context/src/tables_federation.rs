@@ -15,6 +15,9 @@ pub const MIGRATION: Migration = Migration {
           create table context_snapshot_entity (snapshot TEXT not null, id TEXT not null, doc TEXT not null, primary key (snapshot, id));",
 };
 
+/// Schema of what proves that a source was told where to notify us.
+pub const RELAY: Migration = Migration { domain: "context", version: 12, sql: "create table context_relay (secret TEXT not null primary key);" };
+
 /// Inserts or replaces a registration.
 pub async fn save_source(tx: &mut Tx, id: &str, created: i64, modified: i64, doc: &Map<String, Value>) -> Result<()> {
     let sql = "insert into context_source (id, created, modified, doc) values (?, ?, ?, ?) \
@@ -62,6 +65,16 @@ pub async fn identity(store: &Store) -> Result<Option<String>> {
 /// Keeps our name.
 pub async fn set_identity(tx: &mut Tx, id: &str) -> Result<()> {
     tx.exec("insert into context_identity (id) values (?)", params![id]).await.map(|_| ())
+}
+
+/// The secret of notifications from sources, when there is one.
+pub async fn relay_secret(store: &Store) -> Result<Option<String>> {
+    store.row("select secret from context_relay order by secret limit 1", params![]).await?.map(|r| r.text("secret")).transpose()
+}
+
+/// Keeps the secret of notifications from sources.
+pub async fn set_relay_secret(tx: &mut Tx, secret: &str) -> Result<()> {
+    tx.exec("insert into context_relay (secret) values (?)", params![secret]).await.map(|_| ())
 }
 
 /// Inserts or replaces a snapshot's description.

@@ -12,7 +12,7 @@ use crate::model::instant;
 /// Bytes of a source's answer.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Value of an agreed header that is to be taken from the request.
-const FROM_REQUEST: &str = "urn:ngsi-ld:request";
+pub const FROM_REQUEST: &str = "urn:ngsi-ld:request";
 /// Headers that no agreement can set: they belong to the tenant, to the loop guard or to the connection.
 const OURS: [&str; 15] = [
     "ngsild-tenant",
@@ -73,8 +73,13 @@ pub struct Call<'a> {
     pub ld: &'a Ld,
 }
 
+/// Encodes a part of a path.
+pub fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%3A", ":").replace('+', "%20")
+}
+
 /// What a source answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reply {
     /// Status.
     pub status: u16,
@@ -82,6 +87,8 @@ pub struct Reply {
     pub body: Option<Value>,
     /// In whose names.
     pub ld: Ld,
+    /// Length of the body.
+    pub bytes: usize,
 }
 
 /// Why a source gave no usable answer.
@@ -230,6 +237,14 @@ impl Context {
         if registration.alias.as_deref().is_some_and(|alias| origin.passed(alias)) {
             return Err(Trouble::Loop);
         }
+        let reads = call.method == Method::GET || call.path == "/entityOperations/query";
+        let question = (reads && registration.remembers()).then(|| format!("{} {:?} {:?} {:?}", call.path, call.query, call.body, call.ld.source));
+        if let Some(reply) = question.as_ref().and_then(|q| registration.remembered(q, now)) {
+            return Ok(reply);
+        }
+        if !reads {
+            registration.forget();
+        }
         if registration.rests(now) {
             return Err(Trouble::Late);
         }
@@ -239,6 +254,11 @@ impl Context {
             Err(trouble) => matches!(trouble, Trouble::Loop),
         };
         registration.count(answered, now);
+        if let (Some(question), Ok(reply)) = (question, &done)
+            && reply.status == 200
+        {
+            registration.remember(question, reply, now);
+        }
         if let Err(trouble) = &done {
             tracing::info!(registration = &*registration.id, reason = trouble.text(), "a context source failed");
         }
@@ -325,6 +345,6 @@ impl Context {
             Some(context) => self.contexts.resolve(&context, now).await.unwrap_or(ld),
             None => ld,
         };
-        Ok(Reply { status, body, ld })
+        Ok(Reply { status, body, ld, bytes: bytes.len() })
     }
 }

@@ -73,7 +73,8 @@ pub struct Wanted {
     pub temporal: Option<Temporal>,
 }
 
-fn meets(selector: &Selector, info: &EntityInfo) -> bool {
+/// Whether a selector may mean an entity of which a registration tells.
+pub(super) fn meets(selector: &Selector, info: &EntityInfo) -> bool {
     let id = match (&selector.ids, &selector.id_pattern, &info.id, &info.pattern) {
         (Some(ids), _, Some(id), _) => ids.contains(id),
         (Some(ids), _, None, Some(pattern)) => ids.iter().any(|i| pattern.is_match(i)),

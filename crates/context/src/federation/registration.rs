@@ -1,6 +1,7 @@
 //! Context-source registrations (CIM 009, 5.2.9): what another broker or source offers, in which mode, by which
 //! operations. Held with expanded names, so that each request sees them in its own context.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::change;
 use crate::fault::{bad, cut};
+use crate::federation::forward::{FROM_REQUEST, Reply};
+use crate::federation::maps::duration;
 use crate::ld::Ld;
 use crate::model::{Entity, Iri, instant, parse_instant};
 use crate::parse::{self, Form};
@@ -47,6 +50,9 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Longest wait for a source when its registration says nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(30);
+/// Answers of one source that are remembered, and bytes of one.
+const MAX_ANSWERS: usize = 100;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How a source's data and ours relate (4.3.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +234,9 @@ pub struct Registration {
     pub timeout: Duration,
     /// Rest after a failure.
     cooldown: Duration,
+    /// For how long an answer counts for the same question, µs.
+    cache: i64,
+    answers: Mutex<HashMap<String, (i64, Reply)>>,
     /// Created, µs.
     pub created: i64,
     /// Modified, µs.
@@ -399,10 +408,11 @@ struct Management {
     local_only: bool,
     timeout: Duration,
     cooldown: Duration,
+    cache: i64,
 }
 
 fn management(body: &Map<String, Value>) -> Result<Management> {
-    let mut out = Management { local_only: false, timeout: PATIENCE, cooldown: Duration::ZERO };
+    let mut out = Management { local_only: false, timeout: PATIENCE, cooldown: Duration::ZERO, cache: 0 };
     let flag = |v: &Value| v.as_bool().ok_or_else(|| bad("localOnly must be true or false."));
     if let Some(value) = body.get("localOnly") {
         out.local_only = flag(value)?;
@@ -419,8 +429,7 @@ fn management(body: &Map<String, Value>) -> Result<Management> {
             "timeout" => out.timeout = millis()?.min(LONGEST),
             "cooldown" => out.cooldown = millis()?,
             "cacheDuration" => {
-                let span = value.as_str().filter(|t| t.starts_with('P')).and_then(|t| t.parse::<jiff::Span>().ok());
-                span.ok_or_else(|| bad("management: cacheDuration must be an ISO 8601 duration."))?;
+                out.cache = duration(value.as_str().ok_or_else(|| bad("management: cacheDuration must be a text."))?)?;
             }
             other => return Err(bad(format!("management has no member {:?}.", cut(other)))),
         }
@@ -494,6 +503,8 @@ impl Registration {
             local_only: management.local_only,
             timeout: management.timeout,
             cooldown: management.cooldown,
+            cache: management.cache,
+            answers: Mutex::default(),
             created: now,
             modified: now,
             observation: interval(&body, "observationInterval")?,
@@ -532,6 +543,33 @@ impl Registration {
             figures.last_failure = Some(now);
             figures.rest_until = now.saturating_add(i64::try_from(self.cooldown.as_micros()).unwrap_or(i64::MAX));
         }
+    }
+
+    /// What the source answered to the same question, if that still counts (5.2.34).
+    pub fn remembered(&self, question: &str, now: i64) -> Option<Reply> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(question).filter(|(until, _)| *until > now).map(|(_, reply)| reply.clone())
+    }
+
+    /// Whether answers are to be remembered. One that depends on who asks is not for others.
+    pub fn remembers(&self) -> bool {
+        self.cache > 0 && self.info.iter().all(|(_, value)| value != FROM_REQUEST)
+    }
+
+    /// Keeps an answer, within bounds.
+    pub fn remember(&self, question: String, reply: &Reply, now: i64) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= MAX_ANSWERS {
+            answers.retain(|_, (until, _)| *until > now);
+        }
+        if answers.len() < MAX_ANSWERS && reply.bytes <= MAX_ANSWER_BYTES {
+            answers.insert(question, (now.saturating_add(self.cache), reply.clone()));
+        }
+    }
+
+    /// Forgets all answers: the data may have changed.
+    pub fn forget(&self) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes over the figures and the creation of the one it replaces.

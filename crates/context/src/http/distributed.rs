@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::wire::{Asked, Params};
 use crate::Context;
 use crate::fault::{UNSUPPORTED, bad, missing};
-use crate::federation::forward::{Call, Origin, Trouble};
+use crate::federation::forward::{Call, Origin, Trouble, encoded};
 use crate::federation::maps::{self, HERE, Sources};
 use crate::federation::matching::{self, Part, Wanted};
 use crate::federation::merge;
@@ -79,11 +79,6 @@ impl Notes {
 /// The request as sources learn of it.
 pub fn origin(headers: &HeaderMap) -> Origin {
     Origin::new(headers.iter().filter_map(|(n, v)| Some((n.as_str().to_string(), v.to_str().ok()?.to_string()))).collect())
-}
-
-/// Encodes a part of a path.
-pub fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%3A", ":").replace('+', "%20")
 }
 
 fn is_local(asked: &Asked) -> Result<bool> {

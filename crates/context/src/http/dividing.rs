@@ -14,12 +14,12 @@ use dothi_kernel::{Error, Permission, Result, Scope};
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
-use super::distributed::{Notes, encoded, origin};
+use super::distributed::{Notes, origin};
 use super::wire::{Asked, Fault, plain, problem};
 use crate::Context;
 use crate::fault::UNSUPPORTED;
 use crate::federation::conflict;
-use crate::federation::forward::{Call, Origin, Reply, Trouble};
+use crate::federation::forward::{Call, Origin, Reply, Trouble, encoded};
 use crate::federation::matching::{self, Kept, Part, Plan, Target};
 use crate::federation::registration::Mode;
 use crate::ld::Ld;

@@ -9,13 +9,13 @@ use dothi_kernel::{Permission, Result, Scope};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use super::distributed::encoded;
 use super::ngsi::{This, id_of, no_content};
 use super::params::{conditions, paging};
 use super::wire::{Answer, Asked, PREFIX, Params, answer, plain, with_header};
 use super::{maps, snapshots};
 use crate::Context;
 use crate::fault::bad;
+use crate::federation::forward::encoded;
 use crate::federation::matching::{Temporal, Wanted};
 use crate::ld::Ld;
 use crate::q::Query;
@@ -36,6 +36,7 @@ pub fn router() -> Router<Arc<Context>> {
 async fn create(State(this): This, asked: Asked) -> Answer {
     let (body, ld) = asked.object(&this).await?;
     let id = this.register_source(&asked.caller, body, &ld).await?;
+    this.source_changed(None, this.federation().get(&id).as_ref());
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("{PREFIX}/csourceRegistrations/{}", encoded(&id)))]).into_response())
 }
 
@@ -108,12 +109,17 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
 async fn update(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
     let id = id_of(&id)?;
     let (body, ld) = asked.object(&this).await?;
+    let old = this.federation().get(&id);
     this.change_source(&asked.caller, &id, body, &ld).await?;
+    this.source_changed(old.as_ref(), this.federation().get(&id).as_ref());
     Ok(no_content())
 }
 
 async fn delete(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    this.unregister_source(&asked.caller, &id_of(&id)?).await?;
+    let id = id_of(&id)?;
+    let old = this.federation().get(&id);
+    this.unregister_source(&asked.caller, &id).await?;
+    this.source_changed(old.as_ref(), None);
     Ok(no_content())
 }
 
@@ -126,14 +132,20 @@ async fn listen(State(this): This, asked: Asked) -> Answer {
 async fn listeners(State(this): This, asked: Asked) -> Answer {
     let (ld, page) = (asked.ld(&this).await?, paging(&asked.params)?);
     let now = asked.caller.now.as_microsecond();
-    let all: Vec<Value> = this.listeners(&asked.caller)?.iter().map(|l| l.describe(now).into()).collect();
+    let mut all: Vec<Value> = this.listeners(&asked.caller)?.iter().map(|l| l.describe(now).into()).collect();
+    all.extend(this.followers(&ld).into_iter().map(Value::from));
     listed(&asked, &ld, &all, &page)
 }
 
 async fn listener(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
     let ld = asked.ld(&this).await?;
-    let found = this.listener(&asked.caller, &id_of(&id)?)?;
-    shown(&asked, &ld, found.describe(asked.caller.now.as_microsecond()).into())
+    let id = id_of(&id)?;
+    let body = match this.listener(&asked.caller, &id) {
+        Ok(found) => found.describe(asked.caller.now.as_microsecond()),
+        // One that a subscription to entities brought about.
+        Err(e) => this.followers(&ld).into_iter().find(|f| f.get("id").is_some_and(|i| *i == *id)).ok_or(e)?,
+    };
+    shown(&asked, &ld, body.into())
 }
 
 async fn change_listener(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::params::{self, paging, view};
 use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
-use super::{batch, contexts, distributed, dividing, federation, inventory, subscriptions, temporal, tenants, wire};
+use super::{batch, contexts, distributed, dividing, federation, inventory, relay, subscriptions, temporal, tenants, wire};
 use crate::Context;
 use crate::change::{Updated, Which};
 use crate::fault::{bad, missing};
@@ -65,7 +65,7 @@ fn routes(this: Arc<Context>) -> Router {
         .layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around))
         .fallback(async || Fault(missing("There is no such resource in this API.")))
         .method_not_allowed_fallback(async || Fault(Error::new(Kind::Method, "ngsi.method", "The resource does not take this method.")));
-    Router::new().nest(PREFIX, routes).with_state(this)
+    Router::new().nest(PREFIX, routes).route(crate::federation::relay::PATH, post(relay::receive)).with_state(this)
 }
 
 /// Whether the body stands in the simplified form.

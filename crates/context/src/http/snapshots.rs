@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value};
 
-use super::distributed::{detail, encoded, everything};
+use super::distributed::{detail, everything};
 use super::federation::listed;
 use super::ngsi::{This, id_of, no_content};
 use super::params::{self, paging};
 use super::wire::{Answer, Asked, PREFIX, answer};
 use crate::Context;
 use crate::fault::bad;
+use crate::federation::forward::encoded;
 use crate::federation::snapshots::{MAX_ENTITIES, State as SnapshotState};
 use crate::ld::Ld;
 use crate::model::{Entity, Iri};

@@ -20,6 +20,7 @@ fn base(asked: &Asked) -> String {
 pub async fn create(State(this): This, asked: Asked) -> Answer {
     let (body, ld) = asked.object(&this).await?;
     let id = this.subscribe(&asked.caller, body, ld, &base(&asked)).await?;
+    this.subscription_changed(None, this.subscription(&asked.caller, &id).ok().as_ref());
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/ngsi-ld/v1/subscriptions/{id}"))]).into_response())
 }
 
@@ -64,11 +65,16 @@ pub async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -
 pub async fn update(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
     let id = id_of(&id)?;
     let (body, ld) = asked.object(&this).await?;
+    let old = this.subscription(&asked.caller, &id).ok();
     this.change_subscription(&asked.caller, &id, body, ld).await?;
+    this.subscription_changed(old.as_ref(), this.subscription(&asked.caller, &id).ok().as_ref());
     Ok(no_content())
 }
 
 pub async fn delete(State(this): This, Path(id): Path<String>, asked: Asked) -> Answer {
-    this.unsubscribe(&asked.caller, &id_of(&id)?).await?;
+    let id = id_of(&id)?;
+    let old = this.subscription(&asked.caller, &id).ok();
+    this.unsubscribe(&asked.caller, &id).await?;
+    this.subscription_changed(old.as_ref(), None);
     Ok(no_content())
 }

@@ -51,6 +51,10 @@ pub fn in_front(default: Arc<Context>, make: fn(Arc<Context>) -> Router) -> Rout
 
 /// The tenant that a request names; none for the default one.
 fn named(request: &Request) -> Result<Option<String>> {
+    // The tenant named in a source's notification is one of the source.
+    if request.uri().path() == crate::federation::relay::PATH {
+        return Ok(None);
+    }
     match request.headers().get(HEADER) {
         None => Ok(None),
         Some(value) => {
@@ -83,6 +87,11 @@ async fn choose(State(front): State<Arc<Front>>, request: Request, next: Next) -
     let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
     let wanted = versions::Wanted::of(request.headers(), request.method(), path, request.uri().query().unwrap_or_default());
     let undefined = known::undefined(request.method(), path, request.uri().query().unwrap_or_default());
+    // An address that ends where the id belongs names no entity (5.6.17.4, 5.6.18.4).
+    let nameless = matches!(*request.method(), Method::PUT | Method::PATCH) && path == "/entities/";
+    if nameless {
+        return Fault(bad("The id of the entity is missing.")).into_response();
+    }
     let mut response = match undefined.map_or_else(|| named(&request), |name| Err(invalid(format!("The parameter {:?} is not defined here.", cut(&name))))) {
         Ok(None) => match without_slash(request.uri()) {
             Some(uri) => front.anew(front.default.clone(), uri, request).await,

@@ -16,6 +16,7 @@ use crate::q::Query;
 use crate::query::Filter;
 use crate::render::{Form, View};
 use crate::select::ScopeQuery;
+use crate::versions::{Edition, minor};
 
 fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
     object.get(name).map(|v| v.as_str().ok_or_else(|| bad(format!("{name} must be a text.")))).transpose()
@@ -183,6 +184,8 @@ pub struct Frame {
     pub ld: Ld,
     /// Context of what is sent.
     pub speech: Ld,
+    /// Where whoever made it found us; empty = not known.
+    pub base: Box<str>,
     /// Now, µs.
     pub now: i64,
     /// Made, µs.
@@ -194,7 +197,7 @@ pub struct Frame {
 impl Subscription {
     /// Reads a subscription. 400 with the member that is wrong.
     pub fn parse(body: Map<String, Value>, frame: Frame, delivery: Arc<Delivery>) -> Result<Self> {
-        let Frame { id, ld, speech, now, created, fresh } = frame;
+        let Frame { id, ld, speech, base, now, created, fresh } = frame;
         if body.get("type").and_then(Value::as_str) != Some("Subscription") {
             return Err(bad("The type must be Subscription."));
         }
@@ -225,9 +228,10 @@ impl Subscription {
         if let Some(csf) = text(&body, "csf")? {
             Query::parse(csf, &ld)?;
         }
-        if body.get("temporalQ").is_some_and(|t| !t.is_object()) {
-            return Err(bad("temporalQ must be an object."));
+        if body.contains_key("temporalQ") {
+            return Err(bad("temporalQ is for subscriptions to registrations only."));
         }
+        let edition = text(&body, "ngsildConformance")?.map(|v| minor(v).ok_or_else(|| bad("ngsildConformance must be a version such as 1.6.")));
         let notification = body.get("notification").and_then(Value::as_object).ok_or_else(|| bad("A subscription needs notification."))?;
         let view = view(&body, notification, &ld)?;
         let show_changes = flag(notification, "showChanges")?.unwrap_or(false);
@@ -247,10 +251,12 @@ impl Subscription {
             active: flag(&body, "isActive")?.unwrap_or(true),
             receiver: receiver(notification)?,
             modified: now,
+            base,
             created,
             throttling,
             interval,
             show_changes,
+            edition: edition.transpose()?.map(|minor| Edition { minor, simplified: view.form == Form::Simplified }),
             delivery,
             id,
             ld,

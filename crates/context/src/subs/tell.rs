@@ -160,7 +160,9 @@ impl Subscription {
             let mut feature = render::feature(entity, &self.speech, &self.view, now);
             data.shift_remove("id");
             feature.insert("properties".into(), data.into());
-            return vec![feature.into()];
+            let mut out = vec![feature.into()];
+            self.amended(&mut out);
+            return out;
         }
         let (joined, _) = join::joined(vec![(entity.clone(), data)], get, &self.speech, &self.view, now, MAX_LINKED);
         let mut out: Vec<Map<String, Value>> = joined.into_iter().map(|(_, shown)| shown).collect();
@@ -168,7 +170,18 @@ impl Subscription {
             let context = self.speech.body();
             out.iter_mut().for_each(|o| drop(o.insert("@context".into(), context.clone())));
         }
-        out.into_iter().map(Value::Object).collect()
+        let mut out: Vec<Value> = out.into_iter().map(Value::Object).collect();
+        self.amended(&mut out);
+        out
+    }
+
+    /// In the version that the receiver reads.
+    fn amended(&self, data: &mut [Value]) {
+        if let Some(edition) = self.edition {
+            for one in data {
+                edition.amend(one);
+            }
+        }
     }
 
     /// An entity as it is, for subscriptions that speak in a rhythm.

@@ -67,6 +67,9 @@ async fn bodies_say_their_context_in_one_way() {
     let empty = send(&api, "POST", "/entities", &ld[..1], &json!([])).await;
     assert!((empty.status, empty.json()["type"].as_str().unwrap().ends_with("/InvalidRequest")) == (400.try_into().unwrap(), true));
     assert_eq!(api.call("POST", "/entities", &json!({"id": "urn:t:8", "type": "type"})).await.status, 400, "a keyword is not a type");
+    for (path, status) in [("/entities/", 400), ("/entities", 405)] {
+        assert_eq!(api.call("PATCH", path, &json!({"a": 1})).await.status.as_u16(), status, "{path}");
+    }
     let hosted = api.call("POST", "/jsonldContexts", &json!({"@context": {"x": "https://x.example/x"}})).await;
     let path = hosted.header("location").strip_prefix("/ngsi-ld/v1").unwrap().to_string();
     assert_eq!(api.get(&path).await.header("content-type"), "application/json");

@@ -387,3 +387,93 @@ async fn a_snapshot_stays_as_it_was_even_after_a_restart() {
     assert_eq!(api.call("DELETE", "/snapshots?q=snapshotPriority%3C6", &Value::Null).await.status, 204);
     assert_eq!((api.get(&path).await.status.as_u16(), api.get("/snapshots/urn:snap:copy").await.status.as_u16()), (404, 200));
 }
+
+async fn until(mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come about");
+}
+
+#[tokio::test]
+async fn a_subscription_hears_of_what_sources_hold() {
+    let (here, there) = (Broker::start().await, Broker::start().await);
+    let (receiver, heard) = fixed(200, "").await;
+    assert_eq!(register(&here.api, "f", there.address, json!({"operations": ["federationOps"]})).await.status, 201);
+    here.api.create(&[json!({"id": "urn:t:1", "type": "T", "b": 1})]).await;
+    let host = here.address.to_string();
+    let subscribe = async |more: Value| {
+        let mut body = json!({
+            "id": "urn:s:1", "type": "Subscription", "entities": [{"type": "T"}, {"type": "Other"}],
+            "notification": {"format": "keyValues", "endpoint": {"uri": format!("http://{receiver}/n")}}
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let headers = [("host", host.as_str()), ("content-type", "application/json")];
+        let reply = here.api.send(here.api.system(), "POST", "/ngsi-ld/v1/subscriptions", &headers, body.to_string()).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+    };
+    let copies = async || there.api.get("/subscriptions").await.json().as_array().unwrap().clone();
+    let come = |n: usize| {
+        let heard = heard.clone();
+        async move || heard.lock().unwrap().len() == n
+    };
+    // The source gets what concerns it, and tells us.
+    subscribe(json!({"q": "a>1"})).await;
+    until(async || !copies().await.is_empty()).await;
+    let copy = copies().await.remove(0);
+    let place = copy["notification"]["endpoint"]["uri"].as_str().unwrap().to_string();
+    assert_eq!((&copy["entities"], &copy["q"]), (&json!([{"type": "T"}]), &json!("a>1")));
+    assert!(place.starts_with(&format!("http://{host}/ngsi-ld/ex/")), "{place}");
+    there.api.create(&[json!({"id": "urn:t:8", "type": "T", "a": 0}), json!({"id": "urn:t:9", "type": "T", "a": 9})]).await;
+    until(come(1)).await;
+    let told = heard.lock().unwrap()[0].2.clone();
+    assert_eq!((&told["subscriptionId"], &told["data"]), (&json!("urn:s:1"), &json!([{"id": "urn:t:9", "type": "T", "a": 9}])));
+    let follower = here.api.get("/csourceSubscriptions").await.json()[0].clone();
+    assert_eq!(here.api.get(&format!("/csourceSubscriptions/{}", follower["id"].as_str().unwrap())).await.json()["entities"][0]["type"], "T");
+    // Nobody else may tell us.
+    let fake = json!({"type": "Notification", "subscriptionId": copy["id"], "data": [{"id": "urn:t:7", "type": "T", "a": 7}]}).to_string();
+    let tell = async |path: &str| {
+        let nobody = dothi_kernel::Caller::anonymous(here.api.test.clock.as_ref(), None);
+        here.api.send(nobody, "POST", path, &[("content-type", "application/json"), ("ngsild-tenant", "theirs")], fake.clone()).await.status.as_u16()
+    };
+    assert_eq!((tell("/ngsi-ld/ex/remote-notify").await, tell("/ngsi-ld/ex/remote-notify?key=0000000000000000").await), (401, 401));
+    assert_eq!(tell(&place[place.find("/ngsi-ld").unwrap()..]).await, 200);
+    until(come(2)).await;
+    // It follows changes, and the end.
+    assert_eq!(here.api.call("PATCH", "/subscriptions/urn:s:1", &json!({"q": "a>5"})).await.status, 204);
+    until(async || copies().await[0]["q"] == "a>5").await;
+    assert_eq!(here.api.call("DELETE", "/subscriptions/urn:s:1", &Value::Null).await.status, 204);
+    until(async || copies().await.is_empty()).await;
+    assert_eq!(here.api.get("/csourceSubscriptions").await.json(), json!([]));
+    // Conditions on what several hold together are asked here.
+    subscribe(json!({"q": "a>1;b==1", "splitEntities": true})).await;
+    until(async || !copies().await.is_empty()).await;
+    assert!(copies().await[0].get("q").is_none());
+    there.api.create(&[json!({"id": "urn:t:2", "type": "T", "a": 9}), json!({"id": "urn:t:1", "type": "T", "a": 2})]).await;
+    until(come(3)).await;
+    assert_eq!(heard.lock().unwrap()[2].2["data"], json!([{"id": "urn:t:1", "type": "T", "a": 2, "b": 1}]));
+    // A source that goes is told to forget us.
+    assert_eq!(here.api.call("DELETE", "/csourceRegistrations/urn:r:f", &Value::Null).await.status, 204);
+    until(async || copies().await.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_source_is_not_asked_the_same_again_too_soon() {
+    let api = Api::new().await;
+    let (source, seen) = fixed(200, r#"{"id": "urn:t:1", "type": "T", "a": 1}"#).await;
+    assert_eq!(register(&api, "c", source, json!({"management": {"cacheDuration": "PT1H"}})).await.status, 201);
+    let ask = async |path: &str| {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+        seen.lock().unwrap().len()
+    };
+    assert_eq!((ask("/entities/urn:t:1").await, ask("/entities/urn:t:1").await), (1, 1));
+    assert_eq!(ask("/entities/urn:t:1?type=T").await, 2, "another question");
+    api.test.clock.advance_seconds(3_601);
+    assert_eq!(ask("/entities/urn:t:1").await, 3, "an answer counts for a while");
+    assert!(api.call("DELETE", "/entities/urn:t:1", &Value::Null).await.status.is_success());
+    assert_eq!(ask("/entities/urn:t:1").await, 5, "what was written through us is asked for anew");
+    assert_eq!(register(&api, "w", source, json!({"management": {"cacheDuration": "an hour"}})).await.status, 400);
+}

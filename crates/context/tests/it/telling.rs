@@ -272,6 +272,16 @@ async fn what_went_and_what_was_before() {
 }
 
 #[tokio::test]
+async fn a_receiver_of_an_earlier_version_understands_it() {
+    let (api, receiver) = subscribed(json!({"ngsildConformance": "1.5", "notification": {"format": "normalized"}})).await;
+    api.create(&[json!({"id": "urn:t:1", "type": "T", "v": {"type": "JsonProperty", "json": {"a": 1}}})]).await;
+    assert_eq!(receiver.wait(1).await[0]["data"][0]["v"], json!({"type": "Property", "value": {"a": 1}}));
+    for wrong in [json!({"ngsildConformance": "2.0"}), json!({"temporalQ": {"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}})] {
+        assert_eq!(api.call("PATCH", "/subscriptions/urn:s:1", &wrong).await.status, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn linked_entities_go_along() {
     for (join, there) in [
         ("flat", json!([{"id": "urn:t:1", "type": "T", "at": "urn:c:1"}, {"id": "urn:c:1", "type": "C", "n": 1}])),
