@@ -87,7 +87,7 @@ pub(crate) async fn stats(store: &Store, group: &Group, from: Timestamp, to: Tim
             ..StatRecord::default()
         });
     }
-    let mut times = times(store, (&key, key_values), from, to).await?;
+    let mut times = times(store, (key.as_str(), key_values), from, to).await?;
     for record in &mut found {
         (record.median, record.p90) = times.remove(&record.key).unwrap_or_default();
     }
