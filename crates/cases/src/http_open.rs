@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{OriginalUri, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use dothi_kernel::{Caller, Page, PageQuery, Permission, Result, Scope};
 use utoipa_axum::router::OpenApiRouter;
@@ -32,28 +32,28 @@ fn atom(body: String) -> Response {
     ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")], body).into_response()
 }
 
-fn own(uri: &axum::http::Uri) -> &str {
+fn own(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |p| p.as_str())
 }
 
 /// The newest public cases as an Atom feed, with the filters of the list.
 #[utoipa::path(get, path = "/api/cases/public.atom", tag = "cases", operation_id = "cases_feed", params(PublicQuery),
     responses((status = 200, content_type = "application/atom+xml"), (status = 400)))]
-async fn feed(State(this): This, caller: Caller, headers: HeaderMap, OriginalUri(uri): OriginalUri, Query(query): Query<PublicQuery>) -> Result<Response> {
+async fn feed(State(this): This, caller: Caller, headers: HeaderMap, uri: Uri, Query(query): Query<PublicQuery>) -> Result<Response> {
     Ok(atom(this.feed(&caller, &query, &base(&headers), own(&uri)).await?))
 }
 
 /// The steps of a public case as an Atom feed.
 #[utoipa::path(get, path = "/api/cases/public/{code}/feed.atom", tag = "cases", operation_id = "cases_case_feed", params(("code" = String, Path)),
     responses((status = 200, content_type = "application/atom+xml"), (status = 404)))]
-async fn case_feed(State(this): This, caller: Caller, headers: HeaderMap, OriginalUri(uri): OriginalUri, Path(code): Path<String>) -> Result<Response> {
+async fn case_feed(State(this): This, caller: Caller, headers: HeaderMap, uri: Uri, Path(code): Path<String>) -> Result<Response> {
     Ok(atom(this.case_feed(&caller, &code, &base(&headers), own(&uri)).await?))
 }
 
 /// Public cases as a table, newest first; at most 5,000 rows. `Link: rel="next"` names the next table.
 #[utoipa::path(get, path = "/api/cases/public.csv", tag = "cases", operation_id = "cases_table", params(PublicQuery),
     responses((status = 200, content_type = "text/csv"), (status = 400)))]
-async fn table(State(this): This, caller: Caller, OriginalUri(uri): OriginalUri, Query(query): Query<PublicQuery>) -> Result<Response> {
+async fn table(State(this): This, caller: Caller, uri: Uri, Query(query): Query<PublicQuery>) -> Result<Response> {
     let (body, next) = this.table(&caller, &query).await?;
     let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")], body).into_response();
     if let Some(next) = next {
