@@ -203,6 +203,7 @@ impl Access {
             ContextRead,
             ContextWrite,
             DeviceManage,
+            DeviceCommand,
             AlarmRead,
             AlarmHandle,
             CaseRead,

@@ -7,8 +7,11 @@
 //! Entry points, in this order: `decodeUplink({bytes, fPort, recvTime, variables})` (LoRaWAN payload codec API, TS013-1.0.0; The
 //! Things Stack, ChirpStack 4), `Decode(fPort, bytes, variables)` (ChirpStack 3) and `Decoder(bytes, port)` (The Things
 //! Network 2); and for commands `encodeDownlink({data})`, `Encode(fPort, data, variables)` and `Encoder(data, port)`.
+//! ThingsBoard's converters, which are given a network server's whole message, run in the same sandbox ([`Language`]).
 
+mod converter;
 mod repository;
+mod tbel;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -17,17 +20,20 @@ use std::time::{Duration, Instant};
 
 use dothi_kernel::{Error, Result};
 use rquickjs::context::EvalOptions;
-use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
+use rquickjs::{CatchResultExt, Context, Ctx, FromJs, Function, Runtime};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+pub use converter::{CodecKind, Converter, Language, records, script};
 pub use repository::{Checked, Example, Repository};
 
 /// Bytes of a codec's source.
 pub const MAX_SOURCE: usize = 512 * 1024;
 /// Bytes of one payload.
 pub const MAX_PAYLOAD: usize = 4 * 1024;
+/// Bytes of a network server's message for a converter.
+pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Calls that may wait.
 const QUEUE: usize = 1_000;
 /// How long a call that finds the queue full is told to wait.
@@ -82,6 +88,24 @@ pub enum Call {
         /// LoRaWAN port.
         port: u8,
     },
+    /// A network server's message into what a ThingsBoard converter makes of it ([`records`] reads that).
+    Convert {
+        /// What the converter is written in.
+        language: Language,
+        /// The message.
+        message: Vec<u8>,
+        /// Texts by name.
+        metadata: Map<String, Value>,
+    },
+    /// A command into a network server's message: `{contentType, data, metadata}`.
+    ConvertCommand {
+        /// What the converter is written in.
+        language: Language,
+        /// The command.
+        data: Value,
+        /// Texts by name.
+        metadata: Map<String, Value>,
+    },
 }
 
 /// What a codec gave. Only one of `data` and `bytes` is there.
@@ -134,11 +158,19 @@ pub fn run(source: &str, call: &Call, bounds: Bounds) -> Result<Output> {
     if source.len() > MAX_SOURCE {
         return Err(broken("The codec's source is too long."));
     }
-    let (Call::DecodeUplink { bytes, .. } | Call::DecodeDownlink { bytes, .. }) = call else { return read(&evaluate(source, call, bounds)?) };
-    if bytes.len() > MAX_PAYLOAD {
+    let (length, most) = match call {
+        Call::DecodeUplink { bytes, .. } | Call::DecodeDownlink { bytes, .. } => (bytes.len(), MAX_PAYLOAD),
+        Call::Convert { message, .. } => (message.len(), MAX_MESSAGE),
+        Call::EncodeDownlink { .. } | Call::ConvertCommand { .. } => (0, 0),
+    };
+    if length > most {
         return Err(broken("The payload is too long."));
     }
-    read(&evaluate(source, call, bounds)?)
+    let text = evaluate(source, call, bounds)?;
+    match call {
+        Call::Convert { .. } | Call::ConvertCommand { .. } => Ok(Output { data: json_of(&text)?, ..Output::default() }),
+        _ => read(&text),
+    }
 }
 
 fn broken(words: &'static str) -> Error {
@@ -159,6 +191,8 @@ fn evaluate(source: &str, call: &Call, bounds: Bounds) -> Result<String> {
         }
         Call::EncodeDownlink { data, port, variables } => json!({"what": "downlink", "data": data, "port": port, "variables": variables}),
         Call::DecodeDownlink { bytes, port } => json!({"what": "back", "bytes": bytes, "port": port}),
+        Call::Convert { message, metadata, .. } => json!({"bytes": message, "metadata": metadata}),
+        Call::ConvertCommand { data, metadata, .. } => json!({"data": data, "metadata": metadata}),
     };
     let runtime = Runtime::new().map_err(engine)?;
     runtime.set_memory_limit(bounds.memory);
@@ -175,10 +209,18 @@ fn evaluate(source: &str, call: &Call, bounds: Bounds) -> Result<String> {
             let bounds = ["out of memory", "stack overflow", "Maximum call stack"].iter().any(|w| words.contains(w));
             if bounds { broken("The codec needs too much memory.") } else { Error::unprocessable("codec.failed", words) }
         };
-        sloppy(&ctx, AROUND).catch(&ctx).map_err(told)?;
-        sloppy(&ctx, source).catch(&ctx).map_err(told)?;
-        let adapter: Function = ctx.eval(ADAPTER).catch(&ctx).map_err(told)?;
-        let result: rquickjs::String = adapter.call((asked.to_string(),)).catch(&ctx).map_err(told)?;
+        sloppy::<rquickjs::Value>(&ctx, AROUND).catch(&ctx).map_err(told)?;
+        let result: rquickjs::String = if let Call::Convert { language, .. } | Call::ConvertCommand { language, .. } = call {
+            let function = language.function(source, matches!(call, Call::ConvertCommand { .. }))?;
+            sloppy::<rquickjs::Value>(&ctx, language.around()).catch(&ctx).map_err(told)?;
+            let script: Function = sloppy(&ctx, &function).catch(&ctx).map_err(told)?;
+            let adapter: Function = ctx.eval(converter::ADAPTER).catch(&ctx).map_err(told)?;
+            adapter.call((asked.to_string(), script)).catch(&ctx).map_err(told)?
+        } else {
+            sloppy::<rquickjs::Value>(&ctx, source).catch(&ctx).map_err(told)?;
+            let adapter: Function = ctx.eval(ADAPTER).catch(&ctx).map_err(told)?;
+            adapter.call((asked.to_string(),)).catch(&ctx).map_err(told)?
+        };
         let text = result.to_string().catch(&ctx).map_err(told)?;
         if text.len() > bounds.output {
             return Err(broken("The codec's result is too long."));
@@ -188,15 +230,18 @@ fn evaluate(source: &str, call: &Call, bounds: Bounds) -> Result<String> {
 }
 
 /// Codecs are written for browsers and servers that forgive undeclared variables.
-fn sloppy(ctx: &Ctx<'_>, source: &str) -> rquickjs::Result<()> {
+fn sloppy<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<V> {
     let mut options = EvalOptions::default();
     options.strict = false;
-    ctx.eval_with_options::<rquickjs::Value, _>(source, options).map(drop)
+    ctx.eval_with_options(source, options)
+}
+
+fn json_of(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|e| Error::unprocessable("codec.result", "The codec's result is not JSON.").because(e))
 }
 
 fn read(text: &str) -> Result<Output> {
-    let value: Value = serde_json::from_str(text).map_err(|e| Error::unprocessable("codec.result", "The codec's result is not JSON.").because(e))?;
-    let Value::Object(mut result) = value else {
+    let Value::Object(mut result) = json_of(text)? else {
         return Err(Error::unprocessable("codec.no-entry", "The codec has no function for this, or it gave nothing."));
     };
     let words = |v: Option<Value>| match v {

@@ -6,11 +6,15 @@ mod tree;
 use std::sync::Arc;
 
 use dothi_kernel::geo::Point;
+use dothi_kernel::history::{Limits, Watch};
 use dothi_kernel::value::quality;
 use dothi_kernel::{Timestamp, Value, time};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::codec::CodecKind;
+use crate::downlink::{CommandSpec, Downlink};
 use crate::model::Reading;
 pub use tree::{Node, Tree};
 
@@ -50,6 +54,10 @@ pub struct DeviceProfile {
     /// the network server's own decoding is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// What kind of script that is. A converter (`thingsboard`, `tbel`) is given the whole message and makes records of it, each with
+    /// the values, `ts`, `attributes` and `deviceName`; `ts` is the time unless `time` says otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec_kind: CodecKind,
     /// Where an array of messages stands. A payload that is an array itself is always taken as many messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
@@ -62,6 +70,12 @@ pub struct DeviceProfile {
     /// Oldest time of measurement believed, in seconds before arrival.
     #[serde(default = "thirty_days")]
     pub max_age_s: u32,
+    /// What is done with a time beyond `ahead_s` or `max_age_s`.
+    #[serde(default)]
+    pub clock: ClockPolicy,
+    /// Seconds between two messages; the first reading after a longer silence is marked as following a gap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<u32>,
     /// Where a moving device's place stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationField>,
@@ -71,8 +85,30 @@ pub struct DeviceProfile {
     /// See `battery`.
     #[serde(default = "one")]
     pub battery_factor: f64,
+    /// Charge below which the battery counts as low, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery_low: Option<f64>,
     /// What is read.
     pub attributes: Vec<Field>,
+    /// How commands reach its devices.
+    #[serde(default, skip_serializing_if = "Downlink::is_plain")]
+    pub downlink: Downlink,
+    /// Commands that its devices understand.
+    #[serde(default, rename = "command", skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandSpec>,
+}
+
+/// What is done with a time of measurement that cannot be believed. One that cannot be read is always replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockPolicy {
+    /// The time of arrival takes its place, and the reading is marked.
+    #[default]
+    Replace,
+    /// It stays, and the reading is marked.
+    Mark,
+    /// It stays.
+    Keep,
 }
 
 /// One attribute of a payload.
@@ -102,6 +138,12 @@ pub struct Field {
     /// Greatest plausible value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// Greatest plausible change a second; a faster one is kept and marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+    /// Seconds for which the value may stay the same; then it is kept and marked as stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck_after_s: Option<u32>,
 }
 
 /// What a field holds.
@@ -126,6 +168,17 @@ pub struct TimeField {
     /// How.
     #[serde(default)]
     pub format: TimeFormat,
+    /// Time zone of a `civil` time (`Asia/Ho_Chi_Minh`, `+07:00`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+impl TimeField {
+    fn zone(&self) -> Option<TimeZone> {
+        let name = self.zone.as_deref()?;
+        let fixed = || format!("1970-01-01T00:00:00{name}[{name}]").parse::<jiff::Zoned>().ok().map(|z| z.time_zone().clone());
+        TimeZone::get(name).ok().or_else(fixed)
+    }
 }
 
 /// How a time is written.
@@ -139,6 +192,8 @@ pub enum TimeFormat {
     Unix,
     /// Milliseconds since 1970.
     UnixMs,
+    /// `2026-11-21 08:00:00` in the stated `zone`; `T` for the space, and no seconds, are taken too.
+    Civil,
 }
 
 /// Where a place stands.
@@ -151,6 +206,9 @@ pub struct LocationField {
     pub lat: String,
 }
 
+fn is_default(kind: &CodecKind) -> bool {
+    *kind == CodecKind::default()
+}
 fn ten_minutes() -> u32 {
     600
 }
@@ -209,6 +267,8 @@ pub struct Decoded {
     pub battery: Option<f64>,
     /// The last fault of a part that was left out or corrected.
     pub fault: Option<Fault>,
+    /// How far the newest stated time of measurement is ahead of arrival, µs; negative when behind.
+    pub drift: Option<i64>,
 }
 
 /// A profile made ready for use.
@@ -220,16 +280,24 @@ pub struct Decoder {
     fields: Vec<ReadyField>,
     device: Option<Path>,
     records: Option<Path>,
-    time: Option<(Path, TimeFormat)>,
+    time: Option<(Path, TimeFormat, TimeZone)>,
     location: Option<(Path, Path)>,
     battery: Option<Path>,
+    /// Whether any field is judged by what came before.
+    judges: bool,
 }
+
+/// What was seen of a device's series so far, one for each field of its profile.
+#[derive(Debug, Default)]
+pub struct Watches(Box<[Watch]>);
 
 #[derive(Debug)]
 struct ReadyField {
     path: Path,
     name: Arc<str>,
     unit: Option<Arc<str>>,
+    /// What its values should be like, beside their range.
+    limits: Limits,
     spec: Field,
 }
 
@@ -289,7 +357,23 @@ impl DeviceProfile {
             if field.min.zip(field.max).is_some_and(|(min, max)| min > max) {
                 say(format!("{}: min is above max", field.name));
             }
+            if field.rate_per_s.is_some_and(|r| !r.is_finite() || r <= 0.0) || field.stuck_after_s == Some(0) {
+                say(format!("{}: rate_per_s and stuck_after_s must be above 0", field.name));
+            }
         }
+        if self.codec.is_none() && !is_default(&self.codec_kind) {
+            say("codec_kind says something of a codec, and there is none".into());
+        }
+        if let Some(time) = self.time.as_ref().filter(|t| (t.format == TimeFormat::Civil || t.zone.is_some()) && t.zone().is_none()) {
+            say(format!("{:?} is no time zone; a civil time needs one", time.zone));
+        }
+        if self.every_s == Some(0) {
+            say("every_s must be above 0".into());
+        }
+        if self.battery_low.is_some_and(|low| !(0.0..=1.0).contains(&low)) {
+            say("battery_low must be 0 to 1".into());
+        }
+        faults_of_commands(self, &mut say);
         for topic in &self.topics {
             let filled = topic.replace("{device}", "x");
             if !crate::mqtt::topics::valid_filter(&filled) || filled.contains('#') || topic.matches("{device}").count() > 1 {
@@ -306,6 +390,22 @@ impl DeviceProfile {
     }
 }
 
+/// What is wrong with the declared commands.
+fn faults_of_commands(profile: &DeviceProfile, say: &mut impl FnMut(String)) {
+    if let Some(fault) = profile.downlink.fault() {
+        say(format!("downlink: {fault}"));
+    }
+    if crate::downlink::too_many(profile.commands.len()) {
+        say("too many commands".into());
+    }
+    for (i, command) in profile.commands.iter().enumerate() {
+        command.faults(&mut |text| say(format!("command {}: {text}", command.name)));
+        if profile.commands[..i].iter().any(|c| c.name == command.name) {
+            say(format!("command {} is declared twice", command.name));
+        }
+    }
+}
+
 impl Decoder {
     /// Makes a profile ready.
     pub fn new(profile: DeviceProfile) -> Self {
@@ -316,18 +416,21 @@ impl Decoder {
                 path: Path::new(spec.path.as_deref().unwrap_or(&spec.name)),
                 name: spec.name.as_str().into(),
                 unit: spec.unit.as_deref().map(Into::into),
+                limits: spec.limits(profile.every_s),
                 spec: spec.clone(),
             })
-            .collect();
+            .collect::<Vec<_>>();
         let path = |text: &Option<String>| text.as_deref().map(Path::new);
         Self {
             kind: profile.kind.as_str().into(),
+            judges: fields.iter().any(|f: &ReadyField| Limits { range: None, ..f.limits } != Limits::default()),
             fields,
             device: path(&profile.device),
             records: path(&profile.records),
             time: match &profile.time {
-                Some(t) => Some((Path::new(&t.path), t.format)),
-                None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339)),
+                Some(t) => Some((Path::new(&t.path), t.format, t.zone().unwrap_or(TimeZone::UTC))),
+                None if profile.codec_kind.converter().is_some() => Some((Path::new("ts"), TimeFormat::UnixMs, TimeZone::UTC)),
+                None => profile.lorawan.then(|| (Path::new("lorawan.received"), TimeFormat::Rfc3339, TimeZone::UTC)),
             },
             location: profile.location.as_ref().map(|l| (Path::new(&l.lon), Path::new(&l.lat))),
             battery: path(&profile.battery),
@@ -350,7 +453,7 @@ impl Decoder {
         if records.len() > MAX_RECORDS {
             return Err(Fault::TooMany);
         }
-        let mut out = Decoded { readings: Vec::with_capacity(records.len() * self.fields.len().min(16)), timed: true, battery: None, fault: None };
+        let mut out = Decoded { readings: Vec::with_capacity(records.len() * self.fields.len().min(16)), timed: true, battery: None, fault: None, drift: None };
         let arrival = now.as_microsecond();
         for (i, record) in records.iter().enumerate() {
             if !record.is_object() {
@@ -370,18 +473,25 @@ impl Decoder {
     }
 
     fn record(&self, record: &impl Tree, entity: &Arc<str>, arrival: i64, out: &mut Decoded) {
-        let stated = self.time.as_ref().and_then(|(path, format)| path.find(record).map(|t| read_time(t, *format)));
+        let stated = self.time.as_ref().and_then(|(path, format, zone)| path.find(record).map(|t| read_time(t, *format, zone)));
         let earliest = arrival - i64::from(self.profile.max_age_s) * 1_000_000;
         let latest = arrival + i64::from(self.profile.ahead_s) * 1_000_000;
         let (observed_at, clock) = match stated {
-            Some(Some(t)) if (earliest..=latest).contains(&t) => (t, 0),
+            Some(Some(t)) if (earliest..=latest).contains(&t) || self.profile.clock == ClockPolicy::Keep => (t, 0),
+            Some(Some(t)) if self.profile.clock == ClockPolicy::Mark => {
+                out.fault = Some(Fault::Clock);
+                (t, quality::CLOCK)
+            }
             Some(_) => {
                 out.fault = Some(Fault::Clock);
                 (arrival, quality::CLOCK)
             }
             None => (arrival, 0),
         };
-        out.timed &= stated.is_some() && clock == 0;
+        if let Some(Some(t)) = stated {
+            out.drift = out.drift.max(Some(t - arrival));
+        }
+        out.timed &= stated.is_some_and(|t| t == Some(observed_at));
         let location = self.location.as_ref().and_then(|(lon, lat)| {
             let (lon, lat) = (lon.find(record)?, lat.find(record)?);
             let point = lon.as_f64().zip(lat.as_f64()).and_then(|(lon, lat)| Point::new(lon, lat).ok());
@@ -416,6 +526,51 @@ impl Decoder {
     }
 }
 
+impl Decoder {
+    /// Whether any value is judged by what came before it.
+    pub fn judges(&self) -> bool {
+        self.judges
+    }
+
+    /// Marks readings by what came before them. Returns the flags of all of them, or-ed, and how many are marked.
+    pub fn judge(&self, watches: &mut Watches, readings: &mut [Reading]) -> (u16, u64) {
+        if self.judges && watches.0.len() != self.fields.len() {
+            watches.0 = vec![Watch::default(); self.fields.len()].into();
+        }
+        let (mut all, mut marked, mut at) = (0, 0, 0);
+        for reading in readings {
+            if self.judges {
+                // Readings come in the order of the fields, record after record.
+                while self.fields.get(at).is_some_and(|f| !Arc::ptr_eq(&f.name, &reading.attribute)) {
+                    at += 1;
+                }
+                if at == self.fields.len() {
+                    at = self.fields.iter().position(|f| Arc::ptr_eq(&f.name, &reading.attribute)).unwrap_or(0);
+                }
+                if let (Some(field), Some(watch)) = (self.fields.get(at), watches.0.get_mut(at)) {
+                    reading.quality |= field.limits.flags(watch, reading.observed_at, &reading.value);
+                }
+            }
+            all |= reading.quality;
+            marked += u64::from(reading.quality != 0);
+        }
+        (all, marked)
+    }
+
+    /// What is known of each series that is judged: attribute, newest value.
+    pub fn watched<'a>(&'a self, watches: &'a Watches) -> impl Iterator<Item = (&'a str, &'a Watch)> {
+        self.fields.iter().map(|f| &*f.name).zip(watches.0.iter()).filter(|(_, w)| w.last().is_some())
+    }
+}
+
+impl Field {
+    fn limits(&self, every_s: Option<u32>) -> Limits {
+        let bounded = self.min.is_some() || self.max.is_some();
+        let range = bounded.then(|| (self.min.unwrap_or(f64::NEG_INFINITY), self.max.unwrap_or(f64::INFINITY)));
+        Limits { range, rate_per_s: self.rate_per_s, stuck_after_s: self.stuck_after_s, every_s }
+    }
+}
+
 impl ReadyField {
     fn read(&self, raw: &impl Tree) -> Option<(Value, u16)> {
         match self.spec.kind {
@@ -434,11 +589,12 @@ impl ReadyField {
     }
 }
 
-fn read_time(raw: &impl Tree, format: TimeFormat) -> Option<i64> {
+fn read_time(raw: &impl Tree, format: TimeFormat, zone: &TimeZone) -> Option<i64> {
     let stamp = match format {
         TimeFormat::Rfc3339 => raw.as_str()?.parse::<Timestamp>().ok()?.as_microsecond(),
         TimeFormat::Unix => scaled(raw, 1e6)?,
         TimeFormat::UnixMs => scaled(raw, 1e3)?,
+        TimeFormat::Civil => raw.as_str()?.parse::<jiff::civil::DateTime>().ok()?.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond(),
     };
     // Beyond what an instant can hold is no time at all.
     (time::micros(stamp).as_microsecond() == stamp).then_some(stamp)

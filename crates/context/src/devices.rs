@@ -3,7 +3,12 @@
 //! All devices are held in memory. What identifies them is durable at once; how they are doing (last seen, counts,
 //! last error) is journaled in batches by [`Devices::flush`] and may be some seconds old after a crash.
 
+pub(crate) mod commands;
+pub(crate) mod credentials;
+mod der;
+mod groups;
 mod inside;
+mod model;
 mod recent;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,19 +16,25 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text};
+use dothi_kernel::history::Watch;
+use dothi_kernel::{Caller, CallerKind, Error, Grant, Kind, Observation, Page, PageQuery, Permission, Result, Scope, Timestamp, text, time};
 use dothi_store::{Row, Store};
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use utoipa::{IntoParams, ToSchema};
 
 use crate::codec::Codecs;
-use crate::decode::{Decoder, DeviceProfile, Fault};
+use crate::decode::{Decoder, DeviceProfile, Fault, Watches};
+use crate::downlink::Way;
 use crate::model::Reading;
 use crate::tables_devices;
+use commands::Commands;
+pub use commands::{Command, CommandQuery, CommandState, NewCommand};
+use credentials::Key;
+pub use credentials::{Credential, CredentialKind, NewCredential, NewKey, PeerCertificate};
+pub use groups::{Bulk, BulkAction, BulkItem, Group, GroupLife, NewGroup};
+pub use model::{Accepted, Device, DeviceChange, DeviceQuery, DeviceState, Incoming, NewDevice, Refusal, Registered, SeriesLife, Transport};
 use recent::{Known, Recent, Running};
 
 /// The schema of devices and of what the broker keeps.
@@ -61,171 +72,6 @@ pub trait Sink: Send + Sync + 'static {
     }
 }
 
-/// How a device is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeviceState {
-    /// Heard of within the time its type allows.
-    Ok,
-    /// Not heard of for too long.
-    Silent,
-    /// Never heard of.
-    Never,
-}
-
-/// A device as others see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Device {
-    /// Id; also its MQTT user name.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Profile that reads its messages.
-    pub profile: String,
-    /// Entity its readings are about (URN).
-    pub entity: String,
-    /// How it sends: `mqtt` or `http`.
-    pub transport: Transport,
-    /// Where it stands, when fixed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Point>,
-    /// Commune code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub area: Option<String>,
-    /// When it was registered.
-    #[schema(value_type = String, format = DateTime)]
-    pub created: Timestamp,
-    /// When the last usable message came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_seen: Option<Timestamp>,
-    /// Charge of its battery, 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub battery: Option<f64>,
-    /// How it is doing.
-    pub state: DeviceState,
-    /// Usable messages so far.
-    pub messages: u64,
-    /// Faulty messages so far.
-    pub errors: u64,
-    /// Code of the last fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// When it happened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_error_at: Option<Timestamp>,
-    /// Whether it is connected over MQTT now.
-    pub connected: bool,
-}
-
-/// How a device sends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// MQTT.
-    #[default]
-    Mqtt,
-    /// HTTP.
-    Http,
-}
-
-impl Transport {
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Transport::Mqtt => "mqtt",
-            Transport::Http => "http",
-        }
-    }
-}
-
-/// What is told when a device is registered.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewDevice {
-    /// Id: 1 to 64 letters, digits, `-`, `_`, `.`, led by a letter or digit.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Profile.
-    pub profile: String,
-    /// Entity its readings are about; `urn:ngsi-ld:<type of the profile>:<id>` when absent.
-    #[serde(default)]
-    pub entity: Option<String>,
-    /// How it sends.
-    #[serde(default)]
-    pub transport: Transport,
-    /// Where it stands.
-    #[serde(default)]
-    pub location: Option<Point>,
-    /// Commune code.
-    #[serde(default)]
-    pub area: Option<String>,
-}
-
-/// A device just registered.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Registered {
-    /// The device.
-    pub device: Device,
-    /// Its secret (MQTT password). Shown this once; only its hash is kept.
-    pub secret: String,
-}
-
-/// Which devices are listed.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct DeviceQuery {
-    /// Words of name or id.
-    pub q: Option<String>,
-    /// Profile.
-    pub profile: Option<String>,
-    /// Commune code.
-    pub area: Option<String>,
-    /// State.
-    #[param(value_type = Option<String>)]
-    pub state: Option<DeviceState>,
-    /// Rows wanted (default 50, at most 200).
-    pub limit: Option<u32>,
-    /// The `next` of the page before.
-    pub after: Option<String>,
-}
-
-/// Why a message was not taken for good: sending it again would not help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The payload cannot be used.
-    Payload(&'static str),
-    /// The sender may not do this.
-    NotAllowed,
-    /// Nobody knows the topic or the device.
-    Unknown,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepted {
-    /// Stored: so many readings.
-    Stored(usize),
-    /// Stored before; nothing was done.
-    Duplicate,
-}
-
-/// What came in.
-#[derive(Debug, Clone, Copy)]
-pub struct Incoming<'a> {
-    /// The bytes.
-    pub payload: &'a [u8],
-    /// Names the sending: client and packet id. Lets a repetition be recognised when the payload holds no time.
-    pub sending: Option<(&'a str, u16)>,
-    /// Whether the sender says that it is a repetition.
-    pub repeated: bool,
-    /// Name of the message, to be remembered durably (`Idempotency-Key`).
-    pub message: Option<&'a str>,
-    /// Whether memory alone guards against repetitions (MQTT QoS 0 is never repeated).
-    pub brief: bool,
-}
-
 /// One device in memory.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -234,14 +80,17 @@ pub(crate) struct Entry {
     pub(crate) entity: Arc<str>,
     /// Cancelled when the device is removed or its secret changes.
     pub(crate) revoked: CancellationToken,
-    name: String,
+    name: RwLock<Arc<str>>,
     transport: Transport,
     location: Option<Point>,
     area: Option<String>,
     created: Timestamp,
     secret_hash: String,
+    groups: RwLock<Arc<[Arc<str>]>>,
+    keys: RwLock<Vec<Key>>,
     live: Mutex<Live>,
     recent: Mutex<Recent>,
+    watched: Mutex<Watched>,
     /// In whose name its readings are stored; made once, because every message needs it.
     grants: Arc<[Grant]>,
     login: Arc<str>,
@@ -255,8 +104,18 @@ pub(crate) struct Live {
     pub(crate) errors: u64,
     pub(crate) last_error: Option<String>,
     pub(crate) last_error_at: Option<Timestamp>,
+    /// How far its clock was ahead with the last message, µs.
+    pub(crate) clock_offset: Option<i64>,
+    pub(crate) flags: u16,
+    pub(crate) doubtful: u64,
+    /// The way back through a network server.
+    pub(crate) way: Option<Way>,
     connections: u32,
 }
+
+/// What was seen of a device's series, and the profile that they belong to.
+#[derive(Debug, Default)]
+struct Watched(Option<Arc<Decoder>>, Watches);
 
 /// The registry.
 pub struct Devices {
@@ -265,6 +124,10 @@ pub struct Devices {
     profiles: RwLock<BTreeMap<String, Arc<Decoder>>>,
     silent_after: RwLock<HashMap<String, u32>>,
     dirty: Mutex<HashSet<Arc<str>>>,
+    groups: RwLock<BTreeMap<Arc<str>, Group>>,
+    /// Devices by fingerprint or name of their certificates.
+    certificates: RwLock<HashMap<(CredentialKind, String), Arc<str>>>,
+    commands: Commands,
     hashing: RandomState,
     /// Codecs by the name of their file.
     sources: RwLock<HashMap<String, Arc<str>>>,
@@ -332,7 +195,7 @@ impl Entry {
             profile: row.text("profile")?.into(),
             entity: row.text("entity")?.into(),
             revoked: CancellationToken::new(),
-            name: row.text("name")?,
+            name: RwLock::new(row.text("name")?.into()),
             transport: if row.text("transport")? == "http" { Transport::Http } else { Transport::Mqtt },
             location,
             area: row.opt_text("area")?,
@@ -345,9 +208,16 @@ impl Entry {
                 errors: u64::try_from(row.int("errors")?).unwrap_or(0),
                 last_error: row.opt_text("last_error")?,
                 last_error_at: row.opt_time("last_error_at")?,
+                clock_offset: row.opt_int("clock_offset")?,
+                flags: u16::try_from(row.int("flags")?).unwrap_or(0),
+                doubtful: u64::try_from(row.int("doubtful")?).unwrap_or(0),
+                way: row.opt_text("way")?.as_deref().and_then(Way::back),
                 connections: 0,
             }),
+            groups: RwLock::new([].into()),
+            keys: RwLock::default(),
             recent: Mutex::default(),
+            watched: Mutex::default(),
             grants: Arc::new([Grant {
                 role: "device".into(),
                 unit: String::new(),
@@ -363,6 +233,29 @@ impl Entry {
     pub(crate) fn connected(&self, came: bool) {
         let mut live = lock(&self.live);
         live.connections = if came { live.connections + 1 } else { live.connections.saturating_sub(1) };
+    }
+
+    fn series(&self) -> Vec<SeriesLife> {
+        let watched = lock(&self.watched);
+        let Some(decoder) = &watched.0 else { return Vec::new() };
+        let life = |(attribute, watch): (&str, &Watch)| {
+            let (at, value) = watch.last()?;
+            Some(SeriesLife { attribute: attribute.to_string(), value, at: time::micros(at), same_since: time::micros(watch.since()), flags: watch.said() })
+        };
+        decoder.watched(&watched.1).filter_map(life).collect()
+    }
+
+    /// Marks readings by what came before them.
+    fn judge(&self, decoder: &Arc<Decoder>, readings: &mut [Reading]) -> (u16, u64) {
+        if !decoder.judges() {
+            return decoder.judge(&mut Watches::default(), readings);
+        }
+        let mut watched = lock(&self.watched);
+        // A profile that was changed begins anew.
+        if !watched.0.as_ref().is_some_and(|d| Arc::ptr_eq(d, decoder)) {
+            *watched = Watched(Some(decoder.clone()), Watches::default());
+        }
+        decoder.judge(&mut watched.1, readings)
     }
 
     /// The caller in whose name its readings are stored.
@@ -385,7 +278,12 @@ impl Devices {
                 entries.insert(entry.id.clone(), Arc::new(entry));
             }
         }
+        let groups = Self::load_groups(&store, &entries).await?;
+        let certificates = Self::load_credentials(&store, &entries).await?;
         Ok(Self {
+            commands: Commands::load(&store).await?,
+            groups: RwLock::new(groups),
+            certificates: RwLock::new(certificates),
             store,
             entries: RwLock::new(entries),
             profiles: RwLock::default(),
@@ -432,6 +330,7 @@ impl Devices {
         if !made {
             return Err(exists(&new.id));
         }
+        tables_devices::set_groups(&mut tx, &new.id, &new.groups).await?;
         tx.audit("device.register", &format!("device:{}", new.id), &json!({ "profile": new.profile, "entity": entity })).await?;
         tx.commit().await?;
         let entry = self.reload(&new.id).await?;
@@ -462,6 +361,7 @@ impl Devices {
             return Err(bad("area", "The area must be a unit's code."));
         }
         let entity = new.entity.clone().unwrap_or_else(|| format!("urn:ngsi-ld:{kind}:{}", new.id));
+        self.check_groups(&new.groups)?;
         let fits = entity.len() <= 256 && entity.starts_with("urn:") && entity.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"'(){};,\\^`|".contains(&b));
         if !fits {
             return Err(bad("entity", "The entity must be a URN such as urn:ngsi-ld:AirQualityObserved:hy-aq-01."));
@@ -471,7 +371,7 @@ impl Devices {
 
     /// Makes a new secret; the old one, and connections made with it, end at once.
     pub async fn renew_secret(&self, caller: &Caller, id: &str) -> Result<Registered> {
-        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        self.reach(caller, Permission::DeviceManage, id)?;
         let secret = new_secret();
         let mut tx = self.store.begin(caller).await?;
         if !tables_devices::set_secret(&mut tx, id, &hash_of(&secret)).await? {
@@ -485,7 +385,7 @@ impl Devices {
 
     /// Removes a device and ends its connections. Its entity and history stay.
     pub async fn remove(&self, caller: &Caller, id: &str) -> Result<()> {
-        caller.require(Permission::DeviceManage, Scope::ANY)?;
+        self.reach(caller, Permission::DeviceManage, id)?;
         let mut tx = self.store.begin(caller).await?;
         if !tables_devices::delete(&mut tx, id).await? {
             return Err(unknown());
@@ -495,6 +395,8 @@ impl Devices {
         if let Some(gone) = write(&self.entries).remove(id) {
             gone.revoked.cancel();
         }
+        write(&self.certificates).retain(|_, device| **device != *id);
+        self.commands.forget_device(id);
         Ok(())
     }
 
@@ -502,7 +404,7 @@ impl Devices {
     pub fn get(&self, caller: &Caller, id: &str) -> Result<Device> {
         may_read(caller)?;
         let entry = self.entry(id).ok_or_else(unknown)?;
-        Ok(self.describe(&entry, caller.now))
+        Ok(Device { series: entry.series(), ..self.describe(&entry, caller.now) })
     }
 
     /// The devices that report on an entity.
@@ -522,12 +424,14 @@ impl Devices {
             query.profile.as_ref().is_none_or(|p| *p == device.profile)
                 && query.area.as_ref().is_none_or(|a| Some(a) == device.area.as_ref())
                 && query.state.is_none_or(|s| s == device.state)
+                && query.doubtful.is_none_or(|d| d == (device.flags != 0))
                 && (words.is_empty() || words.iter().all(|w| folded().contains(w.as_str())))
         };
         let entries = read(&self.entries);
         let after = page.after.clone().unwrap_or_default();
+        let inside = |e: &&Arc<Entry>| query.group.as_ref().is_none_or(|g| e.belongs(g));
         let rows: Vec<Device> =
-            entries.values().filter(|e| *e.id > *after).map(|e| self.describe(e, caller.now)).filter(wanted).take(page.limit() + 1).collect();
+            entries.values().filter(|e| *e.id > *after).filter(inside).map(|e| self.describe(e, caller.now)).filter(wanted).take(page.limit() + 1).collect();
         Ok(Page::of(rows, page.limit(), |d| d.id.clone()))
     }
 
@@ -535,7 +439,8 @@ impl Devices {
     pub(crate) fn authenticate(&self, id: &str, secret: &[u8]) -> Option<Arc<Entry>> {
         let entry = self.entry(id)?;
         let secret = std::str::from_utf8(secret).ok().filter(|s| s.len() <= 128)?;
-        same(&hash_of(secret), &entry.secret_hash).then_some(entry)
+        let hash = hash_of(secret);
+        (same(&hash, &entry.secret_hash) || entry.has_key(&hash, self.clock().now())).then_some(entry)
     }
 
     pub(crate) fn entry(&self, id: &str) -> Option<Arc<Entry>> {
@@ -555,20 +460,24 @@ impl Devices {
     async fn reload(&self, id: &str) -> Result<Arc<Entry>> {
         let row = tables_devices::one(&self.store, id).await?.ok_or_else(unknown)?;
         let entry = Arc::new(Entry::read(&row)?);
+        *write(&entry.groups) = tables_devices::groups_of(&self.store, id).await?.into_iter().map(Arc::from).collect();
+        *write(&entry.keys) = Self::keys_of(&self.store, id).await?;
         let mut entries = write(&self.entries);
         if let Some(old) = entries.insert(entry.id.clone(), entry.clone()) {
             old.revoked.cancel();
             // What was noted since the last flush is newer than the row.
             *lock(&entry.live) = Live { connections: 0, ..lock(&old.live).clone() };
             std::mem::swap(&mut *lock(&entry.recent), &mut *lock(&old.recent));
+            std::mem::swap(&mut *lock(&entry.watched), &mut *lock(&old.watched));
         }
         Ok(entry)
     }
 
     fn describe(&self, entry: &Entry, now: Timestamp) -> Device {
         let live = lock(&entry.live).clone();
-        let kind = self.decoder(&entry.profile).map(|d| d.profile.kind.clone());
-        let allowed = kind.and_then(|k| read(&self.silent_after).get(&k).copied()).unwrap_or(SILENT_AFTER_S);
+        let decoder = self.decoder(&entry.profile);
+        let allowed = decoder.as_ref().and_then(|d| read(&self.silent_after).get(&d.profile.kind).copied()).unwrap_or(SILENT_AFTER_S);
+        let low = decoder.as_ref().and_then(|d| d.profile.battery_low);
         let state = match live.last_seen {
             None => DeviceState::Never,
             Some(seen) if now.as_microsecond() - seen.as_microsecond() > i64::from(allowed) * 1_000_000 => DeviceState::Silent,
@@ -576,7 +485,7 @@ impl Devices {
         };
         Device {
             id: entry.id.to_string(),
-            name: entry.name.clone(),
+            name: read(&entry.name).to_string(),
             profile: entry.profile.to_string(),
             entity: entry.entity.to_string(),
             transport: entry.transport,
@@ -591,6 +500,13 @@ impl Devices {
             last_error: live.last_error,
             last_error_at: live.last_error_at,
             connected: live.connections > 0,
+            groups: read(&entry.groups).iter().map(|g| g.to_string()).collect(),
+            battery_low: live.battery.zip(low).is_some_and(|(charge, low)| charge < low),
+            clock_offset_s: live.clock_offset.map(|us| us as f64 / 1e6),
+            flags: live.flags,
+            doubtful: live.doubtful,
+            commands: self.commands.of_device(&entry.id),
+            series: Vec::new(),
         }
     }
 
@@ -626,8 +542,9 @@ impl Devices {
             Ok(Err(Refusal::Payload(code)))
         };
         let Some(decoder) = self.decoder(&entry.profile) else { return refuse("device.profile-unknown") };
-        let decoded = match self.decode(&decoder, entry, incoming.payload, caller.now).await? {
+        let mut decoded = match self.decode(&decoder, entry, incoming.payload, caller.now).await? {
             Ok(decoded) => decoded,
+            Err("device.payload.envelope") if decoder.profile.lorawan => return self.news(entry, incoming.payload).await,
             Err(code) => return refuse(code),
         };
         let count = decoded.readings.len();
@@ -651,7 +568,9 @@ impl Devices {
             return Ok(Ok(self.repeated(entry, caller.now)));
         }
         let mut duplicate = incoming.repeated && fresh && count > 0 && sink.holds(&decoded.readings, decoded.timed).await?;
+        let (mut flags, mut marked) = (0, 0);
         if !duplicate && count > 0 {
+            (flags, marked) = entry.judge(&decoder, &mut decoded.readings);
             // HTTP cannot say that it repeats: a payload with its own times names itself, durably.
             let named = incoming.message.map(str::to_string);
             let named = named.or_else(|| (decoded.timed && incoming.sending.is_none() && !incoming.brief).then(|| digest(incoming.payload)));
@@ -669,10 +588,20 @@ impl Devices {
         if duplicate {
             return Ok(Ok(self.repeated(entry, caller.now)));
         }
+        // Where an uplink came from is where a command goes.
+        let way = incoming.topic.filter(|_| decoder.profile.lorawan).and_then(Way::back);
         self.note(entry, |live| {
             live.last_seen = Some(caller.now);
             live.battery = decoded.battery.or(live.battery);
             live.messages += 1;
+            if count > 0 {
+                live.flags = flags;
+                live.doubtful += marked;
+            }
+            live.clock_offset = decoded.drift.or(live.clock_offset);
+            if let Some(way) = way {
+                live.way = Some(way);
+            }
         });
         if let Some(fault) = decoded.fault {
             self.note_error(entry, fault.code());

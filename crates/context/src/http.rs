@@ -5,6 +5,7 @@ mod contexts;
 mod distributed;
 mod dividing;
 mod federation;
+mod fleet;
 mod inventory;
 mod known;
 mod letters;
@@ -41,6 +42,7 @@ type This = State<Arc<Context>>;
 /// Routes under `/api/context`.
 pub fn router(this: Arc<Context>) -> OpenApiRouter {
     let (devices, letters) = (crate::http_devices::router(this.clone()), letters::router(this.clone()));
+    let fleet = fleet::router(this.clone());
     OpenApiRouter::new()
         .routes(routes!(things))
         .routes(routes!(thing))
@@ -49,6 +51,7 @@ pub fn router(this: Arc<Context>) -> OpenApiRouter {
         .routes(routes!(types))
         .with_state(this)
         .merge(devices)
+        .merge(fleet)
         .merge(letters)
 }
 

@@ -122,17 +122,30 @@ async fn ingest(
     if *entry.profile != *profile {
         return Err(Error::forbidden("device.other-profile", "The device is registered with another profile."));
     }
-    let message = headers.get("idempotency-key").map(|v| v.to_str().unwrap_or_default());
-    if message.is_some_and(|m| m.is_empty() || m.len() > 100) {
-        return Err(Error::invalid("device.idempotency-key", "Idempotency-Key must hold 1 to 100 ASCII characters."));
-    }
-    let incoming = Incoming { payload: &body, sending: None, repeated: false, message, brief: false };
+    let message = idempotency_key(&headers)?;
+    let incoming = Incoming { payload: &body, sending: None, repeated: false, message, topic: None, brief: false };
     match devices.accept(this.as_ref(), &caller, &entry, incoming).await? {
         Ok(Accepted::Stored(accepted)) => Ok(Json(IngestAnswer { accepted, duplicate: false })),
         Ok(Accepted::Duplicate) => Ok(Json(IngestAnswer { accepted: 0, duplicate: true })),
+        Ok(Accepted::Noted) => Ok(Json(IngestAnswer { accepted: 0, duplicate: false })),
         Err(Refusal::Payload(code)) => Err(Error::unprocessable(code, "The payload cannot be used as the device's profile reads it.")),
         Err(Refusal::NotAllowed | Refusal::Unknown) => Err(unknown()),
     }
+}
+
+/// The name that a sender gives a request, if any.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let key = headers.get("idempotency-key").map(|v| v.to_str().unwrap_or_default());
+    if key.is_some_and(|m| m.is_empty() || m.len() > 100) {
+        return Err(Error::invalid("device.idempotency-key", "Idempotency-Key must hold 1 to 100 ASCII characters."));
+    }
+    Ok(key)
+}
+
+/// The device whose own credentials a request shows.
+pub(crate) fn own_entry(this: &Context, headers: &HeaderMap) -> Option<Arc<Entry>> {
+    let (id, secret) = basic(headers)?;
+    this.devices().authenticate(&id, secret.as_bytes())
 }
 
 fn unknown() -> Error {

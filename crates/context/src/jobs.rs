@@ -1,4 +1,4 @@
-//! Timers: an entity that expires is hidden at once and deleted by its timer.
+//! Timers: an entity that expires is hidden at once and deleted by its timer; a command to a device ends in time.
 
 use std::sync::Arc;
 
@@ -14,9 +14,14 @@ pub(crate) const EXPIRE: &str = "context.expire";
 impl Context {
     /// Registers what this domain does in the background.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        runner.on(EXPIRE, move |job| {
+        let devices = self.devices.clone();
+        let runner = runner.on(EXPIRE, move |job| {
             let this = self.clone();
             async move { this.expire(&job.key).await }
+        });
+        runner.on(crate::devices::commands::TIMER, move |job| {
+            let devices = devices.clone();
+            async move { devices.command_due(&job.key).await }
         })
     }
 

@@ -143,3 +143,55 @@ fn thing_park(message: &Value) -> Option<Uplink> {
         battery: up["BatteryLevel"].as_f64().filter(|b| (1.0..=254.0).contains(b)).map(|b| b / 254.0),
     })
 }
+
+/// What became of a downlink, as a network server tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The network server has it in its queue.
+    Queued,
+    /// A gateway sent it.
+    Sent,
+    /// The device acknowledged it.
+    Acknowledged,
+    /// The device did not acknowledge it, or it could not be sent.
+    Lost,
+}
+
+/// News of a downlink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Ids under which the device may be registered, best first.
+    pub ids: Vec<String>,
+    /// Our name of the downlink; none when the network server does not repeat it.
+    pub command: Option<String>,
+    /// What happened.
+    pub fate: Fate,
+}
+
+impl Notice {
+    /// Takes news of a downlink out of an event of ChirpStack 4 or The Things Stack 3; none when it is something else.
+    pub fn read(message: &Value) -> Option<Self> {
+        if let Some(ids) = message.get("end_device_ids") {
+            let fates = [
+                ("downlink_queued", Fate::Queued),
+                ("downlink_sent", Fate::Sent),
+                ("downlink_ack", Fate::Acknowledged),
+                ("downlink_nack", Fate::Lost),
+                ("downlink_failed", Fate::Lost),
+            ];
+            let (event, fate) = fates.into_iter().find_map(|(name, fate)| Some((message.get(name)?, fate)))?;
+            let named = [&message["correlation_ids"], &event["correlation_ids"], &event["downlink"]["correlation_ids"]];
+            let command = named.into_iter().filter_map(Value::as_array).flatten().find_map(|id| id.as_str()?.strip_prefix(crate::downlink::CORRELATION));
+            let ids = eui(&ids["dev_eui"]).into_iter().chain(text(&ids["device_id"])).collect();
+            return Some(Self { ids, command: command.map(str::to_string), fate });
+        }
+        let info = message.get("deviceInfo")?;
+        let fate = match message.get("acknowledged").and_then(Value::as_bool) {
+            Some(true) => Fate::Acknowledged,
+            Some(false) => Fate::Lost,
+            None => message.get("downlinkId").map(|_| Fate::Sent)?,
+        };
+        let ids = eui(&info["devEui"]).into_iter().chain(text(&info["deviceName"])).collect();
+        Some(Self { ids, command: text(&message["queueItemId"]), fate })
+    }
+}

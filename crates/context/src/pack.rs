@@ -1,7 +1,7 @@
 //! What a pack may declare about the city model: entity types, device profiles and `@context` documents.
 //!
 //! Files of the pack's folder `context/`: `*.toml` with `[[type]]` and `[[profile]]`, `*.jsonld` context documents, and
-//! `*.js` payload codecs.
+//! `*.js` payload codecs, `*.tbel` and `*converter.json` converters of ThingsBoard.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,9 @@ pub struct ContextPack {
     /// Codecs by the name of their file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub codecs: BTreeMap<String, String>,
+    /// What those are written in whose file says it.
+    #[serde(skip)]
+    pub codec_kinds: BTreeMap<String, crate::codec::CodecKind>,
 }
 
 /// A kind of thing.
@@ -111,10 +114,16 @@ impl ContextPack {
                     }
                     Err(e) => faults.push(format!("{path}: {e}")),
                 }
-            } else if path.ends_with(".js") {
+            } else if [".js", ".tbel", "converter.json"].iter().any(|end| path.ends_with(end)) {
                 let name = path.rsplit('/').next().unwrap_or(path);
-                if pack.codecs.insert(name.to_string(), text.clone()).is_some() {
-                    faults.push(format!("{path}: there are two codecs of this name"));
+                match crate::codec::script(path, text) {
+                    Ok((source, kind)) => {
+                        pack.codec_kinds.extend(kind.map(|kind| (name.to_string(), kind)));
+                        if pack.codecs.insert(name.to_string(), source).is_some() {
+                            faults.push(format!("{path}: there are two codecs of this name"));
+                        }
+                    }
+                    Err(e) => faults.push(format!("{path}: {}", e.detail())),
                 }
             } else if path.ends_with(".jsonld") {
                 match serde_json::from_str::<Value>(text) {
@@ -181,8 +190,12 @@ impl ContextPack {
             if self.profiles[..i].iter().any(|p| p.name == profile.name) {
                 faults.push(format!("profile {:?}: declared twice", profile.name));
             }
-            if let Some(codec) = profile.codec.as_ref().filter(|c| !self.codecs.contains_key(*c)) {
+            let Some(codec) = &profile.codec else { continue };
+            if !self.codecs.contains_key(codec) {
                 faults.push(format!("profile {:?}: there is no codec {codec:?} in the pack", profile.name));
+            }
+            if self.codec_kinds.get(codec).is_some_and(|kind| *kind != profile.codec_kind) {
+                faults.push(format!("profile {:?}: codec_kind is not what {codec:?} is written in", profile.name));
             }
         }
         for (name, source) in self.codecs.iter().filter(|(_, source)| source.len() > crate::codec::MAX_SOURCE) {

@@ -126,3 +126,12 @@ impl Sta {
         change(self.marks.write().unwrap_or_else(PoisonError::into_inner).entry(stream.to_string()).or_default());
     }
 }
+
+/// Reads a path and options as those of a request, and asks `$filter` of an observation each of whose properties is
+/// `value`: all that a text from outside can set off without a store. 400 with what is wrong.
+pub fn weigh(path: &str, options: &[(String, String)], value: &serde_json::Value, now: i64) -> Result<bool> {
+    let _steps = path::parse(path)?;
+    let options = options::Options::read(options, Kind::Observation)?;
+    let given = eval::typed(value, None);
+    Ok(options.filter.is_none_or(|filter| eval::holds(&filter, &|_| given.clone(), now)))
+}

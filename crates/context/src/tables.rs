@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     crate::tables_subs::MIGRATION,
     crate::tables_federation::MIGRATION,
     Migration { domain: "context", version: 8, sql: crate::tables_sta::SCHEMA },
+    crate::tables_devices::MIGRATION,
 ];
 
 /// Pages that are parsed at once.

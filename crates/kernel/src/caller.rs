@@ -20,6 +20,8 @@ pub enum Permission {
     ContextWrite,
     /// Register and change devices.
     DeviceManage,
+    /// Send commands to devices.
+    DeviceCommand,
     /// See alarms.
     AlarmRead,
     /// Acknowledge and shelve alarms.

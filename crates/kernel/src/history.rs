@@ -86,6 +86,16 @@ pub trait History: Send + Sync {
         points.truncate(query.limit);
         Ok(points)
     }
+    /// How many points a stretch of a series has (`bucket_s` and `limit` are not looked at).
+    async fn count(&self, query: &SeriesQuery) -> Result<u64> {
+        let (mut n, mut rest) = (0, SeriesQuery { bucket_s: None, limit: 100_000, ..query.clone() });
+        loop {
+            let points = self.head(&rest).await?;
+            n += points.len() as u64;
+            let Some(last) = points.last().filter(|_| points.len() == rest.limit) else { return Ok(n) };
+            rest.from = last.t.saturating_add(1);
+        }
+    }
     /// A read-only SQL query over the lake's tables (`observation`).
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
 }
@@ -112,6 +122,25 @@ pub struct Watch {
     last: Option<(i64, f64)>,
     /// Since when the value is the same.
     since: i64,
+    /// What was said of the newest value.
+    said: u16,
+}
+
+impl Watch {
+    /// The newest value and its time (µs).
+    pub fn last(&self) -> Option<(i64, f64)> {
+        self.last
+    }
+
+    /// Since when the value is the same (µs).
+    pub fn since(&self) -> i64 {
+        self.since
+    }
+
+    /// Flags of the newest value.
+    pub fn said(&self) -> u16 {
+        self.said
+    }
 }
 
 /// A doubtful stretch of a series.
@@ -135,7 +164,8 @@ fn seconds(us: i64) -> f64 {
 }
 
 impl Limits {
-    /// Flags of the next value. One that is older than the newest seen is judged by its range alone and changes nothing.
+    /// Flags of the next value. One that is older than the newest seen is judged by its range alone and changes nothing;
+    /// the newest once more (a message that is sent again) gets the same flags.
     pub fn flags(&self, watch: &mut Watch, t: i64, value: &Value) -> u16 {
         let Value::Number(x) = value else { return 0 };
         let mut flags = 0;
@@ -143,11 +173,11 @@ impl Limits {
             flags |= quality::RANGE;
         }
         let Some((before, y)) = watch.last else {
-            *watch = Watch { last: Some((t, *x)), since: t };
+            *watch = Watch { last: Some((t, *x)), since: t, said: flags };
             return flags;
         };
         if t <= before {
-            return flags;
+            return if t == before && *x == y { watch.said } else { flags };
         }
         let distance = seconds(t - before);
         if self.rate_per_s.is_some_and(|most| (x - y).abs() / distance > most) {
@@ -162,6 +192,7 @@ impl Limits {
             flags |= quality::STUCK;
         }
         watch.last = Some((t, *x));
+        watch.said = flags;
         flags
     }
 
@@ -232,6 +263,8 @@ mod tests {
         assert_eq!(next(0, 50.0), 0);
         assert_eq!(next(10, 60.0), 0);
         assert_eq!(next(20, 90.0), quality::RATE);
+        assert_eq!(next(20, 90.0), quality::RATE, "sent again: the same");
+        assert_eq!(next(20, 91.0), 0, "another value for the same instant is judged by its range alone");
         assert_eq!(next(30, 101.0), quality::RANGE);
         assert_eq!(next(40, 101.0), quality::RANGE);
         assert_eq!(next(70, 101.0), quality::RANGE | quality::STUCK | quality::GAP);

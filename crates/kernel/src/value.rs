@@ -35,7 +35,7 @@ pub mod quality {
     pub const RATE: u16 = 2;
     /// Same value for longer than the profile allows.
     pub const STUCK: u16 = 4;
-    /// The source's clock disagrees with ours; the time of arrival was used.
+    /// The source's clock disagrees with ours; the time is that of arrival, or as stated where the profile says so.
     pub const CLOCK: u16 = 8;
     /// Replayed or simulated for demonstration.
     pub const REPLAYED: u16 = 16;

@@ -102,6 +102,10 @@ impl History for Lake {
         series::head(&self.view().await?, &self.engine.files, query).await
     }
 
+    async fn count(&self, query: &SeriesQuery) -> Result<u64> {
+        series::count(&self.view().await?, &self.engine.files, query).await
+    }
+
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table> {
         self.engine.table(self.view().await?, sql, limits).await
     }

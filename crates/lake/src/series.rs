@@ -45,6 +45,8 @@ const POINTS: usize = 200_000;
 
 /// Columns a series needs, in the order of the table.
 const NEEDED: [usize; 6] = [ENTITY, ATTRIBUTE, T, V, TEXT, QUALITY];
+/// Columns that its length needs.
+const COUNTED: [usize; 4] = [ENTITY, ATTRIBUTE, T, QUALITY];
 
 /// Opens files; remembers their footers.
 #[derive(Debug, Clone)]
@@ -92,6 +94,17 @@ impl Files {
 
     /// Rows of a series in one file, in the file's order.
     async fn samples(&self, file: &FileEntry, wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
+        self.rows(file, wanted, NEEDED, |columns| pick(columns, wanted, into)).await
+    }
+
+    /// Hands over columns of the parts of a file that may hold the wanted rows.
+    async fn rows<const N: usize>(
+        &self,
+        file: &FileEntry,
+        wanted: Wanted<'_>,
+        needed: [usize; N],
+        mut take: impl FnMut(&[ArrayRef]) -> Result<()>,
+    ) -> Result<()> {
         let failed = |e| Error::internal("reading a file of the lake", e).with("path", &file.path);
         let builder = self.open(file).await?;
         let metadata = builder.metadata().clone();
@@ -99,14 +112,14 @@ impl Files {
         if groups.is_empty() {
             return Ok(());
         }
-        let mask = ProjectionMask::leaves(builder.parquet_schema(), NEEDED);
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), needed);
         let mut builder = builder.with_projection(mask).with_row_groups(groups);
         if let Some(pages) = pages {
             builder = builder.with_row_selection(pages);
         }
         let mut stream = builder.build().map_err(failed)?;
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
-            pick(batch.columns(), wanted, into)?;
+            take(batch.columns())?;
         }
         Ok(())
     }
@@ -200,6 +213,57 @@ fn pick(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Res
         into.push(Sample { t: at, value: crate::blob::value(number, word), quality: flags.value(i) as u16 });
     }
     Ok(())
+}
+
+/// When the wanted rows are, and whether each takes its point away; given the counted columns in order.
+fn instants(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<(i64, bool)>) -> Result<()> {
+    let wrong = || Error::internal("reading observations", "a column has another type");
+    let columns: Vec<ArrayRef> = columns
+        .iter()
+        .zip(COUNTED)
+        .map(|(column, i)| cast(column, TABLE.field(i).data_type()).map_err(|e| Error::internal("reading observations", e)))
+        .collect::<Result<_>>()?;
+    let [entity, attribute, t, flags] = columns.as_slice() else { return Err(wrong()) };
+    let entity = entity.as_string_view_opt().ok_or_else(wrong)?;
+    let attribute = attribute.as_string_view_opt().ok_or_else(wrong)?;
+    let t = t.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
+    let flags = flags.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
+    let deleted = i32::from(quality::DELETED);
+    into.extend((0..t.len()).filter_map(|i| {
+        let at = t.value(i);
+        let meant = at >= wanted.from && at < wanted.to && entity.value(i) == wanted.entity && attribute.value(i) == wanted.attribute;
+        meant.then(|| (at, flags.value(i) & deleted != 0))
+    }));
+    Ok(())
+}
+
+/// Points among rows in order of arrival: of those with the same time the last counts, unless it takes the point away.
+fn alive(mut rows: Vec<(i64, bool)>) -> u64 {
+    rows.sort_by_key(|r| r.0);
+    let last = rows.iter().enumerate().filter(|(i, row)| rows.get(i + 1).is_none_or(|next| next.0 != row.0));
+    last.filter(|(_, (_, deleted))| !deleted).count() as u64
+}
+
+/// The length of a stretch of a series. Values are not read, and no more than files that share time are held at once.
+pub(crate) async fn count(view: &View, files: &Files, query: &SeriesQuery) -> Result<u64> {
+    let wanted = Wanted { entity: &query.entity, attribute: &query.attribute, from: query.from, to: query.to };
+    if query.from >= query.to {
+        return Ok(0);
+    }
+    let candidates = view.files.iter().filter(|f| f.may_hold(&query.entity, &query.attribute, query.from, query.to)).cloned().collect();
+    let mut arrived: Vec<(i64, bool)> = pending(view, wanted)?.into_iter().map(|s| (s.t, s.quality & quality::DELETED != 0)).collect();
+    arrived.sort_by_key(|r| r.0);
+    let mut n = 0;
+    for cluster in clusters(candidates).iter().rev() {
+        let later = arrived.split_off(arrived.partition_point(|r| r.0 <= cluster.t.1));
+        let mut rows = Vec::new();
+        for file in &cluster.files {
+            files.rows(file, wanted, COUNTED, |columns| instants(columns, wanted, &mut rows)).await?;
+        }
+        rows.extend(std::mem::replace(&mut arrived, later));
+        n += alive(rows);
+    }
+    Ok(n + alive(arrived))
 }
 
 /// The first row of a settled batch whose series and instant are not below the given.

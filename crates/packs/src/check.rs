@@ -14,7 +14,8 @@ use crate::{Pack, Report};
 /// Folders of a pack, and what may lie in them. Notes and licences (`.md`, `.txt`) may lie anywhere.
 const FOLDERS: &[(&str, &[&str])] = &[
     ("access", &["toml", "csv", "geojson"]),
-    ("context", &["toml", "jsonld"]),
+    // Codecs (`.js`, `.tbel`, `*converter.json`) lie there too, with their examples (`.yaml`, `.json`): `dothi codec check`.
+    ("context", &["toml", "jsonld", "js", "tbel", "json", "yaml"]),
     ("rules", &["toml"]),
     ("cases", &["toml"]),
     ("oversight", &["toml", "csv"]),

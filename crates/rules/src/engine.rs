@@ -445,9 +445,10 @@ fn seconds(s: u32) -> i64 {
     i64::from(s) * 1_000_000
 }
 
-/// Readings that the device profile flags as implausible are kept in history but decide nothing.
+/// Readings that the device profile flags as implausible are kept in history but decide nothing; what takes a point of
+/// the history away is no reading at all.
 fn usable(o: &Observation) -> bool {
-    o.quality & (quality::RANGE | quality::RATE | quality::STUCK) == 0
+    o.quality & (quality::RANGE | quality::RATE | quality::STUCK | quality::DELETED) == 0
 }
 
 fn derived(rule: &Rule, o: &Observation, value: f64) -> Effect {
@@ -538,6 +539,16 @@ mod tests {
 
     fn reading(t: i64, value: f64) -> Observation {
         Observation { entity: "e".into(), kind: "T".into(), attribute: "a".into(), t, value: Value::Number(value), unit: None, quality: 0, area: None }
+    }
+
+    /// What takes a point of the history away has a value of 0, which is nobody's.
+    #[test]
+    fn a_deleted_point_is_no_reading() {
+        let mut engine = engine("");
+        assert_eq!(engine.observe(&[reading(1_000_000, 160.0)], 1_000_000).len(), 1);
+        let tombstone = Observation { quality: quality::DELETED, ..reading(2_000_000, 0.0) };
+        assert_eq!(engine.observe(&[tombstone], 2_000_000), Vec::new());
+        assert_eq!(engine.observe(&[reading(3_000_000, 0.0)], 3_000_000).len(), 1, "a real zero clears");
     }
 
     proptest! {

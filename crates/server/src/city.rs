@@ -133,11 +133,14 @@ impl City {
         }))
     }
 
-    /// Starts reactions, jobs and the live stream.
+    /// Starts reactions, jobs, the live stream and the watch over the drop folder.
     pub async fn run(self: &Arc<Self>) {
         self.spawn(crate::reactions::run(self.clone())).await;
         self.spawn(self.live.clone().run()).await;
         self.spawn(self.job_runner().run(JOB_PAUSE)).await;
+        if let Some(folder) = &self.settings.import_folder {
+            self.spawn(crate::imports::watch(self.clone(), folder.clone())).await;
+        }
     }
 
     /// All job handlers of all domains.

@@ -204,6 +204,7 @@ async fn add_stations(city: &City, system: &Caller, demo: &Demo, folder: &Path) 
             transport: Transport::default(),
             location: Some(Point { lon: spot.lon, lat: spot.lat }),
             area: Some(station.commune.clone()),
+            groups: Vec::new(),
         };
         city.context.add_device(system, new).await?;
         city.context.name_source(system, &urn(&demo.air, station), &demo.air.kind, &demo.air.source).await?;

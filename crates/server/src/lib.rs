@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod health;
 pub mod history;
 pub mod http;
+pub mod imports;
 pub mod live;
 pub mod measures;
 pub mod reactions;

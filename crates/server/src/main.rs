@@ -1,16 +1,18 @@
 //! The command line of Dothi.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A command line speaks to people.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use dothi_access::model::NewToken;
+use dothi_context::codec::Repository;
+use dothi_context::import::Mapping;
 use dothi_kernel::history::QueryLimits;
 use dothi_kernel::{Caller, Error, History, Permission, Result, SystemClock};
 use dothi_packs::Library;
-use dothi_server::{City, Settings, demo, doctor};
+use dothi_server::{City, Settings, demo, doctor, imports};
 
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,6 +56,11 @@ enum Command {
         #[command(subcommand)]
         action: PackAction,
     },
+    /// Try payload codecs and converters against their examples.
+    Codec {
+        #[command(subcommand)]
+        action: CodecAction,
+    },
     /// Ask the lake: one read-only SQL statement over `observation`.
     Query {
         /// The statement.
@@ -87,6 +94,27 @@ enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// Import files of readings: CSV, JSON, JSON lines, NGSI-LD entities, data arrays of SensorThings. Nothing is taken
+    /// twice; what cannot be used is told. While the server runs, use its drop folder (DOTHI_IMPORT_FOLDER) or its API.
+    Import {
+        /// A file, a folder, or `-` for the standard input.
+        path: PathBuf,
+        /// Device profile that reads the rows.
+        #[arg(long, conflicts_with = "mapping")]
+        profile: Option<String>,
+        /// Registered device that all rows are of.
+        #[arg(long, conflicts_with = "mapping")]
+        device: Option<String>,
+        /// Column that names the registered device.
+        #[arg(long, conflicts_with = "mapping")]
+        device_column: Option<String>,
+        /// File that says how rows are read (docs/features/devices.md).
+        #[arg(long)]
+        mapping: Option<PathBuf>,
+        /// Where to tell what was left out; `<file>.rejects.jsonl` when not said.
+        #[arg(long)]
+        rejects: Option<PathBuf>,
+    },
     /// Write observations for other programs.
     Export {
         #[command(subcommand)]
@@ -94,6 +122,21 @@ enum Command {
     },
     /// Say what is missing on this machine, if anything.
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum CodecAction {
+    /// Say of every example whether its codec gives what it promises, and where not. Fails when one does not, or when there is none.
+    Check {
+        /// A script, a `…codec.yaml`, a `…converter.json`, or a folder with any of them below.
+        path: PathBuf,
+        /// A YAML file with the examples of the script, when it does not lie beside it.
+        #[arg(long)]
+        examples: Option<PathBuf>,
+        /// Name the examples that pass, too.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -162,6 +205,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             serve(city).await
         }
         Command::Pack { action } => pack(settings, action).await,
+        Command::Codec { action: CodecAction::Check { path, examples, all } } => check_codecs(&path, examples.as_deref(), all),
         Command::Query { sql, csv } => {
             let city = City::open(settings, Arc::new(SystemClock)).await?;
             let table = city.lake.table(&sql, QueryLimits { rows: 100_000, seconds: 300 }).await?;
@@ -189,6 +233,13 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify { repair } => verify(settings, repair).await,
+        Command::Import { path, profile, device, device_column, mapping, rejects } => {
+            let mapping = match mapping {
+                Some(file) => imports::mapping(&file)?,
+                None => Mapping { profile, device, device_column, ..Mapping::default() },
+            };
+            import(settings, path, mapping, rejects).await
+        }
         Command::Export { what: ExportWhat::Delta { folder } } => {
             let city = City::open(settings, Arc::new(SystemClock)).await?;
             let done = city.lake.export_delta(&folder).await;
@@ -204,6 +255,59 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             Ok(if ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
     }
+}
+
+/// Only one process may write into a data folder.
+fn claim(settings: &Settings) -> Result<std::fs::File> {
+    let failed = |e: std::io::Error| Error::unavailable("server.data-folder", "The data folder cannot be used.").because(e);
+    std::fs::create_dir_all(&settings.data).map_err(failed)?;
+    let lock = std::fs::File::create(settings.data.join("running.lock")).map_err(failed)?;
+    lock.try_lock().map_err(|e| Error::conflict("server.running", "A server or an import runs on this data folder.").because(e))?;
+    Ok(lock)
+}
+
+async fn import(settings: Settings, path: PathBuf, mapping: Mapping, rejects: Option<PathBuf>) -> Result<ExitCode> {
+    let failed = |e: std::io::Error| Error::unprocessable("import.unreadable", "The file cannot be read.").because(e);
+    let _claimed = claim(&settings)?;
+    let mut spool = None;
+    let files = if path.as_os_str() == "-" {
+        // Kept on the disk, not in memory: an import looks at its source twice.
+        let copy = settings.data.join(format!("import-{}.tmp", std::process::id()));
+        let mut to = std::fs::File::create(&copy).map_err(failed)?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut to).map_err(failed)?;
+        spool = Some(copy.clone());
+        vec![copy]
+    } else if path.is_dir() {
+        imports::files(&path)?
+    } else {
+        vec![path.clone()]
+    };
+    let city = City::open(settings, Arc::new(SystemClock)).await?;
+    let system = Caller::system("command line", city.store.clock().as_ref());
+    let (mut all, mut outcome) = (ExitCode::SUCCESS, Ok(()));
+    for file in &files {
+        let beside = if spool.is_some() { PathBuf::from("stdin.rejects.jsonl") } else { PathBuf::from(format!("{}.rejects.jsonl", file.display())) };
+        let beside = rejects.clone().unwrap_or(beside);
+        match imports::file(&city, &system, file, &mapping, beside.clone()).await {
+            Ok(done) => {
+                let name = if spool.is_some() { "-".to_string() } else { file.display().to_string() };
+                println!("{name}: {} records, {} taken before, {} values stored, {} left out", done.records, done.before, done.stored, done.rejected);
+                if done.rejected > 0 {
+                    println!("  what was left out: {}", beside.display());
+                    all = ExitCode::FAILURE;
+                }
+            }
+            Err(e) => {
+                outcome = Err(e.with("file", file.display()));
+                break;
+            }
+        }
+    }
+    city.stop().await?;
+    if let Some(copy) = spool {
+        std::fs::remove_file(copy).map_err(failed)?;
+    }
+    outcome.map(|()| all)
 }
 
 async fn verify(settings: Settings, repair: bool) -> Result<ExitCode> {
@@ -234,6 +338,7 @@ async fn verify(settings: Settings, repair: bool) -> Result<ExitCode> {
 }
 
 async fn serve(city: Arc<City>) -> Result<ExitCode> {
+    let _claimed = claim(&city.settings)?;
     city.run().await;
     let http = city.serve_http().await?;
     let mqtt = city.serve_mqtt().await?;
@@ -282,6 +387,24 @@ async fn pack(settings: Settings, action: PackAction) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn check_codecs(path: &Path, examples: Option<&Path>, all: bool) -> Result<ExitCode> {
+    let checked = match examples {
+        Some(examples) => Repository::check_against(path, examples)?,
+        None => Repository::check(path)?,
+    };
+    let failed = checked.iter().filter(|c| c.fault.is_some()).count();
+    for one in &checked {
+        let at = format!("{} · {} · {}", one.file.display(), one.what, one.description);
+        match &one.fault {
+            Some(fault) => println!("FAIL {at}\n     {fault}"),
+            None if all => println!("ok   {at}"),
+            None => {}
+        }
+    }
+    println!("{} of {} examples pass", checked.len() - failed, checked.len());
+    Ok(if failed == 0 && !checked.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_table(table: &dothi_kernel::history::Table, csv: bool) {

@@ -39,6 +39,8 @@ pub struct Settings {
     pub tls_cert: Option<PathBuf>,
     /// The certificate's key.
     pub tls_key: Option<PathBuf>,
+    /// Drop folder: files of readings put here are imported (`DOTHI_IMPORT_FOLDER`); none: there is none.
+    pub import_folder: Option<PathBuf>,
     /// Days for which observations of an entity type are kept; `*` is for all types not named. Empty: for ever.
     pub retention: BTreeMap<String, u32>,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             pg_listen: None,
             tls_cert: None,
             tls_key: None,
+            import_folder: None,
             retention: BTreeMap::new(),
         }
     }
@@ -127,6 +130,9 @@ impl Settings {
         }
         if let Some(v) = var("DOTHI_TLS_KEY") {
             settings.tls_key = (!v.is_empty()).then(|| v.into());
+        }
+        if let Some(v) = var("DOTHI_IMPORT_FOLDER") {
+            settings.import_folder = (!v.is_empty()).then(|| v.into());
         }
         settings.check()?;
         Ok(settings)

@@ -29,6 +29,8 @@ export interface Call {
   /** Sent as JSON. */
   json?: unknown
   form?: FormData
+  /** Sent as it is. */
+  file?: Blob
   headers?: Record<string, string>
   signal?: AbortSignal
   timeoutMs?: number
@@ -49,13 +51,14 @@ export function address(path: string, query?: Query): string {
 }
 
 export async function call<T>(path: string, options: Call = {}): Promise<T> {
-  const method = options.method ?? (options.json !== undefined || options.form ? 'POST' : 'GET')
+  const method = options.method ?? (options.json !== undefined || options.form || options.file ? 'POST' : 'GET')
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
   if (options.json !== undefined) headers['Content-Type'] = 'application/json'
+  if (options.file) headers['Content-Type'] = 'application/octet-stream'
   if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf
   const limit = AbortSignal.timeout(options.timeoutMs ?? (options.form ? 90_000 : 20_000))
   const init: RequestInit = { method, headers, credentials: 'same-origin', signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit }
-  const body = options.form ?? (options.json === undefined ? undefined : JSON.stringify(options.json))
+  const body = options.form ?? options.file ?? (options.json === undefined ? undefined : JSON.stringify(options.json))
   if (body !== undefined) init.body = body
   let response: Response
   try {

@@ -30,6 +30,10 @@ export type Contract = [
   Fits<Plain<Said['Place']>, own.Place>,
   Fits<Plain<Said['Thing']>, own.Thing>,
   Fits<Plain<Said['Alarm']>, own.Alarm>,
+  Fits<Plain<Said['Device']>, own.Device>,
+  Fits<Plain<Said['Command']>, own.DeviceCommand>,
+  Fits<Plain<Said['Credential']>, own.Credential>,
+  Fits<Plain<Said['GroupLife']>, own.DeviceGroupLife>,
   // The other way round: what we send must fit what the server takes.
   Fits<Plain<Omit<own.ReportDraft, 'contact'>>, Partial<Said['NewReport']>>,
   Fits<Plain<Said['MoveRef']>, own.CaseMove>,

@@ -432,6 +432,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/open311/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Keys that other systems use over Open311. */
+        get: operations["cases_open311_keys"];
+        put?: never;
+        /** Makes a key; its secret is in this answer only. */
+        post: operations["cases_open311_make_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/open311/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a key. */
+        delete: operations["cases_open311_revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/photos/{sha}": {
         parameters: {
             query?: never;
@@ -687,6 +722,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/context/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Commands, newest first. */
+        get: operations["commands"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/commands/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One command. */
+        get: operations["command"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/commands/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back a command that was not sent yet. */
+        post: operations["cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/device-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups by path, with how their devices are doing. */
+        get: operations["groups"];
+        /** Makes or changes a group. */
+        put: operations["put_group"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/device-groups/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes an empty group. */
+        delete: operations["drop_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/context/devices": {
         parameters: {
             query?: never;
@@ -699,6 +820,23 @@ export interface paths {
         put?: never;
         /** Registers a device. Its secret is shown in this answer only. */
         post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/devices-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does one thing with many devices; each has its own result. */
+        post: operations["bulk"];
         delete?: never;
         options?: never;
         head?: never;
@@ -720,6 +858,96 @@ export interface paths {
         delete: operations["remove"];
         options?: never;
         head?: never;
+        /** Changes name or groups of a device; its connections stay. */
+        patch: operations["change"];
+        trace?: never;
+    };
+    "/api/context/devices/{id}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a command to a device. Answered when it is durable, with the address where its way can be followed. The same
+         *     `Idempotency-Key` again gives the command of before.
+         */
+        post: operations["send"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/devices/{id}/commands/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A device's answer to a command, as it would be sent over MQTT to `dev/{id}/ack` (its own credentials: HTTP Basic). */
+        post: operations["answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/devices/{id}/commands/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What waits for a device that speaks HTTP (its own credentials: HTTP Basic). What is answered here counts as delivered. */
+        post: operations["take"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/devices/{id}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Credentials of a device beside its first secret (at most 20). */
+        get: operations["credentials"];
+        put?: never;
+        /** Adds a secret or a certificate; those before it keep holding. A secret is shown in this answer only. */
+        post: operations["add_credential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/devices/{id}/credentials/{credential}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a credential; the device's connections end. */
+        delete: operations["drop_credential"];
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -734,6 +962,26 @@ export interface paths {
         put?: never;
         /** Makes a new secret; the old one ends at once. */
         post: operations["renew_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Imports a file of readings (CSV with a head line, JSON, JSON lines, NGSI-LD entities, data arrays; at most 16 MiB).
+         *     Nothing is stored twice: the same file again, or one that grew, takes only what is new.
+         */
+        post: operations["import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1385,6 +1633,11 @@ export interface components {
             /** @description What was done. */
             text: string;
         };
+        /**
+         * @description What the answer to a question looks like.
+         * @enum {string}
+         */
+        AnswerKind: "string" | "number" | "datetime" | "text" | "singlevaluelist" | "multivaluelist" | "notice";
         /** @description The index. */
         AqiAnswer: {
             /**
@@ -1453,6 +1706,33 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        /** @description One action on many devices. */
+        Bulk: {
+            /** @description What to do. */
+            action: components["schemas"]["BulkAction"];
+            /** @description Devices, at most 1,000. */
+            devices?: string[];
+            /** @description All devices of a group instead, and of those below it; at most 1,000. */
+            group?: string | null;
+        };
+        /** @description What is done with each of many devices. */
+        BulkAction: {
+            /** @description Send a command. */
+            command: components["schemas"]["NewCommand"];
+        } | {
+            /** @description Put into a group. */
+            join: string;
+        } | {
+            /** @description Take out of a group. */
+            leave: string;
+        } | "remove";
+        /** @description What became of a bulk action. */
+        BulkAnswer: {
+            /** @description How many of them were not done. */
+            failed: number;
+            /** @description One line for each device. */
+            items: components["schemas"]["BulkItem"][];
+        };
         /** @description Why a case of a bulk move was left as it was. */
         BulkError: {
             /** @description Stable code. */
@@ -1467,15 +1747,18 @@ export interface components {
             /** @description What the move carries, the same for all; its `version` is not used. */
             input?: components["schemas"]["MoveInput"];
         };
-        /** @description One case of a bulk move. */
+        /** @description What became of one device in a bulk action. */
         BulkItem: {
-            /** @description Case id. */
-            id: string;
-            /**
-             * Format: int64
-             * @description The version the caller saw.
-             */
-            version: number;
+            /** @description Why it was not done: the code of the error. */
+            code?: string | null;
+            /** @description The command, when one was sent. */
+            command?: string | null;
+            /** @description The same in words. */
+            detail?: string | null;
+            /** @description Device. */
+            device: string;
+            /** @description Whether it was done. */
+            ok: boolean;
         };
         /** @description What became of one case. */
         BulkResult: {
@@ -1817,6 +2100,11 @@ export interface components {
              */
             rows: number;
         };
+        /**
+         * @description What is done with a time of measurement that cannot be believed. One that cannot be read is always replaced.
+         * @enum {string}
+         */
+        ClockPolicy: "replace" | "mark" | "keep";
         /** @description The clock as a screen shows it. */
         ClockView: {
             /** @description Whether it stands still. */
@@ -1849,6 +2137,80 @@ export interface components {
             /** @description In English. */
             target_en: string;
         };
+        /** @description A command. */
+        Command: {
+            /** @description Who sent it: login or program name. */
+            actor: string;
+            /** @description Name, as the device's profile declares it. */
+            command: string;
+            /**
+             * Format: date-time
+             * @description When it was accepted.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When the device had it.
+             */
+            delivered?: string | null;
+            /** @description Device. */
+            device: string;
+            /**
+             * Format: date-time
+             * @description When it came to its end.
+             */
+            ended?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it may be delivered.
+             */
+            expires: string;
+            /** @description Id. */
+            id: string;
+            /** @description Parameters. */
+            parameters: Record<string, never>;
+            /** @description Why it failed: the device's words, or a code of ours (`device.command.…`). */
+            reason?: string | null;
+            /** @description What the device answered. */
+            result?: Record<string, never> | null;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent?: string | null;
+            /** @description How far it got. */
+            state: components["schemas"]["CommandState"];
+        };
+        /** @description A command that devices of a profile understand. */
+        CommandSpec: {
+            /**
+             * Format: int32
+             * @description Seconds that the device has to answer.
+             */
+            answer_s?: number | null;
+            /** @description Constant part of what the device, or its codec, is told; parameters are put into it. */
+            data?: Record<string, never>;
+            /**
+             * Format: int32
+             * @description Seconds for which it waits for its device.
+             */
+            expires_s?: number | null;
+            /** @description Name (`set-interval`): letters, digits, `-`, `_`, `.`. */
+            name: string;
+            /** @description What may be said. */
+            parameter?: components["schemas"]["Parameter"][];
+            /** @description Whether people are asked once more before it is sent. */
+            sensitive?: boolean;
+            /** @description Title in Vietnamese. */
+            title: string;
+            /** @description Title in English. */
+            title_en?: string;
+        };
+        /**
+         * @description How far a command got.
+         * @enum {string}
+         */
+        CommandState: "queued" | "sent" | "delivered" | "acknowledged" | "failed" | "expired" | "cancelled";
         /** @description Which set. */
         ComputeBody: {
             /** @description Set code. */
@@ -1899,6 +2261,37 @@ export interface components {
              */
             phone: string | null;
         };
+        /** @description A credential as others see it. */
+        Credential: {
+            /**
+             * Format: date-time
+             * @description When it was added.
+             */
+            created: string;
+            /** @description Id. */
+            id: string;
+            /** @description Kind. */
+            kind: components["schemas"]["CredentialKind"];
+            /** @description What it is for, in people's words. */
+            label: string;
+            /**
+             * Format: date-time
+             * @description From when it holds.
+             */
+            valid_from?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it holds, exclusive.
+             */
+            valid_to?: string | null;
+            /** @description Fingerprint (64 hexadecimal digits) or name; none for a secret. */
+            value?: string | null;
+        };
+        /**
+         * @description What kind of credential.
+         * @enum {string}
+         */
+        CredentialKind: "secret" | "fingerprint" | "name";
         /**
          * @description How far a special day is known.
          * @enum {string}
@@ -1929,6 +2322,15 @@ export interface components {
              * @description Charge of its battery, 0 to 1.
              */
             battery?: number | null;
+            /** @description Whether its battery is below what its profile calls low. */
+            battery_low?: boolean;
+            /**
+             * Format: double
+             * @description How far its clock was ahead of ours with its last message, in seconds; negative when behind, or when it sent late.
+             */
+            clock_offset_s?: number | null;
+            /** @description Commands under way. */
+            commands?: number;
             /** @description Whether it is connected over MQTT now. */
             connected: boolean;
             /**
@@ -1936,6 +2338,11 @@ export interface components {
              * @description When it was registered.
              */
             created: string;
+            /**
+             * Format: int64
+             * @description Readings that were marked so far.
+             */
+            doubtful?: number;
             /** @description Entity its readings are about (URN). */
             entity: string;
             /**
@@ -1943,6 +2350,13 @@ export interface components {
              * @description Faulty messages so far.
              */
             errors: number;
+            /**
+             * Format: int32
+             * @description Quality flags of its last message, or-ed: 1 range, 2 rate, 4 stuck, 8 clock, 32 gap.
+             */
+            flags?: number;
+            /** @description Groups it belongs to. */
+            groups?: string[];
             /** @description Id; also its MQTT user name. */
             id: string;
             /** @description Code of the last fault. */
@@ -1967,10 +2381,19 @@ export interface components {
             name: string;
             /** @description Profile that reads its messages. */
             profile: string;
+            /** @description Series that its profile judges by what came before (in the detailed view; since the program started). */
+            series?: components["schemas"]["SeriesLife"][];
             /** @description How it is doing. */
             state: components["schemas"]["DeviceState"];
             /** @description How it sends: `mqtt` or `http`. */
             transport: components["schemas"]["Transport"];
+        };
+        /** @description What is changed of a device; what is left out stays. */
+        DeviceChange: {
+            /** @description Groups it belongs to, in place of those before. */
+            groups?: string[] | null;
+            /** @description Name. */
+            name?: string | null;
         };
         /**
          * @description How a payload of one kind of device is read. Paths are dotted (`uplink_message.decoded_payload.pm25`); a number
@@ -1992,12 +2415,28 @@ export interface components {
              */
             battery_factor?: number;
             /**
+             * Format: double
+             * @description Charge below which the battery counts as low, 0 to 1.
+             */
+            battery_low?: number | null;
+            /** @description What is done with a time beyond `ahead_s` or `max_age_s`. */
+            clock?: components["schemas"]["ClockPolicy"];
+            /**
              * @description Script of the pack's folder `context/` that turns the device's bytes into values, as its maker publishes it. Without it,
              *     the network server's own decoding is read.
              */
             codec?: string | null;
+            /** @description Commands that its devices understand. */
+            command?: components["schemas"]["CommandSpec"][];
             /** @description Where the payload names the device, for gateways that speak for many. */
             device?: string | null;
+            /** @description How commands reach its devices. */
+            downlink?: components["schemas"]["Downlink"];
+            /**
+             * Format: int32
+             * @description Seconds between two messages; the first reading after a longer silence is marked as following a gap.
+             */
+            every_s?: number | null;
             location?: components["schemas"]["LocationField"] | null;
             /**
              * @description The message is an uplink that a LoRaWAN network server passes on. The paths then begin in what is inside; the
@@ -2028,6 +2467,43 @@ export interface components {
          * @enum {string}
          */
         DeviceState: "ok" | "silent" | "never";
+        /** @description How commands reach the devices of a profile. */
+        Downlink: {
+            /**
+             * Format: int32
+             * @description Seconds that a device has to answer what it received.
+             * @default 300
+             */
+            answer_s: number;
+            /**
+             * @description Whether devices answer commands themselves (topic `dev/{device}/ack`). None: those behind a network server do not.
+             * @default null
+             */
+            answers: boolean | null;
+            /**
+             * @description Whether a device behind a network server must acknowledge what it received.
+             * @default true
+             */
+            confirmed: boolean;
+            /**
+             * Format: int32
+             * @description Seconds for which a command waits for its device, unless the command says otherwise.
+             * @default 86400
+             */
+            expires_s: number;
+            /**
+             * Format: int32
+             * @description LoRaWAN port when the codec names none.
+             * @default 1
+             */
+            port: number;
+            /**
+             * @description MQTT topic; `{device}` and `{command}` stand for the device's id and the command's name. Devices behind a network server
+             *     of LoRaWAN are reached by the topic that belongs to the one their uplinks come from.
+             * @default dev/{device}/down/{command}
+             */
+            topic: string;
+        };
         /** @description A rule to try on history. */
         DryRun: {
             /** @description Things to try it on, 1 to 20 URNs. */
@@ -2082,6 +2558,16 @@ export interface components {
             offset?: number;
             /** @description Where it stands; the name itself when absent. */
             path?: string | null;
+            /**
+             * Format: double
+             * @description Greatest plausible change a second; a faster one is kept and marked.
+             */
+            rate_per_s?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds for which the value may stay the same; then it is kept and marked as stuck.
+             */
+            stuck_after_s?: number | null;
             /** @description UN/CEFACT unit code after `factor` and `offset`. */
             unit?: string | null;
         };
@@ -2153,6 +2639,32 @@ export interface components {
             /** @description Unit it was given at. */
             unit: components["schemas"]["UnitRef"];
         };
+        /** @description A group. */
+        Group: {
+            /** @description Path: names of lower-case letters, digits and `-`, set apart by `/`. */
+            path: string;
+            /** @description Title in Vietnamese. */
+            title: string;
+            /** @description Title in English. */
+            title_en?: string;
+            /** @description Organisation it belongs to. */
+            unit?: string | null;
+        };
+        /** @description How the devices of a group are doing, those of the groups below it too. */
+        GroupLife: components["schemas"]["Group"] & {
+            /** @description Whose battery is low. */
+            battery_low: number;
+            /** @description Devices. */
+            devices: number;
+            /** @description Whose last message was marked. */
+            doubtful: number;
+            /** @description Never heard of. */
+            never: number;
+            /** @description Of these, heard of in time. */
+            ok: number;
+            /** @description Silent for too long. */
+            silent: number;
+        };
         /** @description What an administrator sees of the machine room. */
         Health: {
             /** @description `sqlite` or `postgres`. */
@@ -2207,6 +2719,34 @@ export interface components {
             contact: components["schemas"]["Contact"];
             /** @description Account, when the reporter was signed in. */
             person?: string | null;
+        };
+        /** @description What came of a file. */
+        ImportAnswer: components["schemas"]["Imported"] & {
+            /** @description The first 100 records that were left out. */
+            rejects: components["schemas"]["Reject"][];
+        };
+        /** @description What came of an import. */
+        Imported: {
+            /**
+             * Format: int64
+             * @description Of these, taken in an earlier import.
+             */
+            before: number;
+            /**
+             * Format: int64
+             * @description Records in the file.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Records (or rows of data arrays) left out.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description Values stored.
+             */
+            stored: number;
         };
         /** @description An indicator with everything behind it. */
         IndicatorDetail: {
@@ -2498,12 +3038,61 @@ export interface components {
             /** @description English. */
             name_en: string;
         };
+        /** @description What is told of a new command. */
+        NewCommand: {
+            /** @description Name, as the device's profile declares it. */
+            command: string;
+            /**
+             * Format: int32
+             * @description Seconds for which it waits for the device; at most what the profile says.
+             */
+            expires_s?: number | null;
+            /** @description Parameters. */
+            parameters?: Record<string, never>;
+        };
+        /** @description What is told of a new credential. One of `certificate`, `fingerprint` and `name`, or none for a secret made here. */
+        NewCredential: {
+            /**
+             * @description A certificate in PEM form; its fingerprint is registered, with its validity.
+             * @default null
+             */
+            certificate: string | null;
+            /**
+             * @description SHA-256 of a certificate's DER form: hexadecimal digits, with or without colons.
+             * @default null
+             */
+            fingerprint: string | null;
+            /**
+             * @description What it is for.
+             * @default
+             */
+            label: string;
+            /**
+             * @description A name that certificates of a trusted authority carry.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Format: date-time
+             * @description From when it holds.
+             * @default null
+             */
+            valid_from: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it holds.
+             * @default null
+             */
+            valid_to: string | null;
+        };
         /** @description What is told when a device is registered. */
         NewDevice: {
             /** @description Commune code. */
             area?: string | null;
             /** @description Entity its readings are about; `urn:ngsi-ld:<type of the profile>:<id>` when absent. */
             entity?: string | null;
+            /** @description Groups it belongs to. */
+            groups?: string[];
             /** @description Id: 1 to 64 letters, digits, `-`, `_`, `.`, led by a letter or digit. */
             id: string;
             location?: components["schemas"]["Point"] | null;
@@ -2522,6 +3111,13 @@ export interface components {
             sectors?: string[] | null;
             /** @description Unit id. */
             unit: string;
+        };
+        /** @description A credential just added. */
+        NewKey: {
+            /** @description The credential. */
+            credential: components["schemas"]["Credential"];
+            /** @description Its secret, when it is one. Shown this once; only its hash is kept. */
+            secret?: string | null;
         };
         /** @description Somebody to be entered. Holds personal data: never logged, never in events. */
         NewPerson: {
@@ -2650,6 +3246,32 @@ export interface components {
         NoteInput: {
             /** @description The words; never public. */
             note: string;
+        };
+        /** @description A key of another system. */
+        Open311Key: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            at: string;
+            /** @description Id. */
+            id: string;
+            /** @description The secret; shown once, when it is made. */
+            key?: string | null;
+            /** @description Login of who made it. */
+            made_by: string;
+            /** @description Name of the system. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it was ended.
+             */
+            revoked_at?: string | null;
+        };
+        /** @description Makes a key. */
+        Open311KeyInput: {
+            /** @description Name of the system that gets it. */
+            name: string;
         };
         /** @description What the reporter sees of the own case beside the public view. */
         OwnDetails: {
@@ -2858,6 +3480,60 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_Command: {
+            /** @description The rows. */
+            items: {
+                /** @description Who sent it: login or program name. */
+                actor: string;
+                /** @description Name, as the device's profile declares it. */
+                command: string;
+                /**
+                 * Format: date-time
+                 * @description When it was accepted.
+                 */
+                created: string;
+                /**
+                 * Format: date-time
+                 * @description When the device had it.
+                 */
+                delivered?: string | null;
+                /** @description Device. */
+                device: string;
+                /**
+                 * Format: date-time
+                 * @description When it came to its end.
+                 */
+                ended?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Until when it may be delivered.
+                 */
+                expires: string;
+                /** @description Id. */
+                id: string;
+                /** @description Parameters. */
+                parameters: Record<string, never>;
+                /** @description Why it failed: the device's words, or a code of ours (`device.command.…`). */
+                reason?: string | null;
+                /** @description What the device answered. */
+                result?: Record<string, never> | null;
+                /**
+                 * Format: date-time
+                 * @description When it was sent.
+                 */
+                sent?: string | null;
+                /** @description How far it got. */
+                state: components["schemas"]["CommandState"];
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_DeadLetter: {
             /** @description The rows. */
             items: {
@@ -2894,6 +3570,15 @@ export interface components {
                  * @description Charge of its battery, 0 to 1.
                  */
                 battery?: number | null;
+                /** @description Whether its battery is below what its profile calls low. */
+                battery_low?: boolean;
+                /**
+                 * Format: double
+                 * @description How far its clock was ahead of ours with its last message, in seconds; negative when behind, or when it sent late.
+                 */
+                clock_offset_s?: number | null;
+                /** @description Commands under way. */
+                commands?: number;
                 /** @description Whether it is connected over MQTT now. */
                 connected: boolean;
                 /**
@@ -2901,6 +3586,11 @@ export interface components {
                  * @description When it was registered.
                  */
                 created: string;
+                /**
+                 * Format: int64
+                 * @description Readings that were marked so far.
+                 */
+                doubtful?: number;
                 /** @description Entity its readings are about (URN). */
                 entity: string;
                 /**
@@ -2908,6 +3598,13 @@ export interface components {
                  * @description Faulty messages so far.
                  */
                 errors: number;
+                /**
+                 * Format: int32
+                 * @description Quality flags of its last message, or-ed: 1 range, 2 rate, 4 stuck, 8 clock, 32 gap.
+                 */
+                flags?: number;
+                /** @description Groups it belongs to. */
+                groups?: string[];
                 /** @description Id; also its MQTT user name. */
                 id: string;
                 /** @description Code of the last fault. */
@@ -2932,6 +3629,8 @@ export interface components {
                 name: string;
                 /** @description Profile that reads its messages. */
                 profile: string;
+                /** @description Series that its profile judges by what came before (in the detailed view; since the program started). */
+                series?: components["schemas"]["SeriesLife"][];
                 /** @description How it is doing. */
                 state: components["schemas"]["DeviceState"];
                 /** @description How it sends: `mqtt` or `http`. */
@@ -2960,6 +3659,31 @@ export interface components {
                 /** @description First day of a name of the past that no longer holds. */
                 until?: string | null;
             }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_GroupLife: {
+            /** @description The rows. */
+            items: (components["schemas"]["Group"] & {
+                /** @description Whose battery is low. */
+                battery_low: number;
+                /** @description Devices. */
+                devices: number;
+                /** @description Whose last message was marked. */
+                doubtful: number;
+                /** @description Never heard of. */
+                never: number;
+                /** @description Of these, heard of in time. */
+                ok: number;
+                /** @description Silent for too long. */
+                silent: number;
+            })[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
             /**
@@ -3327,6 +4051,45 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description A parameter of a command. */
+        Parameter: {
+            /** @description Taken when nothing is said; without it the parameter is needed. */
+            default?: Record<string, never> | null;
+            /** @description What is expected. */
+            kind?: components["schemas"]["ParameterKind"];
+            /**
+             * Format: double
+             * @description Greatest number.
+             */
+            max?: number | null;
+            /**
+             * Format: int32
+             * @description Longest text in bytes.
+             */
+            max_length?: number | null;
+            /**
+             * Format: double
+             * @description Least number.
+             */
+            min?: number | null;
+            /** @description Name. */
+            name: string;
+            /** @description The only values allowed. */
+            options?: Record<string, never>[];
+            /** @description Where it is put in what the device is told, dotted; the name itself when absent. */
+            path?: string | null;
+            /** @description Title in Vietnamese. */
+            title: string;
+            /** @description Title in English. */
+            title_en?: string;
+            /** @description Unit as people read it. */
+            unit_text?: string | null;
+        };
+        /**
+         * @description What a parameter holds.
+         * @enum {string}
+         */
+        ParameterKind: "number" | "integer" | "bool" | "text";
         /** @description One part. */
         PartInput: {
             /** @description Category, when it is not the whole's. */
@@ -3369,7 +4132,7 @@ export interface components {
          * @description Everything a person or program can be allowed to do. Roles (bundles of these) are data in packs.
          * @enum {string}
          */
-        Permission: "context-read" | "context-write" | "device-manage" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "case-identity" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
+        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "case-identity" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
         /** @description A person in office, for those who manage people. */
         Person: {
             /** @description Whether the person may sign in. */
@@ -3532,8 +4295,15 @@ export interface components {
         Question: {
             /** @description Code of the answer. */
             code: string;
+            datatype?: components["schemas"]["AnswerKind"] | null;
+            /** @description What helps to answer it, Vietnamese. */
+            hint?: string | null;
+            /** @description The same in English. */
+            hint_en?: string | null;
             /** @description Choices; empty = free text. */
             options?: components["schemas"]["QuestionOption"][];
+            /** @description Whether a report must answer it. */
+            required?: boolean;
             /** @description Vietnamese. */
             text: string;
             /** @description English. */
@@ -3543,6 +4313,10 @@ export interface components {
         QuestionOption: {
             /** @description Stored value. */
             code: string;
+            /** @description Why whoever chooses it must not report here but call somebody, Vietnamese; none = it may be chosen. */
+            stop?: string | null;
+            /** @description The same in English. */
+            stop_en?: string | null;
             /** @description Vietnamese. */
             text: string;
             /** @description English. */
@@ -3600,6 +4374,20 @@ export interface components {
             device: components["schemas"]["Device"];
             /** @description Its secret (MQTT password). Shown this once; only its hash is kept. */
             secret: string;
+        };
+        /** @description A record that was left out. */
+        Reject: {
+            /** @description Why. */
+            code: string;
+            /** @description The same in words. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description Line it begins in.
+             */
+            line: number;
+            /** @description The record, cut. */
+            record: string;
         };
         /** @description A unit before or after another. */
         Related: {
@@ -3739,6 +4527,31 @@ export interface components {
             set: components["schemas"]["SetRow"];
             /** @description Counts and mean over all. */
             summary: components["schemas"]["Summary"];
+        };
+        /** @description How a series of a device is doing. */
+        SeriesLife: {
+            /**
+             * Format: date-time
+             * @description When it was measured.
+             */
+            at: string;
+            /** @description Attribute, short name. */
+            attribute: string;
+            /**
+             * Format: int32
+             * @description Quality flags of the newest value.
+             */
+            flags: number;
+            /**
+             * Format: date-time
+             * @description Since when it is the same.
+             */
+            same_since: string;
+            /**
+             * Format: double
+             * @description Newest value.
+             */
+            value: number;
         };
         /** @description One point of a series. For buckets `t` is the bucket's start and `value` its mean. */
         SeriesPoint: {
@@ -4147,12 +4960,14 @@ export interface components {
             format?: components["schemas"]["TimeFormat"];
             /** @description Where. */
             path: string;
+            /** @description Time zone of a `civil` time (`Asia/Ho_Chi_Minh`, `+07:00`). */
+            zone?: string | null;
         };
         /**
          * @description How a time is written.
          * @enum {string}
          */
-        TimeFormat: "rfc3339" | "unix" | "unix-ms";
+        TimeFormat: "rfc3339" | "unix" | "unix-ms" | "civil";
         /** @description One step as the public sees it. */
         TimelineEntry: {
             /**
@@ -5124,6 +5939,115 @@ export interface operations {
             };
         };
     };
+    cases_open311_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311Key"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_make_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Open311KeyInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311Key"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_photo: {
         parameters: {
             query?: {
@@ -5713,6 +6637,145 @@ export interface operations {
             };
         };
     };
+    commands: {
+        parameters: {
+            query?: {
+                /** @description Device. */
+                device?: string;
+                /** @description State. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Command"];
+                };
+            };
+        };
+    };
+    command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Command id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Command"];
+                };
+            };
+        };
+    };
+    cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Command id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Command"];
+                };
+            };
+        };
+    };
+    groups: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_GroupLife"];
+                };
+            };
+        };
+    };
+    put_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Group"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+        };
+    };
+    drop_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Path, its slashes encoded */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -5724,6 +6787,10 @@ export interface operations {
                 area?: string;
                 /** @description State. */
                 state?: string;
+                /** @description Group; those below it count too. */
+                group?: string;
+                /** @description Only those whose last message was marked (`true`). */
+                doubtful?: boolean;
                 /** @description Rows wanted (default 50, at most 200). */
                 limit?: number;
                 /** @description The `next` of the page before. */
@@ -5764,6 +6831,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Registered"];
+                };
+            };
+        };
+    };
+    bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Bulk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAnswer"];
                 };
             };
         };
@@ -5810,6 +6900,178 @@ export interface operations {
             };
         };
     };
+    change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+        };
+    };
+    send: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the sending */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCommand"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Command"];
+                };
+            };
+        };
+    };
+    answer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description `id`, `ok`, `result`, `reason` */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    take: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>[];
+                };
+            };
+        };
+    };
+    credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"][];
+                };
+            };
+        };
+    };
+    add_credential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredential"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+        };
+    };
+    drop_credential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Device id */
+                id: string;
+                /** @description Credential id */
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     renew_secret: {
         parameters: {
             query?: never;
@@ -5828,6 +7090,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Registered"];
+                };
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: {
+                /** @description Device profile that reads the rows; none for NGSI-LD entities and data arrays of SensorThings. */
+                profile?: string;
+                /** @description Registered device that all rows are of. */
+                device?: string;
+                /** @description Column that names the registered device. */
+                device_column?: string;
+                /** @description Name of the file, for people. */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportAnswer"];
                 };
             };
         };

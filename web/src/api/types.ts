@@ -142,8 +142,10 @@ export interface Device {
   last_seen?: string
   /** On the broker now. */
   connected?: boolean
-  /** Per cent. */
+  /** 0 to 1. */
   battery?: number
+  /** Below what its profile calls low. */
+  battery_low?: boolean
   state: 'ok' | 'silent' | 'never'
   transport?: 'mqtt' | 'http'
   location?: LonLat
@@ -153,12 +155,103 @@ export interface Device {
   errors?: number
   last_error?: string
   last_error_at?: string
+  groups?: string[]
+  /** Seconds that its clock was ahead of ours with its last message; negative when behind, or when it sent late. */
+  clock_offset_s?: number
+  /** Flags of its last message, or-ed. */
+  flags?: number
+  /** Readings marked so far. */
+  doubtful?: number
+  /** Commands under way. */
+  commands?: number
+  /** Series that are judged by what came before (in the detailed view). */
+  series?: SeriesLife[]
+}
+export interface SeriesLife {
+  attribute: string
+  value?: number
+  at: string
+  same_since: string
+  flags: number
 }
 export interface DeviceProfile {
   name: string
   title: string
   title_en?: string
   type: string
+  command?: CommandSpec[]
+}
+export interface CommandSpec {
+  name: string
+  title: string
+  title_en?: string
+  sensitive?: boolean
+  parameter?: CommandParameter[]
+}
+export interface CommandParameter {
+  name: string
+  title: string
+  title_en?: string
+  kind?: 'number' | 'integer' | 'bool' | 'text'
+  min?: number
+  max?: number
+  unit_text?: string
+  options?: unknown[]
+  default?: unknown
+}
+export type CommandState = 'queued' | 'sent' | 'delivered' | 'acknowledged' | 'failed' | 'expired' | 'cancelled'
+export interface DeviceCommand {
+  id: string
+  device: string
+  command: string
+  parameters: Record<string, unknown>
+  state: CommandState
+  actor: string
+  created: string
+  expires: string
+  sent?: string
+  delivered?: string
+  ended?: string
+  reason?: string
+  result?: unknown
+}
+export interface Credential {
+  id: string
+  kind: 'secret' | 'fingerprint' | 'name'
+  /** Fingerprint or name; none for a secret. */
+  value?: string
+  label: string
+  valid_from?: string
+  valid_to?: string
+  created: string
+}
+export interface DeviceGroup {
+  path: string
+  title: string
+  title_en?: string
+  unit?: string
+}
+export interface DeviceGroupLife extends DeviceGroup {
+  devices: number
+  ok: number
+  silent: number
+  never: number
+  doubtful: number
+  battery_low: number
+}
+export interface BulkItem {
+  device: string
+  ok: boolean
+  command?: string
+  code?: string
+  detail?: string
+}
+export interface ImportDone {
+  records: number
+  before: number
+  stored: number
+  rejected: number
+  rejects: { line: number; code: string; detail: string; record: string }[]
 }
 export interface ThingType {
   type: string

@@ -1,5 +1,6 @@
-//! Codecs with examples, in the form of the LoRaWAN device repository: a YAML file names the script and lists inputs
-//! with the outputs that its maker promises.
+//! Codecs with examples. Two layouts are read: that of the LoRaWAN device repository, where a YAML file names the script
+//! and lists inputs with the outputs that its maker promises, and that of ThingsBoard's converters, where
+//! `payload*.json` and `result*.json` lie beside `converter.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +8,20 @@ use dothi_kernel::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::converter::Converter;
 use super::{Bounds, Call, run};
 
-/// Codec files of a folder that are read.
+/// Files of a folder that are looked at.
 const MAX_FILES: usize = 20_000;
-/// Bytes of a codec file.
+/// Bytes of a file.
 const MAX_FILE: u64 = 4 << 20;
+/// Examples say what is given, not how fast: they may take ten times as long as a message.
+pub(super) fn patient() -> Bounds {
+    let usual = Bounds::default();
+    Bounds { time: usual.time * 10, ..usual }
+}
+/// Numbers of a codec of bytes may differ by this part: engines differ in `Math.pow`.
+const TOLERANCE: f64 = 1e-9;
 
 /// A `…-codec.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,7 +64,7 @@ pub struct Example {
 /// An example that was tried.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// Codec file.
+    /// File that holds or names it.
     pub file: PathBuf,
     /// `uplink`, `downlink` or `back`.
     pub what: &'static str,
@@ -65,48 +74,100 @@ pub struct Checked {
     pub fault: Option<String>,
 }
 
-impl Repository {
-    /// Tries every example of every `*codec*.yaml` below a folder, in order of their paths. 400 `codec.file` when a file
-    /// cannot be read.
-    pub fn check(folder: &Path) -> Result<Vec<Checked>> {
-        let unreadable = |path: &Path, e: &dyn std::fmt::Display| {
-            Error::invalid("codec.file", "A codec file cannot be read.").with("file", format!("{}: {e}", path.display()))
-        };
-        let mut files = Vec::new();
-        let mut folders = vec![folder.to_path_buf()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).map_err(|e| unreadable(&folder, &e))? {
-                let path = entry.map_err(|e| unreadable(&folder, &e))?.path();
-                let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if name.ends_with(".yaml") && files.len() < MAX_FILES {
-                    files.push(path);
-                }
+fn unreadable(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::invalid("codec.file", "A codec file cannot be read.").with("file", format!("{}: {e}", path.display()))
+}
+
+/// A file's text. 400 `codec.file` when it cannot be read or is too long.
+pub(super) fn read_file(path: &Path) -> Result<String> {
+    if std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len() > MAX_FILE {
+        return Err(unreadable(path, &"too long"));
+    }
+    std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))
+}
+
+/// All files below a folder that may hold examples, in order of their paths.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| unreadable(&folder, &e))? {
+            let path = entry.map_err(|e| unreadable(&folder, &e))?.path();
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else if name.ends_with(".yaml") || name.ends_with("converter.json") {
+                files.push(path);
+            }
+            if files.len() > MAX_FILES {
+                return Err(unreadable(&folder, &"too many files"));
             }
         }
-        files.sort();
-        let mut checked = Vec::new();
-        for file in files {
-            if std::fs::metadata(&file).map_err(|e| unreadable(&file, &e))?.len() > MAX_FILE {
-                return Err(unreadable(&file, &"too long"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+impl Repository {
+    /// Tries every example below a folder, or every example of one codec: a script (its examples are in the YAML files
+    /// beside it that name it), a YAML file or a converter. 400 `codec.file` when a file cannot be read.
+    pub fn check(path: &Path) -> Result<Vec<Checked>> {
+        if path.is_dir() {
+            let mut checked = Vec::new();
+            for file in files(path)? {
+                checked.extend(Self::check_file(&file, None)?);
             }
-            let text = std::fs::read_to_string(&file).map_err(|e| unreadable(&file, &e))?;
-            // Files of another kind (vendors, profiles) lie beside codecs.
-            let Ok(repository) = serde_yaml_ng::from_str::<Repository>(&text) else { continue };
-            let parts = [("uplink", repository.uplink_decoder), ("downlink", repository.downlink_encoder), ("back", repository.downlink_decoder)];
-            for (what, part) in parts.into_iter().filter_map(|(w, p)| Some((w, p?))) {
-                let script = file.with_file_name(&part.file_name);
-                let source = std::fs::read_to_string(&script).map_err(|e| unreadable(&script, &e))?;
-                checked.extend(part.examples.iter().map(|example| Checked {
-                    file: file.clone(),
-                    what,
-                    description: example.description.clone(),
-                    fault: example.fault(&source, what),
-                }));
+            return Ok(checked);
+        }
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.ends_with(".json") || name.ends_with(".yaml") {
+            return Self::check_file(path, None);
+        }
+        read_file(path)?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut beside: Vec<PathBuf> = std::fs::read_dir(folder).map_err(|e| unreadable(folder, &e))?.filter_map(|e| Some(e.ok()?.path())).collect();
+        beside.retain(|p| p.extension().is_some_and(|e| e == "yaml"));
+        beside.sort();
+        let mut checked = Vec::new();
+        for file in beside {
+            checked.extend(Self::check_file(&file, Some(&name))?);
+        }
+        Ok(checked)
+    }
+
+    /// Tries a script against the examples of another file.
+    pub fn check_against(script: &Path, examples: &Path) -> Result<Vec<Checked>> {
+        let source = read_file(script)?;
+        let repository: Repository = serde_yaml_ng::from_str(&read_file(examples)?).map_err(|e| unreadable(examples, &e))?;
+        Ok(repository.parts().into_iter().flat_map(|(what, part)| part.check(examples, what, &source)).collect())
+    }
+
+    fn check_file(file: &Path, script: Option<&str>) -> Result<Vec<Checked>> {
+        let text = read_file(file)?;
+        if file.extension().is_some_and(|e| e == "json") {
+            return Converter::read(&text).map_or_else(|| Ok(Vec::new()), |converter| converter.check(file));
+        }
+        // Files of another kind (vendors, profiles) lie beside codecs.
+        let Ok(repository) = serde_yaml_ng::from_str::<Repository>(&text) else { return Ok(Vec::new()) };
+        let mut checked = Vec::new();
+        for (what, part) in repository.parts() {
+            if script.is_none_or(|script| part.file_name == script) {
+                checked.extend(part.check(file, what, &read_file(&file.with_file_name(&part.file_name))?));
             }
         }
         Ok(checked)
+    }
+
+    fn parts(self) -> Vec<(&'static str, Part)> {
+        let parts = [("uplink", self.uplink_decoder), ("downlink", self.downlink_encoder), ("back", self.downlink_decoder)];
+        parts.into_iter().filter_map(|(what, part)| Some((what, part?))).collect()
+    }
+}
+
+impl Part {
+    fn check(&self, file: &Path, what: &'static str, source: &str) -> Vec<Checked> {
+        let try_one =
+            |example: &Example| Checked { file: file.to_path_buf(), what, description: example.description.clone(), fault: example.fault(source, what) };
+        self.examples.iter().map(try_one).collect()
     }
 }
 
@@ -125,7 +186,7 @@ impl Example {
             (_, Err(e)) => return Some(format!("the example's bytes cannot be read: {e}")),
             _ => return Some(format!("{what} is not known")),
         };
-        let output = match run(source, &call, Bounds::default()) {
+        let output = match run(source, &call, patient()) {
             Ok(output) => output,
             Err(e) => return Some(e.detail().to_string()),
         };
@@ -139,21 +200,34 @@ impl Example {
             ("errors", list(&output.errors)),
         ];
         given.into_iter().find_map(|(name, given)| {
-            let promised = self.output.get(name)?;
-            (!alike(promised, &given)).then(|| format!("{name}: {given} instead of {promised}"))
+            let difference = difference(self.output.get(name)?, &given, TOLERANCE)?;
+            Some(if difference.starts_with(['.', '[']) { format!("{name}{difference}") } else { format!("{name}: {difference}") })
         })
     }
 }
 
-/// JSON equality in which 1 and 1.0 are the same, null and absent members are, and so are numbers that differ in the
-/// last digits only (engines differ in `Math.pow`).
-fn alike(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= 1e-9 * a.abs().max(b.abs())),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(k, v)| alike(v, b.get(k).unwrap_or(&Value::Null))) && b.iter().all(|(k, v)| a.contains_key(k) || v.is_null())
+/// The first place where two values differ: `.a[0]: 5 instead of 6`. 1 and 1.0 are the same number, null and absent
+/// members are the same, and numbers may differ by the part `tolerance`.
+pub(super) fn difference(promised: &Value, given: &Value, tolerance: f64) -> Option<String> {
+    let other = || Some(format!("{given} instead of {promised}"));
+    let inside = |at: String, difference: String| {
+        let point = if difference.starts_with(['.', '[']) { "" } else { ": " };
+        Some(format!("{at}{point}{difference}"))
+    };
+    match (promised, given) {
+        (Value::Number(a), Value::Number(b)) => {
+            let near = a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= tolerance * a.abs().max(b.abs()));
+            if a == b || near { None } else { other() }
         }
-        _ => a == b,
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(i, (a, b))| inside(format!("[{i}]"), difference(a, b, tolerance)?))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let missing = a.iter().find_map(|(k, v)| inside(format!(".{k}"), difference(v, b.get(k).unwrap_or(&Value::Null), tolerance)?));
+            missing
+                .or_else(|| b.iter().filter(|(k, _)| !a.contains_key(*k)).find_map(|(k, v)| inside(format!(".{k}"), difference(&Value::Null, v, tolerance)?)))
+        }
+        _ if promised == given => None,
+        _ => other(),
     }
 }

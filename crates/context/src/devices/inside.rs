@@ -4,7 +4,7 @@ use dothi_kernel::{Error, Kind, Result, Timestamp, time};
 use serde_json::json;
 
 use super::{CODEC_THREADS, Devices, Entry, read, write};
-use crate::codec::{Call, Codecs};
+use crate::codec::{self, Call, Codecs};
 use crate::decode::{self, Decoded, Decoder, Fault, Node};
 use crate::lorawan::Uplink;
 
@@ -17,7 +17,9 @@ impl Devices {
     /// The ids under which a gateway's or network server's message names its device, best first; none when it names nobody.
     pub(crate) fn ids_in(&self, decoder: &Decoder, payload: &[u8]) -> std::result::Result<Vec<String>, Fault> {
         if decoder.profile.lorawan {
-            return Ok(uplink(payload)?.ids().map(str::to_string).collect());
+            let message = decode::parse(payload)?;
+            let news = || crate::lorawan::Notice::read(&message).map(|n| n.ids);
+            return Uplink::read(&message).map(|u| u.ids().map(str::to_string).collect()).or_else(news).ok_or(Fault::Envelope);
         }
         Ok(decoder.device_of(&Node::parse(payload)?).into_iter().collect())
     }
@@ -46,12 +48,19 @@ impl Devices {
                 let source = read(&self.sources).get(name).cloned().ok_or_else(missing)?;
                 let received = uplink.as_ref().and_then(|u| u.received).map(|t| time::micros(t).to_string());
                 let (bytes, port) = uplink.as_ref().map_or((payload.to_vec(), 1), |u| (u.bytes.clone(), u.port));
-                let call = Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() };
+                let converter = profile.codec_kind.converter();
+                let call = match converter {
+                    None => Call::DecodeUplink { bytes, port, received, variables: serde_json::Map::new() },
+                    Some(language) => {
+                        let metadata = serde_json::Map::from_iter([("integrationName".to_string(), profile.name.clone().into())]);
+                        Call::Convert { language, message: payload.to_vec(), metadata }
+                    }
+                };
                 let output = self.codecs()?.run(source, call).await?;
                 if let Some(words) = output.errors.first() {
                     return Err(Error::unprocessable("codec.failed", words.clone()));
                 }
-                output.data
+                if converter.is_some() { codec::records(&output.data).into() } else { output.data }
             }
         };
         if let Some(uplink) = uplink {
@@ -69,7 +78,7 @@ impl Devices {
         Ok(data)
     }
 
-    fn codecs(&self) -> Result<&Codecs> {
+    pub(super) fn codecs(&self) -> Result<&Codecs> {
         if let Some(codecs) = self.codecs.get() {
             return Ok(codecs);
         }

@@ -330,6 +330,9 @@ impl Link {
         if let Some(entry) = principal.entry() {
             entry.connected(true);
         }
+        if present {
+            self.broker.look_again(&principal);
+        }
         let window = hello.receive_max.min(WINDOW);
         self.wire.restore_qos2_publish_handled(session.unreleased().into_iter().collect());
         let recheck = Instant::now() + limits.recheck;

@@ -6,6 +6,7 @@
 //!
 //! Sessions live in memory and outlive their connections, not the process; retained messages of QoS 1 are durable.
 
+mod commanding;
 mod link;
 mod packets;
 mod principal;
@@ -173,6 +174,8 @@ struct Subscription {
     not_own: bool,
     /// Of topics of SensorThings by name: a wildcard above them does not mean them.
     sensing: bool,
+    /// Whether commands reach their device through it.
+    ear: commanding::Ear,
 }
 
 /// One filter of a subscription request.
@@ -214,7 +217,7 @@ pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListen
         numbers: AtomicU64::new(1),
         subscriptions: RwLock::default(),
     });
-    let telling = tokio::spawn(sensing::tell(broker.clone())).abort_handle();
+    let telling = [tokio::spawn(sensing::tell(broker.clone())), tokio::spawn(commanding::run(broker.clone()))].map(|task| task.abort_handle());
     let links = TaskTracker::new();
     let mut housekeeping = tokio::time::interval(Duration::from_secs(10));
     loop {
@@ -251,7 +254,7 @@ pub async fn run(devices: Arc<Devices>, sink: Arc<dyn Sink>, listener: TcpListen
             broker.options.stats.connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
-    telling.abort();
+    telling.iter().for_each(tokio::task::AbortHandle::abort);
     links.close();
     if tokio::time::timeout(Duration::from_secs(20), links.wait()).await.is_err() {
         tracing::warn!(left = links.len(), "MQTT connections did not end in time");
@@ -367,6 +370,7 @@ impl Broker {
         let entry = match route {
             Route::Relay => return Outcome::Done,
             Route::Observation => return self.observe(&principal.caller(&self.devices, address), message).await,
+            Route::Answer(entry) => return self.answer(&entry, message).await,
             Route::Up(entry) => entry,
             Route::Named(decoder) => {
                 let ids = match self.devices.ids_in(&decoder, message.payload.as_slice()) {
@@ -379,7 +383,8 @@ impl Broker {
                 }
             }
         };
-        let incoming = Incoming { payload: message.payload.as_slice(), sending, repeated, message: None, brief: true };
+        let topic = Some(&*message.topic).filter(|t| !t.starts_with("dev/"));
+        let incoming = Incoming { payload: message.payload.as_slice(), sending, repeated, message: None, topic, brief: true };
         let caller = principal.caller(&self.devices, address);
         // A panic in a decoder must not take the connection with it.
         let accepted = std::panic::AssertUnwindSafe(self.devices.accept(self.sink.as_ref(), &caller, &entry, incoming)).catch_unwind().await;
@@ -394,6 +399,7 @@ impl Broker {
                 add(&stats.duplicates, 1);
                 Outcome::Duplicate
             }
+            Ok(Ok(Accepted::Noted)) => Outcome::Done,
             Ok(Err(refusal)) => self.refused(refusal),
             Err(e) => {
                 add(&stats.failed, 1);
@@ -498,11 +504,13 @@ impl Broker {
         };
         let qos = if wish.qos == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
         let sensing = wish.filter.starts_with(sensing::PREFIX);
-        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own, sensing };
+        let ear = principal.ear(qos);
+        let subscription = Subscription { session: session.clone(), qos, keep_retain: wish.keep_retain, not_own: wish.not_own, sensing, ear };
         self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(wish.filter, session.number, subscription);
         if session.is_gone() {
             self.unsubscribe(session, wish.filter);
         }
+        self.look(principal, ear, wish.filter);
         if (wish.retained)(fresh) {
             let retained = self.retained.lock().await;
             for message in retained.values().filter(|m| topics::matches(wish.filter, &m.topic) && !m.expired()) {

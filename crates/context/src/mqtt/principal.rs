@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use dothi_kernel::{Caller, CallerKind, Permission, Scope};
+use mqtt_protocol_core::mqtt::packet::Qos;
 
+use super::commanding::Ear;
 use super::topics;
 use crate::decode::Decoder;
 use crate::devices::{Devices, Entry, Refusal};
@@ -28,6 +30,8 @@ pub(super) enum Principal {
 pub(super) enum Route {
     /// Readings of a device.
     Up(Arc<Entry>),
+    /// A device's answer to a command.
+    Answer(Arc<Entry>),
     /// Readings of the device that the payload names.
     Named(Arc<Decoder>),
     /// An observation of SensorThings.
@@ -102,6 +106,7 @@ impl Principal {
         match self {
             Principal::Device(entry) if *entry.id != *id || command => Err(Refusal::NotAllowed),
             Principal::Device(entry) if sub == "up" => Ok(Route::Up(entry.clone())),
+            Principal::Device(entry) if sub == "ack" => Ok(Route::Answer(entry.clone())),
             Principal::Device(_) if sub.is_empty() => Err(Refusal::Unknown),
             Principal::Device(_) => Ok(Route::Relay),
             Principal::Program { .. } => {
@@ -110,8 +115,22 @@ impl Principal {
                     return Err(Refusal::NotAllowed);
                 }
                 let entry = devices.entry(id).filter(|_| !sub.is_empty()).ok_or(Refusal::Unknown)?;
-                Ok(if sub == "up" { Route::Up(entry) } else { Route::Relay })
+                Ok(match sub {
+                    "up" => Route::Up(entry),
+                    "ack" => Route::Answer(entry),
+                    _ => Route::Relay,
+                })
             }
+        }
+    }
+
+    /// Whether commands reach their device through what this client subscribes to at `qos`.
+    pub(super) fn ear(&self, qos: Qos) -> Ear {
+        match self {
+            _ if qos == Qos::AtMostOnce => Ear::None,
+            Principal::Device(_) => Ear::Own,
+            Principal::Program { .. } if self.may(Permission::ContextWrite) => Ear::Gateway,
+            Principal::Program { .. } => Ear::None,
         }
     }
 

@@ -10,6 +10,9 @@ use mqtt_protocol_core::mqtt::packet::{Properties, Property, Qos};
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::commanding::Receipt;
 
 /// Messages that wait for one client.
 pub(super) const MAX_QUEUE: usize = 1_000;
@@ -29,13 +32,15 @@ pub(super) struct Message {
     pub props: Properties,
     /// When it stops to be of use.
     pub expires: Option<Instant>,
+    /// Who wants to know how far it got.
+    pub receipt: Option<Receipt>,
 }
 
 impl Message {
     pub(super) fn new(topic: &str, payload: ArcPayload, qos: Qos, retain: bool, props: Properties) -> Self {
         let lasts = props.iter().find_map(|p| if let Property::MessageExpiryInterval(v) = p { Some(v.val()) } else { None });
         let expires = lasts.and_then(|s| Instant::now().checked_add(Duration::from_secs(u64::from(s))));
-        Self { topic: topic.into(), payload, qos, retain, props, expires }
+        Self { topic: topic.into(), payload, qos, retain, props, expires, receipt: None }
     }
 
     pub(super) fn expired(&self) -> bool {
@@ -220,8 +225,23 @@ impl Session {
         None
     }
 
+    /// Whether a command waits here, or was sent and not acknowledged.
+    pub(super) fn holds(&self, command: Uuid) -> bool {
+        let state = self.state();
+        let mut all = state.queue.iter().chain(state.unacknowledged.iter().map(|(_, d)| d));
+        all.any(|d| d.message.receipt.as_ref().is_some_and(|r| r.command == command))
+    }
+
+    /// Whether a client is connected.
+    pub(super) fn is_attached(&self) -> bool {
+        self.state().attached.is_some()
+    }
+
     /// Remembers a message of QoS 1 that was sent.
     pub(super) fn sent(&self, packet: u16, delivery: Delivery) {
+        if let Some(receipt) = &delivery.message.receipt {
+            receipt.sent();
+        }
         self.state().unacknowledged.push_back((packet, delivery));
     }
 
@@ -229,7 +249,11 @@ impl Session {
     pub(super) fn acknowledged(&self, packet: u16) {
         let mut state = self.state();
         if let Some(at) = state.unacknowledged.iter().position(|(id, _)| *id == packet) {
-            state.unacknowledged.remove(at);
+            let receipt = state.unacknowledged.remove(at).and_then(|(_, d)| d.message.receipt.clone());
+            drop(state);
+            if let Some(receipt) = receipt {
+                receipt.acknowledged();
+            }
         }
     }
 

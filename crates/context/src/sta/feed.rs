@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dothi_kernel::value::quality;
 use dothi_kernel::{Caller, Observation};
 use tokio::sync::broadcast;
 
@@ -32,8 +33,13 @@ impl Default for Feed {
 
 impl Feed {
     /// Passes on what is durable now; nothing is done while nobody wants it.
-    pub(crate) fn tell(&self, observations: Vec<Observation>) {
-        if self.wanted.load(Ordering::Relaxed) && !observations.is_empty() {
+    pub(crate) fn tell(&self, mut observations: Vec<Observation>) {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return;
+        }
+        // What takes a point of the history away is no observation.
+        observations.retain(|o| o.quality & quality::DELETED == 0);
+        if !observations.is_empty() {
             // No listener is no fault.
             let _ = self.sender.send(Arc::new(observations));
         }

@@ -1,10 +1,11 @@
 //! Observations on their way in: what fits goes into the history as a reading, like a device's; what does not is kept
 //! beside it, before it. When [`store`] returns, all of it is durable.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use dothi_kernel::{Caller, Result, Value as Measured};
+use dothi_kernel::value::quality;
+use dothi_kernel::{Caller, Observation, Result, Value as Measured};
 use serde_json::{Map, Value};
 
 use super::find;
@@ -112,6 +113,20 @@ impl Pattern {
             _ => return None,
         };
         Some(Self { entity, kind, attribute: attribute.into(), unit })
+    }
+
+    /// What takes the point of an instant away.
+    fn tombstone(&self, t: i64) -> Observation {
+        Observation {
+            entity: self.entity.clone(),
+            kind: self.kind.clone(),
+            attribute: self.attribute.clone(),
+            t,
+            value: Measured::Number(0.0),
+            unit: None,
+            quality: quality::DELETED,
+            area: None,
+        }
     }
 
     /// A reading.
@@ -307,17 +322,21 @@ pub(crate) async fn update(this: &Context, caller: &Caller, obs: &Obs, mut body:
     Ok(())
 }
 
-/// Deletes observations: they are no longer shown.
+/// Deletes observations: the history keeps that they are no more, and loses them when it next tidies its files.
 pub(crate) async fn forget(this: &Context, caller: &Caller, all: &[Node]) -> Result<()> {
-    let gone = Extra { gone: true, ..Extra::default() };
-    let rows: Vec<(String, i64, Extra)> =
-        all.iter().filter_map(|n| if let Node::Observation(o) = n { Some((o.stream.id().plain(), o.t, gone.clone())) } else { None }).collect();
-    for rows in rows.chunks(10_000) {
-        let mut tx = this.store.begin(caller).await?;
-        tables::put_extras(&mut tx, rows).await?;
-        tx.commit().await?;
-        for (stream, _, _) in rows {
-            this.sta.mark(stream, |m| m.extras = true);
+    let observations = all.iter().filter_map(|n| if let Node::Observation(o) = n { Some(o) } else { None });
+    let mut streams: BTreeMap<String, (Arc<Node>, Vec<i64>)> = BTreeMap::new();
+    for one in observations {
+        streams.entry(one.stream.id().plain()).or_insert_with(|| (one.stream.clone(), Vec::new())).1.push(one.t);
+    }
+    for (name, (stream, times)) in streams {
+        let Some(pattern) = Pattern::of(&stream) else { continue };
+        for times in times.chunks(BATCH_OBSERVATIONS) {
+            let dead = times.iter().map(|t| pattern.tombstone(*t)).collect();
+            this.bury_points(caller, &pattern.entity, dead).await?;
+            let mut tx = this.store.begin(caller).await?;
+            tables::drop_extras(&mut tx, &name, times).await?;
+            tx.commit().await?;
         }
     }
     Ok(())

@@ -70,9 +70,6 @@ pub(crate) struct Extra {
     /// FeatureOfInterest, when it is not that of the Thing's location.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub feature: Option<String>,
-    /// Deleted.
-    #[serde(rename = "g", default, skip_serializing_if = "std::ops::Not::not")]
-    pub gone: bool,
 }
 
 /// An attribute's value as JSON.

@@ -37,7 +37,7 @@ impl Window {
     }
 }
 
-/// Up to `most` observations of a stream, in the window's order; deleted ones are left out.
+/// Up to `most` observations of a stream, in the window's order.
 pub(crate) async fn read(this: &Context, stream: &Arc<Node>, window: Window, most: usize) -> Result<Vec<Node>> {
     let Some((entity, attribute)) = stream.series() else { return Ok(Vec::new()) };
     let name = stream.id().plain();
@@ -59,16 +59,30 @@ pub(crate) async fn read(this: &Context, stream: &Arc<Node>, window: Window, mos
             points.reverse();
         }
         window = window.beyond(if window.newest { first } else { last });
-        out.extend(points.into_iter().filter_map(|p| {
+        out.extend(points.into_iter().map(|p| {
             let extra = extras.remove(&p.t);
-            let gone = extra.as_ref().is_some_and(|e| e.gone);
-            (!gone).then(|| Node::Observation(Arc::new(Obs { stream: stream.clone(), t: p.t, value: p.value, quality: p.quality, extra, instant_result })))
+            Node::Observation(Arc::new(Obs { stream: stream.clone(), t: p.t, value: p.value, quality: p.quality, extra, instant_result }))
         }));
         if !full {
             break;
         }
     }
     Ok(out)
+}
+
+/// How many observations a stretch of a stream has.
+pub(crate) async fn count(this: &Context, stream: &Node, window: Window) -> Result<usize> {
+    let Some((entity, attribute)) = stream.series() else { return Ok(0) };
+    let query = SeriesQuery {
+        entity: entity.to_string(),
+        attribute: attribute.to_string(),
+        from: window.from,
+        to: window.to,
+        bucket_s: None,
+        offset_s: 0,
+        limit: usize::MAX,
+    };
+    Ok(usize::try_from(this.history.count(&query).await?).unwrap_or(usize::MAX))
 }
 
 /// Stream and time behind an observation's id.

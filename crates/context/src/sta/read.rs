@@ -337,6 +337,15 @@ impl<'a> Reader<'a> {
     }
 
     async fn count_stream(&self, stream: &Arc<Node>, feature: Option<&Id>, window: Window, options: &Options) -> Result<usize> {
+        // What the history can count by itself is not read.
+        let plain = !self.this.sta.marks(&stream.id().plain()).extras;
+        let counted = match &options.filter {
+            None => Some(Window::ALL),
+            Some(filter) => only_time(filter, Window::ALL).filter(|_| plain),
+        };
+        if let Some(window) = counted.filter(|_| feature.is_none()) {
+            return observations::count(self.this, stream, window).await;
+        }
         let (mut window, mut n) = (Window { newest: true, ..window }, 0);
         loop {
             let found = self.stretch(stream, feature, window, options, observations::READ).await?;
@@ -466,8 +475,20 @@ fn bounds(filter: &Expr, window: Window) -> Window {
     if *op == Op::And {
         return bounds(b, bounds(a, window));
     }
-    let (path, lit, op) = match (&**a, &**b) {
-        (Expr::Path(path), Expr::Lit(lit)) => (path, lit, *op),
+    let Some((op, from, to)) = time_bound(*op, a, b) else { return window };
+    let to = to.unwrap_or(from);
+    match op {
+        Op::Gt | Op::Ge => Window { from: window.from.max(from), ..window },
+        Op::Lt | Op::Le => Window { to: window.to.min(to.saturating_add(1)), ..window },
+        Op::Eq => Window { from: window.from.max(from), to: window.to.min(to.saturating_add(1)), ..window },
+        _ => window,
+    }
+}
+
+/// A comparison of the phenomenon time with an instant or a stretch, the time on the left.
+fn time_bound(op: Op, a: &Expr, b: &Expr) -> Option<(Op, i64, Option<i64>)> {
+    let (path, lit, op) = match (a, b) {
+        (Expr::Path(path), Expr::Lit(lit)) => (path, lit, op),
         (Expr::Lit(lit), Expr::Path(path)) => (
             path,
             lit,
@@ -476,22 +497,29 @@ fn bounds(filter: &Expr, window: Window) -> Window {
                 Op::Ge => Op::Le,
                 Op::Lt => Op::Gt,
                 Op::Le => Op::Ge,
-                other => *other,
+                other => other,
             },
         ),
-        _ => return window,
+        _ => return None,
     };
-    let (from, to) = match lit {
-        Lit::Time(from, to) => (*from, to.unwrap_or(*from)),
-        _ => return window,
-    };
-    if !path.navs.is_empty() || path.prop != "phenomenonTime" || !path.inside.is_empty() {
-        return window;
+    let Lit::Time(from, to) = lit else { return None };
+    (path.navs.is_empty() && path.prop == "phenomenonTime" && path.inside.is_empty()).then_some((op, *from, *to))
+}
+
+/// The stretch that a filter means, when it says nothing else of observations whose phenomenon times are instants.
+fn only_time(filter: &Expr, window: Window) -> Option<Window> {
+    let Expr::Two(op, a, b) = filter else { return None };
+    if *op == Op::And {
+        return only_time(b, only_time(a, window)?);
     }
-    match op {
-        Op::Gt | Op::Ge => Window { from: window.from.max(from), ..window },
-        Op::Lt | Op::Le => Window { to: window.to.min(to.saturating_add(1)), ..window },
-        Op::Eq => Window { from: window.from.max(from), to: window.to.min(to.saturating_add(1)), ..window },
-        _ => window,
-    }
+    let (op, t, None) = time_bound(*op, a, b)? else { return None };
+    let next = t.saturating_add(1);
+    Some(match op {
+        Op::Gt => Window { from: window.from.max(next), ..window },
+        Op::Ge => Window { from: window.from.max(t), ..window },
+        Op::Lt => Window { to: window.to.min(t), ..window },
+        Op::Le => Window { to: window.to.min(next), ..window },
+        Op::Eq => Window { from: window.from.max(t), to: window.to.min(next), ..window },
+        _ => return None,
+    })
 }

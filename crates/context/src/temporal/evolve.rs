@@ -314,6 +314,11 @@ impl Context {
         Ok(done == Outcome::Created && known.is_none())
     }
 
+    /// Says of points of the history that they are no more; the live state stays.
+    pub(crate) async fn bury_points(&self, caller: &Caller, entity: &Iri, tombstones: Vec<Observation>) -> Result<()> {
+        self.revise(caller, entity, Revision { observations: tombstones, ..Revision::default() }).await
+    }
+
     /// Deletes points of a series, the newest first, in bounded steps; each is durable by itself.
     async fn bury(&self, caller: &Caller, subject: &Subject, name: &Iri) -> Result<()> {
         if !self.keeps_lake() || &**name == SCOPE {

@@ -80,6 +80,48 @@ async fn calls_share_nothing_and_overload_is_told() {
     assert!(many.iter().flatten().all(|o| o.data == json!(1)));
 }
 
+#[test]
+fn a_codec_is_checked_where_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let script = put("a/tank.js", "function decodeUplink(i) { return { data: { level: i.bytes[0] / 10, list: [1, { x: i.fPort }] } }; }");
+    let examples = |level: &str, x: &str| {
+        format!(
+            "uplinkDecoder:\n  fileName: tank.js\n  examples:\n    - description: full\n      input: {{fPort: 2, bytes: [17]}}\n      output: {{data: {{level: {level}, list: [1.0, {{x: {x}}}]}}}}\n"
+        )
+    };
+    let yaml = put("a/tank-codec.yaml", &examples("1.7", "2"));
+    put("a/vendor.yaml", "name: somebody");
+    put("a/other-codec.yaml", "uplinkDecoder:\n  fileName: none.js\n  examples: []\n");
+    let converter =
+        json!({"type": "UPLINK", "configuration": {"scriptLang": "TBEL", "tbelDecoder": "return {telemetry: {v: payload.size(), s: metadata.n}};"}});
+    let converter = put("b/converter.json", &converter.to_string());
+    put("b/metadata.json", r#"{"n": 5}"#);
+    put("b/payload.json", "[1]");
+    put("b/result.json", r#"{"telemetry": {"v": 3, "s": "5", "gone": null}}"#);
+    put("b/payload_2.json", "[10]");
+    put("b/result_2.json", r#"{"telemetry": {"v": 3.5, "s": "5"}}"#);
+    put("b/payload_3.json", "[10]");
+    let faults = |path: &std::path::Path| -> Vec<Option<String>> { Repository::check(path).unwrap().into_iter().map(|c| c.fault).collect() };
+    let wrong = Some(".telemetry.v: 4 instead of 3.5".to_string());
+    for path in [&script, &yaml] {
+        assert_eq!(faults(path), [None], "{}", path.display());
+    }
+    assert_eq!(faults(&converter), [None, wrong.clone()]);
+    std::fs::write(folder.path().join("a/none.js"), "").unwrap();
+    assert_eq!(faults(folder.path()), [None, None, wrong]);
+    let elsewhere = put("c/examples.yaml", &examples("1.7", "3"));
+    assert_eq!(Repository::check_against(&script, &elsewhere).unwrap()[0].fault.as_deref(), Some("data.list[1].x: 2 instead of 3"));
+    std::fs::write(&yaml, examples("1.8", "2")).unwrap();
+    assert_eq!(faults(&script), [Some("data.level: 1.7 instead of 1.8".to_string())]);
+    assert_eq!(Repository::check(&folder.path().join("none")).unwrap_err().code(), "codec.file");
+}
+
 /// The public repository of codecs (Apache-2.0): every example of every maker.
 #[test]
 fn makers_codecs_give_what_their_examples_promise() {

@@ -18,7 +18,14 @@ use crate::rig::{Rig, pack, profile, system};
 
 fn new(id: &str) -> NewDevice {
     NewDevice {
-        id: id.into(), name: "Trạm Lê Lợi".into(), profile: "flat".into(), entity: None, transport: Default::default(), location: None, area: None
+        id: id.into(),
+        name: "Trạm Lê Lợi".into(),
+        profile: "flat".into(),
+        entity: None,
+        transport: Default::default(),
+        location: None,
+        area: None,
+        groups: Vec::new(),
     }
 }
 

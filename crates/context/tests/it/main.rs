@@ -3,14 +3,18 @@
 
 mod api;
 mod codecs;
+mod commanding;
 mod contexts;
+mod converters;
 mod details;
 mod devices;
 mod entities;
 mod federating;
 mod finding;
+mod fleet;
 mod folding;
 mod forms;
+mod importing;
 mod joined;
 mod journal;
 mod lorawan;

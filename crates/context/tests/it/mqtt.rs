@@ -241,7 +241,16 @@ async fn gated(in_flight: u16) -> Gated {
     let store = dothi_store::testing::store(&[dothi_context::MIGRATIONS]).await;
     let devices = Arc::new(Devices::open(store.store.clone()).await.unwrap());
     devices.set_profiles([profile("flat")]);
-    let new = NewDevice { id: "d".into(), name: "d".into(), profile: "flat".into(), entity: None, transport: Default::default(), location: None, area: None };
+    let new = NewDevice {
+        id: "d".into(),
+        name: "d".into(),
+        profile: "flat".into(),
+        entity: None,
+        transport: Default::default(),
+        location: None,
+        area: None,
+        groups: Vec::new(),
+    };
     let secret = devices.register(&system(store.clock.as_ref()), new).await.unwrap().secret;
     let gate = Arc::new(Gate { permits: Semaphore::new(0), waiting: AtomicUsize::new(0), most: AtomicUsize::new(0), fails: AtomicUsize::new(0) });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -220,6 +220,7 @@ impl Rig {
             transport: Default::default(),
             location: None,
             area: None,
+            groups: Vec::new(),
         };
         self.context.add_device(&system(self.clock.as_ref()), new).await.expect("registers").secret
     }

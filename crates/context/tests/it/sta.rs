@@ -24,7 +24,12 @@ impl History for Kept {
     fn encode(&self, batch: &[Observation]) -> Result<Vec<u8>> {
         let mut kept = self.0.lock().unwrap();
         for o in batch {
-            kept.insert((o.entity.to_string(), o.attribute.to_string(), o.t), (o.value.clone(), o.quality));
+            let at = (o.entity.to_string(), o.attribute.to_string(), o.t);
+            if o.quality & dothi_kernel::value::quality::DELETED == 0 {
+                kept.insert(at, (o.value.clone(), o.quality));
+            } else {
+                kept.remove(&at);
+            }
         }
         Ok(vec![0])
     }
@@ -355,8 +360,13 @@ async fn changes_and_what_hangs_on_them() {
         s.column("/Datastreams(1)/Observations?$filter=phenomenonTime gt 2026-11-21T03:00:00Z and phenomenonTime lt 2026-11-21T07:00:00Z", "result").await,
         [99]
     );
+    let count = "/Datastreams(1)/Observations?$count=true&$top=0";
+    assert_eq!(s.get(count).await["@iot.count"], 4);
+    let held = |s: &Service| s.history.0.lock().unwrap().keys().filter(|k| k.0 == "urn:dothi:Datastream:1").count();
+    assert_eq!(held(&s), 4);
     assert_eq!(s.send("DELETE", at, "").await.0, 200);
     assert_eq!(s.send("GET", at, "").await.0, 404);
+    assert_eq!((held(&s), &s.get(count).await["@iot.count"]), (3, &json!(3)), "gone from the history, not only hidden");
     assert_eq!(s.column("/Datastreams(1)/Observations", "result").await, [json!(20.5), json!(30), json!(22.5)]);
     // All of it outlives the process, and numbers are never given away again.
     s.context = Service::open(&s.test, &s.history).await;

@@ -92,6 +92,7 @@ async fn check(lake: &Lake, all: &[Observation], queries: &[SeriesQuery]) {
     for query in queries {
         assert_eq!(lake.series(query).await.unwrap(), naive(all, query), "{query:?}");
         let mut head = naive(all, &SeriesQuery { bucket_s: None, limit: usize::MAX, ..query.clone() });
+        assert_eq!(lake.count(query).await.unwrap(), head.len() as u64, "{query:?}");
         head.truncate(query.limit);
         assert_eq!(lake.head(query).await.unwrap(), head, "{query:?}");
         let whole = SeriesQuery { from: i64::MIN, to: i64::MAX, bucket_s: None, limit: 1, ..query.clone() };

@@ -39,6 +39,28 @@ fn files_nobody_reads_are_told() {
 }
 
 #[test]
+fn a_pack_brings_its_codecs() {
+    let profile = |codec: &str| {
+        format!(
+            "[[type]]\ntype = \"Tank\"\nname = \"Bể\"\n[[type.attributes]]\nname = \"level\"\ntitle = \"Mức\"\n\n\
+             [[profile]]\nname = \"tank\"\ntitle = \"Bể\"\ntype = \"Tank\"\nlorawan = true\n{codec}\n[[profile.attributes]]\nname = \"level\"\n"
+        )
+    };
+    let script = "function decodeUplink(i) { return { data: { level: i.bytes[0] } }; }";
+    let examples = "uplinkDecoder:\n  fileName: tank.js\n  examples: []\n";
+    let shelf = Shelf::new();
+    shelf.pack("a", "", &[("context/a.toml", &profile("codec = \"tank.js\"")), ("context/tank.js", script), ("context/tank-codec.yaml", examples)]);
+    assert_eq!(shelf.faults("a"), [""; 0]);
+    let tbel = profile("codec = \"tank.tbel\"\ncodec_kind = \"tbel\"");
+    shelf.pack("b", "", &[("context/a.toml", &tbel), ("context/tank.tbel", "return {};"), ("context/payload.json", "{}"), ("context/result.json", "{}")]);
+    assert_eq!(shelf.faults("b"), [""; 0]);
+    shelf.pack("c", "", &[("context/a.toml", &profile("codec = \"tank.tbel\"")), ("context/tank.tbel", "return {};")]);
+    assert!(shelf.faults("c")[0].contains("codec_kind"), "{:?}", shelf.faults("c"));
+    shelf.pack("d", "", &[("context/a.toml", &profile("codec = \"none.js\""))]);
+    assert!(shelf.faults("d")[0].contains("no codec"), "{:?}", shelf.faults("d"));
+}
+
+#[test]
 fn heads_are_told_with_their_line() {
     let shelf = Shelf::new();
     shelf.pack("a", "", &[("pack.toml", "name = \"a\"\ntitle = 5\n")]);

@@ -4,6 +4,7 @@ import { named, useLanguage, useT } from '@/i18n'
 import { AqiBadge, Badge, Failed, format, Loaded, Loading, Select } from '@/ui'
 import { Chart, type ChartColours } from '@/ui/rich/chart'
 import { aqiOf } from './AirNear'
+import { Flags } from './Flags'
 
 function Series({ thing, attribute, title, unit }: { thing: Thing; attribute: string; title: string; unit: string }) {
   const t = useT()
@@ -64,7 +65,7 @@ export function ThingPanel({ id }: { id: string }) {
         {Object.entries(it.attributes).filter(([, r]) => typeof r.value === 'number' || typeof r.value === 'string' || typeof r.value === 'boolean').map(([name, r]) => (
           <div key={name}>
             <dt>{title(name)}</dt>
-            <dd className="tnum">{typeof r.value === 'number' ? `${format.number(r.value, 2)} ${about(name)?.unit_text ?? ''}` : String(r.value)}</dd>
+            <dd className="tnum">{typeof r.value === 'number' ? `${format.number(r.value, 2)} ${about(name)?.unit_text ?? ''}` : String(r.value)} <Flags flags={r.quality} /></dd>
           </div>
         ))}
         {it.source ? <div><dt>{t('thing.source')}</dt><dd>{it.source}</dd></div> : null}
