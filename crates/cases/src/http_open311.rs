@@ -86,7 +86,7 @@ fn said(format: Format, root: Root, found: std::result::Result<Value, Faults>) -
 }
 
 /// The server's own address as the client sees it.
-fn base(headers: &HeaderMap) -> String {
+pub(crate) fn base(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
     let plain = host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     let secure = headers.get("x-forwarded-proto").is_some_and(|p| p == "https");

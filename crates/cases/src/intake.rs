@@ -145,9 +145,10 @@ impl Cases {
         category: &Category,
         checked: Checked,
     ) -> Result<CaseRecord> {
-        let subject = Subject { area: checked.place.as_ref().map(|p| p.commune.as_str()), category: &category.code, text: &checked.text };
+        let subject = Subject { area: checked.place.as_ref().map(|p| p.commune.as_str()), category: &category.code, text: &checked.text, at: Some(caller.now) };
         let urgency = routing::urgency(case_type, &subject).to_string();
-        let (unit, trace) = routing::route(case_type, &subject, self.directory.as_ref());
+        let rules = routing::compile(&case_type.routing).map_err(|f| Error::internal("compiling routing rules", f.join("; ")))?;
+        let (unit, trace) = rules.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
         let clock = CaseClock::start(&self.calendar, caller.now, case_type.budget(&category.code, &urgency, &self.calendar))?;
         let initial = &case_type.flow.initial;
         let phase = case_type.flow.states.get(initial).map(|s| s.phase).ok_or_else(|| Error::internal("opening a case", "no initial state"))?;
@@ -194,6 +195,7 @@ impl Cases {
             parent: None,
             unit_since: caller.now,
             escalated: None,
+            reopened: 0,
         })
     }
 

@@ -3,7 +3,9 @@
 
 pub mod bulk;
 mod clock;
+mod feed;
 pub mod http;
+mod http_open;
 pub mod http_open311;
 mod intake;
 mod jobs;
@@ -18,10 +20,13 @@ mod photos;
 mod public;
 mod rehearsal;
 mod routing;
+pub mod routing_desk;
 mod stats;
 mod tables;
 mod tables_open311;
 mod tables_parts;
+mod tables_routing;
+mod tables_stats;
 mod text;
 
 use std::collections::BTreeMap;
@@ -73,7 +78,8 @@ impl Cases {
         }
         let mut tx = self.store.begin(caller).await?;
         for case_type in &part.types {
-            if let Some(version) = tables::install_type(&mut tx, pack, case_type).await? {
+            let counts = tables_routing::as_it_counts(&mut tx, case_type).await?;
+            if let Some(version) = tables::install_type(&mut tx, pack, &counts).await? {
                 tx.audit("case.type.install", &format!("case-type:{}", case_type.kind), &serde_json::json!({ "pack": pack, "version": version })).await?;
             }
         }

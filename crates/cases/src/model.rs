@@ -639,14 +639,14 @@ pub struct StatsQuery {
     pub from: Option<String>,
     /// To, exclusive (RFC 3339); now when left out.
     pub to: Option<String>,
-    /// `unit` (the default), `category` or `area`.
+    /// `unit` (the default), `category`, `area` or `month` (of arrival, by the clock here).
     pub group: Option<String>,
 }
 
 /// A row of the public statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatRow {
-    /// Unit, category or commune.
+    /// Unit, category, commune, or month (`2026-11`).
     pub key: String,
     /// Its name.
     pub name: String,
@@ -662,12 +662,20 @@ pub struct StatRow {
     pub on_time: i64,
     /// Of the ended ones: solved.
     pub solved: i64,
+    /// Of the ended ones: answered, not solved.
+    pub unsolved: i64,
+    /// Of all: the reporter asked to look again.
+    pub reopened: i64,
     /// Rated.
     pub rated: i64,
     /// Of these: four or five stars.
     pub satisfied: i64,
     /// Mean of the stars.
     pub mean_stars: Option<f64>,
+    /// Working minutes within which half of the ended ones were answered; pauses do not count.
+    pub median_minutes: Option<i64>,
+    /// Working minutes within which nine of ten were.
+    pub p90_minutes: Option<i64>,
 }
 
 /// Public statistics.

@@ -123,6 +123,9 @@ impl Cases {
             late_minutes: late,
         };
         tables::insert_log(tx, case.id, &log).await?;
+        if step.code == case_type.rating.reopen_move {
+            case.reopened += 1;
+        }
         tables::update_case(tx, case, &public::folded(case, case_type)).await?;
         case.version += 1;
         self.tell_parent(tx, case, case_type, &from).await?;

@@ -66,7 +66,7 @@ fn element(out: &mut String, name: &str, body: &Value) {
 }
 
 /// Text inside an element; characters that XML 1.0 does not know are left out.
-fn escape(out: &mut String, text: &str) {
+pub(crate) fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

@@ -364,7 +364,7 @@ pub struct QuestionOption {
 }
 
 /// Says which unit gets a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoutingRule {
     /// Code, shown in the trace.
@@ -378,6 +378,15 @@ pub struct RoutingRule {
     /// Words or phrases, any of them; empty = always.
     #[serde(default)]
     pub words: Vec<String>,
+    /// Hours by the clock on the wall, such as `["22:00", "05:00"]`; none = always. A first one that is later than the second goes over midnight.
+    #[serde(default)]
+    pub hours: Option<[String; 2]>,
+    /// Weekdays, `mon` to `sun`; empty = all.
+    #[serde(default)]
+    pub weekdays: BTreeSet<String>,
+    /// Only in working time (true) or only outside it (false).
+    #[serde(default)]
+    pub working: Option<bool>,
     /// The function whose holder gets it (`report`, `environment`).
     #[serde(default)]
     pub function: Option<String>,
@@ -620,6 +629,7 @@ impl CaseType {
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
         faults.extend(self.check_time());
+        faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
         let mut need = |ok: bool, fault: String| {
             if !ok {
                 faults.push(fault);
@@ -665,13 +675,6 @@ impl CaseType {
             let unknown = open311.batch.iter().find(|c| !codes.contains(c));
             need(unknown.is_none(), format!("open311.batch: category `{}` is not declared", unknown.map_or("", String::as_str)));
         }
-        let mut rules = BTreeSet::new();
-        for rule in &self.routing {
-            need(rule.function.is_some() != rule.unit.is_some(), format!("routing rule `{}` must name a function or a unit", rule.code));
-            need(rules.insert(&rule.code), format!("routing rule `{}` is declared twice", rule.code));
-        }
-        let last_is_open = self.routing.last().is_some_and(|r| r.areas.is_empty() && r.categories.is_empty() && r.words.is_empty());
-        need(last_is_open, "the last routing rule must match everything".into());
         for code in self.effects.keys().chain(self.replies.iter().flat_map(|r| &r.moves)).chain([&self.rating.reopen_move, &self.rating.close_move]) {
             need(step(code), format!("move `{code}` is named but not declared"));
         }
@@ -696,7 +699,7 @@ impl CaseType {
 /// Fields that a move can require.
 pub const REQUIRABLE: [&str; 7] = ["public_answer", "reason", "unit", "photo_after", "note", "merge_into", "planned_for"];
 
-fn is_code(text: &str) -> bool {
+pub(crate) fn is_code(text: &str) -> bool {
     !text.is_empty() && text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
 }
 

@@ -170,6 +170,7 @@ impl Cases {
             version: 1,
             parent: Some(whole.id),
             escalated: None,
+            reopened: 0,
             ..whole.clone()
         };
         let folded = text::searchable(&format!("{} {} {} {}", part.code, whole.code, part.text, category.name));

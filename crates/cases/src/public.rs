@@ -124,11 +124,15 @@ impl Cases {
 
     /// Public cases, newest first.
     pub async fn public_list(&self, caller: &Caller, query: &PublicQuery) -> Result<Page<PublicCase>> {
-        let mut filter = Self::public_filter(query)?;
-        if let Some((us, id)) = cursor(query.after.as_deref())? {
+        let limit = PageQuery { limit: query.limit, after: None }.limit();
+        self.public_page(caller, Self::public_filter(query)?, limit, query.after.as_deref()).await
+    }
+
+    /// A page of public cases that pass a filter, newest first.
+    pub(crate) async fn public_page(&self, caller: &Caller, mut filter: Filter, limit: usize, after: Option<&str>) -> Result<Page<PublicCase>> {
+        if let Some((us, id)) = cursor(after)? {
             filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![us, us, id]);
         }
-        let limit = PageQuery { limit: query.limit, after: None }.limit();
         let found = tables::cases(&self.store, filter, "opened_at desc, id desc", limit + 1).await?;
         let page = Page::of(found, limit, |c| format!("{}.{}", c.opened_at.as_microsecond(), c.id));
         Ok(Page { items: self.public_cases(caller, &page.items).await?, next: page.next, total: None })

@@ -78,10 +78,13 @@ impl Rehearsal {
             }
         };
         let Some(category) = case_type.category(&self.category) else { return vec![format!("there is no category `{}`", self.category)] };
-        let subject = Subject { area: None, category: &self.category, text: &self.text };
+        let subject = Subject { area: None, category: &self.category, text: &self.text, at: None };
         let urgency = routing::urgency(case_type, &subject);
         same("the urgency", self.expect.urgency.as_deref(), urgency);
-        same("the rule", self.expect.rule.as_deref(), routing::first_rule(case_type, &subject));
+        match routing::compile(&case_type.routing) {
+            Ok(rules) => same("the rule", self.expect.rule.as_deref(), rules.first(&subject, "", None)),
+            Err(found) => return found,
+        }
         let time = category.deadline.get(urgency).or_else(|| case_type.deadline.get(urgency)).map_or_else(String::new, |t| String::from(*t));
         same("the deadline", self.expect.deadline.as_deref(), &time);
         let excluded = routing::excluded(case_type, &subject).to_string();

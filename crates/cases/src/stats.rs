@@ -9,6 +9,7 @@ use dothi_store::params;
 use crate::Cases;
 use crate::model::{StatRow, Stats, StatsQuery};
 use crate::tables::{self, Filter};
+use crate::tables_stats::{self, Group};
 
 impl Cases {
     /// Public statistics of reports that came in within a span (default: the last 90 days, at most ten years).
@@ -20,13 +21,17 @@ impl Cases {
         let to = instant(&query.to, caller.now)?;
         let from = instant(&query.from, micros(to.as_microsecond() - 90 * 86_400_000_000))?;
         let group = query.group.as_deref().unwrap_or("unit");
-        let column = match group {
-            "unit" => "unit",
-            "category" => "category",
-            "area" => "area",
-            _ => return Err(Error::invalid("case.stats.group", "Statistics are grouped by unit, category or area.")),
+        let by = match group {
+            "unit" => Group::Column("unit"),
+            "category" => Group::Column("category"),
+            "area" => Group::Column("area"),
+            "month" => Group::Months(self.months(from, to)?),
+            _ => return Err(Error::invalid("case.stats.group", "Statistics are grouped by unit, category, area or month.")),
         };
-        let rows = tables::stats(&self.store, column, from, to, caller.now).await?;
+        let mut rows = tables_stats::stats(&self.store, &by, from, to, caller.now).await?;
+        if group == "month" {
+            rows.sort_by(|a, b| b.key.cmp(&a.key));
+        }
         let rows = rows.into_iter().map(|r| StatRow {
             name: self.group_name(group, &r.key),
             opened: r.opened,
@@ -35,12 +40,33 @@ impl Cases {
             overdue: r.overdue,
             on_time: r.on_time,
             solved: r.solved,
+            unsolved: r.unsolved,
+            reopened: r.reopened,
             rated: r.rated,
             satisfied: r.satisfied,
             mean_stars: (r.rated > 0).then(|| (r.stars as f64 / r.rated as f64 * 100.0).round() / 100.0),
+            median_minutes: r.median,
+            p90_minutes: r.p90,
             key: r.key,
         });
         Ok(Stats { from, to, group: group.to_string(), rows: rows.collect() })
+    }
+
+    /// The months of a span, by the clock on the wall here: names and first instants, with the end of the last.
+    fn months(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(String, Timestamp)>> {
+        let zone = self.calendar.zone();
+        let bad = |e: jiff::Error| Error::invalid("case.stats.span", "Months are told over ten years at most.").because(e);
+        let mut day = zone.to_datetime(from).date().first_of_month();
+        let mut months = Vec::new();
+        while months.len() <= 121 {
+            let start = day.to_zoned(zone.clone()).map_err(bad)?.timestamp();
+            months.push((day.strftime("%Y-%m").to_string(), micros(start.as_microsecond())));
+            if start >= to {
+                return Ok(months);
+            }
+            day = day.checked_add(jiff::Span::new().months(1)).map_err(bad)?;
+        }
+        Err(Error::invalid("case.stats.span", "Months are told over ten years at most."))
     }
 
     fn group_name(&self, group: &str, key: &str) -> String {

@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 1, sql: include_str!("schema.sql") },
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
+    Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.
@@ -76,6 +77,8 @@ pub(crate) struct CaseRecord {
     pub unit_since: Timestamp,
     /// Who beside the handler was told about the deadline: `approver` or `centre`.
     pub escalated: Option<String>,
+    /// How often the reporter asked to look again.
+    pub reopened: u32,
 }
 
 /// A log row as stored.
@@ -209,6 +212,7 @@ impl CaseRecord {
             parent: row.opt_uuid("parent")?,
             unit_since: row.opt_time("unit_since")?.map_or_else(|| row.time("opened_at"), Ok)?,
             escalated: row.opt_text("escalated")?,
+            reopened: small(row.int("reopened")?),
         })
     }
 
@@ -246,11 +250,12 @@ impl CaseRecord {
             public_folded,
             self.unit_since,
             self.escalated.as_deref(),
+            self.reopened,
         ])
     }
 }
 
-const MUTABLE: [&str; 31] = [
+const MUTABLE: [&str; 32] = [
     "category",
     "topic",
     "urgency",
@@ -282,6 +287,7 @@ const MUTABLE: [&str; 31] = [
     "public_folded",
     "unit_since",
     "escalated",
+    "reopened",
 ];
 
 /// Inserts a new case.
@@ -735,50 +741,6 @@ pub(crate) async fn count_where<const N: usize>(store: &Store, filter: Filter, c
         *slot = row.int(name)?;
     }
     Ok(out)
-}
-
-/// A row of statistics, before names are put to keys.
-pub(crate) struct StatRecord {
-    pub key: String,
-    pub opened: i64,
-    pub closed: i64,
-    pub overdue: i64,
-    pub on_time: i64,
-    pub solved: i64,
-    pub rated: i64,
-    pub satisfied: i64,
-    pub stars: i64,
-}
-
-/// Statistics of listed cases that came in within a span, by a column.
-pub(crate) async fn stats(store: &Store, column: &'static str, from: Timestamp, to: Timestamp, now: Timestamp) -> Result<Vec<StatRecord>> {
-    let sum = |condition: &str, name: &str| format!("cast(coalesce(sum(case when {condition} then 1 else 0 end), 0) as bigint) as {name}");
-    let sql = format!(
-        "select coalesce({column}, '') as k, cast(count(*) as bigint) as opened, {}, {}, {}, {}, {}, {}, cast(coalesce(sum(stars), 0) as bigint) as star_sum \
-         from case_main where listed = 1 and opened_at >= ? and opened_at < ? group by {column} order by opened desc, k limit 200",
-        sum("closed_at is not null", "closed"),
-        sum("stopped = 0 and running_since is not null and due_at < ?", "overdue"),
-        sum("closed_at is not null and on_time = 1", "on_time"),
-        sum("closed_at is not null and phase = 'solved'", "solved"),
-        sum("stars is not null", "rated"),
-        sum("stars >= 4", "satisfied"),
-    );
-    let rows = store.rows(&sql, params![now, from, to]).await?;
-    rows.iter()
-        .map(|r| {
-            Ok(StatRecord {
-                key: r.text("k")?,
-                opened: r.int("opened")?,
-                closed: r.int("closed")?,
-                overdue: r.int("overdue")?,
-                on_time: r.int("on_time")?,
-                solved: r.int("solved")?,
-                rated: r.int("rated")?,
-                satisfied: r.int("satisfied")?,
-                stars: r.int("star_sum")?,
-            })
-        })
-        .collect()
 }
 
 /// Codes of cases that pass a filter, each with whether it counts.

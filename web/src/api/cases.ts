@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call, type Query } from './client'
-import type { BulkResult, Open311Key, Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
+import type { BulkResult, DryRun, Open311Key, RoutingRule, RoutingTest, RoutingView, Case, CaseCounts, CaseRow, CaseStats, CaseType, Identity, Page, PublicCase } from './types'
 
 /** With the reporter's key also photos that are not public. */
 export function photoAddress(sha: string, size: 'thumb' | 'full' = 'full', key?: string): string {
@@ -98,7 +98,7 @@ export function useRate(code: string, key?: string) {
   })
 }
 
-export function useStats(query: { from?: string; to?: string; group?: 'unit' | 'category' | 'area' }) {
+export function useStats(query: { from?: string; to?: string; group?: 'unit' | 'category' | 'area' | 'month' }) {
   return useQuery({ queryKey: ['case-stats', query], queryFn: ({ signal }) => call<CaseStats>('/api/cases/stats', { query, signal }), staleTime: 60_000 })
 }
 
@@ -217,4 +217,38 @@ export function useAddOpen311Key() {
 export function useEndOpen311Key() {
   const client = useQueryClient()
   return useMutation({ mutationFn: (id: string) => call<void>(`/api/cases/open311/keys/${encodeURIComponent(id)}`, { method: 'DELETE' }), onSuccess: () => client.invalidateQueries({ queryKey: ['open311-keys'] }) })
+}
+
+// Routing
+
+interface RoutingDraft {
+  rules: readonly RoutingRule[]
+  tests: readonly RoutingTest[]
+  version?: number
+}
+const routingOf = (kind: string) => `/api/cases/types/${encodeURIComponent(kind)}/routing`
+
+export function useRouting(kind: string | undefined) {
+  return useQuery({ queryKey: ['routing', kind], queryFn: ({ signal }) => call<RoutingView>(routingOf(kind ?? ''), { signal }), enabled: kind !== undefined })
+}
+
+/** What rules would have done to the last month's cases; changes nothing. */
+export function useTryRouting(kind: string) {
+  return useMutation({ mutationFn: (draft: RoutingDraft) => call<DryRun>(`${routingOf(kind)}/dry-run`, { json: draft }) })
+}
+
+export function useSaveRouting(kind: string) {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (draft: RoutingDraft) => call<RoutingView>(routingOf(kind), { method: 'PUT', json: draft }), onSuccess: saved => client.setQueryData(['routing', kind], saved) })
+}
+
+/** The pack's rules count again. */
+export function useResetRouting(kind: string) {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: () => call<RoutingView>(routingOf(kind), { method: 'DELETE' }), onSuccess: back => client.setQueryData(['routing', kind], back) })
+}
+
+/** Public cases that the signed-in person follows. */
+export function useFollowing(enabled: boolean) {
+  return useQuery({ queryKey: ['following'], queryFn: ({ signal }) => call<Page<PublicCase>>('/api/cases/following', { signal }), enabled })
 }

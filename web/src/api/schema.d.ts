@@ -4691,13 +4691,18 @@ export interface components {
              * @description Of these: ended.
              */
             closed: number;
-            /** @description Unit, category or commune. */
+            /** @description Unit, category, commune, or month (`2026-11`). */
             key: string;
             /**
              * Format: double
              * @description Mean of the stars.
              */
             mean_stars?: number | null;
+            /**
+             * Format: int64
+             * @description Working minutes within which half of the ended ones were answered; pauses do not count.
+             */
+            median_minutes?: number | null;
             /** @description Its name. */
             name: string;
             /**
@@ -4722,9 +4727,19 @@ export interface components {
             overdue: number;
             /**
              * Format: int64
+             * @description Working minutes within which nine of ten were.
+             */
+            p90_minutes?: number | null;
+            /**
+             * Format: int64
              * @description Rated.
              */
             rated: number;
+            /**
+             * Format: int64
+             * @description Of all: the reporter asked to look again.
+             */
+            reopened: number;
             /**
              * Format: int64
              * @description Of these: four or five stars.
@@ -4735,6 +4750,11 @@ export interface components {
              * @description Of the ended ones: solved.
              */
             solved: number;
+            /**
+             * Format: int64
+             * @description Of the ended ones: answered, not solved.
+             */
+            unsolved: number;
         };
         /** @description One cell: its own text and what it means. */
         Stated: {

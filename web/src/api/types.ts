@@ -573,6 +573,44 @@ export interface Case {
   may_split: boolean
   escalated?: string | null
 }
+export interface RoutingRule {
+  code: string
+  areas?: string[]
+  categories?: string[]
+  words?: string[]
+  hours?: [string, string] | null
+  weekdays?: string[]
+  working?: boolean | null
+  function?: string | null
+  unit?: string | null
+  why: string
+}
+export interface RoutingTest {
+  category: string
+  text: string
+  area?: string | null
+  at?: string | null
+  expect: string
+}
+export interface RoutingView {
+  kind: string
+  version: number
+  rules: RoutingRule[]
+  tests: RoutingTest[]
+  saved_by?: string | null
+  saved_at?: string | null
+}
+export interface DryRun {
+  faults: string[]
+  failed: { test: number; expected: string; found: string }[]
+  cases: number
+  cut: boolean
+  changed: number
+  right_before: number
+  right_after: number
+  by_rule: { rule: string; before: number; after: number }[]
+  samples: { code: string; category: string; area_name?: string | null; before: [string, Named]; after: [string, Named]; unit: Named }[]
+}
 export interface Open311Key {
   id: string
   name: string
@@ -593,7 +631,7 @@ export interface CaseStats {
   from: string
   to: string
   group: string
-  rows: { key: string; name: string; opened: number; closed: number; open: number; overdue: number; on_time: number; solved: number; rated: number; satisfied: number; mean_stars?: number | null }[]
+  rows: { key: string; name: string; opened: number; closed: number; open: number; overdue: number; on_time: number; solved: number; unsolved: number; reopened: number; rated: number; satisfied: number; mean_stars?: number | null; median_minutes?: number | null; p90_minutes?: number | null }[]
 }
 export interface Identity {
   code: string

@@ -39,6 +39,11 @@ export function percent(share: number | undefined | null, digits = 0): string {
 export function money(dong: number): string {
   return numbers({ style: 'currency', currency: 'VND', maximumFractionDigits: 0 }).format(dong)
 }
+/** A month (`2026-11`) as people write it. */
+export function month(key: string): string {
+  const [year = '', number = ''] = key.split('-')
+  return `${number}/${year}`
+}
 export function date(at: Moment | undefined | null): string {
   const d = asDate(at)
   return d ? dates({ day: '2-digit', month: '2-digit', year: 'numeric' }).format(d) : NOTHING

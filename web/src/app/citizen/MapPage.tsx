@@ -65,6 +65,7 @@ export default function MapPage() {
       </CityMap>
       <section className="map-side" aria-label={t('citizen:map.list')}>
         <h1 style={{ fontSize: 'var(--size-xl)' }}>{layer === 'cases' ? t('citizen:map.title') : t('citizen:air.page')}</h1>
+        {layer === 'cases' ? <a className="small" href="/stats">{t('citizen:stats.title')}</a> : null}
         {layer === 'cases' ? (
           <>
             <SearchBox label={t('citizen:map.search')} value={words} onChange={setWords} />

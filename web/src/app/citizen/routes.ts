@@ -15,6 +15,7 @@ export const routes: readonly CitizenRoute[] = [
   { path: '/t/:code', load: () => import('@/features/cases/public/CasePage') },
   { path: '/r/:code', load: () => import('@/features/cases/public/CasePage') },
   { path: '/map', load: () => import('./MapPage') },
+  { path: '/stats', load: () => import('@/features/cases/stats/PublicStatsPage') },
   { path: '/mine', load: () => import('@/features/cases/public/MinePage') },
   { path: '/air', load: () => import('@/features/context/AirPage') },
   { path: '/sign-in', load: () => import('@/features/access/SignInPage') },

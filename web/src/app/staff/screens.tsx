@@ -28,7 +28,7 @@ export interface Screen {
 }
 
 /** Who has something to administer. */
-const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query']
+const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query', 'case-triage']
 
 export const screens: readonly Screen[] = [
   { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
@@ -45,6 +45,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/packs', texts: ['admin'], load: () => import('@/features/packs/PacksPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.packs' } },
   { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
   { path: '/admin/tokens', texts: ['admin'], load: () => import('@/features/access/admin/TokensPage'), needs: ['people-manage', 'device-manage', 'context-write'], tab: { face: '/admin', label: 'tab.tokens' } },
+  { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
   { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },

@@ -1,11 +1,11 @@
-import { Building2, MapPin, Share2, Users } from 'lucide-react'
+import { Building2, MapPin, Rss, Share2, Users } from 'lucide-react'
 import { useState } from 'react'
 import type { OwnDetails, PublicCase } from '@/api'
 import { useCommunes, useMe } from '@/api/access'
 import { photoAddress, useFollow, usePublicCase, useRate, useReporterMove } from '@/api/cases'
 import { named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
-import { Button, Card, Due, FailedNote, Field, format, Line, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
+import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
 
 function stops(item: PublicCase, lng: 'vi' | 'en', t: (key: string) => string): Stop[] {
@@ -144,6 +144,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
                   </Button>
                 )}
                 <Button look="quiet" icon={<Share2 size={18} aria-hidden />} onClick={() => void share()}>{t('citizen:case.share')}</Button>
+                <LinkButton look="quiet" href={`/api/cases/public/${item.code}/feed.atom`} icon={<Rss size={18} aria-hidden />}>{t('citizen:case.feed')}</LinkButton>
               </div>
             </div>
           </Card>

@@ -1,7 +1,7 @@
 import { CloudUpload, List, Trash2 } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useMe } from '@/api/access'
-import { useMyCases } from '@/api/cases'
+import { useFollowing, useMyCases } from '@/api/cases'
 import { flush, forget, queued, watchQueue, type QueuedReport } from '@/api/queue'
 import { useT } from '@/i18n'
 import { Badge, Button, Card, Empty, errorWords, format, LinkButton, Loaded, Note, PageHeader, toastError, useTitle } from '@/ui'
@@ -49,6 +49,7 @@ export default function MinePage() {
   const me = useMe()
   const signedIn = me.data !== undefined && me.data.kind !== 'anonymous'
   const cases = useMyCases(signedIn)
+  const followed = useFollowing(signedIn)
   const kept = useQueue()
   const shown = (kept ?? []).filter(report => !(signedIn && report.state === 'sent' && cases.data?.items.some(item => item.code === report.receipt?.code)))
   return (
@@ -58,6 +59,12 @@ export default function MinePage() {
         <section className="stack" style={{ marginBottom: 'var(--s6)' }}>
           <h2>{t('citizen:mine.on_device')}</h2>
           {shown.map(report => <Kept key={report.id} report={report} />)}
+        </section>
+      ) : null}
+      {signedIn && followed.data && followed.data.items.length > 0 ? (
+        <section className="stack" style={{ marginBottom: 'var(--s6)' }}>
+          <h2>{t('citizen:mine.following')}</h2>
+          <div className="case-list">{followed.data.items.map(item => <CaseCard key={item.code} item={item} />)}</div>
         </section>
       ) : null}
       {signedIn ? (

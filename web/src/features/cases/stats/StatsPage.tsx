@@ -6,7 +6,7 @@ import { DataTable, useSearch, type Column } from '@/ui/rich'
 import '../cases.css'
 
 type Row = CaseStats['rows'][number]
-const GROUPS = ['unit', 'category', 'area'] as const
+const GROUPS = ['unit', 'category', 'area', 'month'] as const
 const DAYS = ['7', '30', '90', '365'] as const
 
 /** A share of closed reports; nothing closed is no share, not 0 %. */
@@ -25,12 +25,14 @@ export default function StatsPage() {
   const stats = useStats({ group, from })
   const columns = useMemo<Column<Row>[]>(
     () => [
-      { id: 'name', header: t(`lead:stats.group.${group}`), value: r => r.name, cell: r => <span className="lines-2" title={r.name}>{r.name || r.key}</span>, width: 'minmax(13rem, 2fr)' },
+      { id: 'name', header: t(`lead:stats.group.${group}`), value: r => r.name, cell: r => <span className="lines-2" title={r.name}>{group === 'month' ? format.month(r.key) : r.name || r.key}</span>, width: 'minmax(13rem, 2fr)' },
       { id: 'opened', header: t('lead:stats.opened'), value: r => r.opened, cell: r => format.number(r.opened), width: '7rem', align: 'end' },
       { id: 'closed', header: t('lead:stats.closed'), value: r => r.closed, cell: r => format.number(r.closed), width: '7rem', align: 'end' },
       { id: 'open', header: t('lead:stats.open'), value: r => r.open, cell: r => format.number(r.open), width: '7rem', align: 'end' },
       { id: 'overdue', header: t('lead:stats.overdue'), value: r => r.overdue, cell: r => <span className={r.overdue > 0 ? 'due-late strong' : undefined}>{format.number(r.overdue)}</span>, width: '7rem', align: 'end' },
       { id: 'on_time', header: t('lead:stats.on_time'), value: r => share(r.on_time, r.closed), cell: r => format.percent(share(r.on_time, r.closed)), width: '8rem', align: 'end' },
+      { id: 'median', header: t('lead:stats.median'), value: r => r.median_minutes ?? undefined, cell: r => (r.median_minutes == null ? '–' : format.span(r.median_minutes)), width: '8rem', align: 'end' },
+      { id: 'p90', header: t('lead:stats.p90'), value: r => r.p90_minutes ?? undefined, cell: r => (r.p90_minutes == null ? '–' : format.span(r.p90_minutes)), width: '8rem', align: 'end' },
       { id: 'solved', header: t('lead:stats.solved'), value: r => share(r.solved, r.closed), cell: r => format.percent(share(r.solved, r.closed)), width: '8rem', align: 'end' },
       { id: 'satisfied', header: t('lead:stats.satisfied'), value: r => share(r.satisfied, r.rated), cell: r => (r.rated > 0 ? `${format.percent(share(r.satisfied, r.rated))} (${format.number(r.rated)})` : '–'), width: '9rem', align: 'end' },
     ],
