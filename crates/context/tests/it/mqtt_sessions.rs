@@ -223,7 +223,8 @@ async fn shared_subscriptions_take_turns_and_stand_in_for_each_other() {
     for _ in 2..=9 {
         all.message().await;
     }
-    (a.ping().await, b.ping().await);
+    a.ping().await;
+    b.ping().await;
     // Not acknowledged, and gone: the other gets it.
     for i in 10..=13u16 {
         tell(&mut program, "jobs/x", &i.to_string(), 1, i).await;
