@@ -106,8 +106,8 @@ const RESERVED: &[&str] = &["class", "enum", "export", "extends", "super", "debu
 const CLASSES: &[&str] =
     &["Arrays", "ArrayList", "List", "Map", "HashMap", "LinkedHashMap", "String", "Integer", "Long", "Double", "Float", "Number", "Boolean"];
 
-/// Pieces that a pair of brackets may hold where it is looked for; keeps the time in bounds.
-const MAX_BRACKET: usize = 1_000;
+/// Pieces that are looked at around one piece; keeps the time in proportion to the length.
+const AROUND: usize = 500;
 /// How deep `{` may nest.
 const DEPTH: usize = 100;
 
@@ -132,9 +132,19 @@ struct Piece<'a> {
 /// counterpart. The result is at most a few times as long as the source.
 pub(super) fn translate(source: &str) -> Result<String> {
     let pieces = pieces(source)?;
+    let solid: Vec<usize> = (0..pieces.len()).filter(|i| pieces[*i].kind != Kind::Space).collect();
+    let (mut open, mut closes) = (Vec::new(), HashMap::new());
+    for (n, piece) in solid.iter().map(|i| &pieces[*i]).enumerate().filter(|(_, piece)| piece.kind == Kind::Sign) {
+        match piece.text {
+            "(" | "[" => open.push(n),
+            ")" | "]" => closes.extend(open.pop().map(|from| (from, n))),
+            _ => {}
+        }
+    }
     let writer = Writer {
-        solid: (0..pieces.len()).filter(|i| pieces[*i].kind != Kind::Space).collect(),
+        solid,
         pieces: &pieces,
+        closes,
         instead: HashMap::new(),
         after: HashMap::new(),
         frames: vec![Frame { function: true, names: HashSet::new() }],
@@ -217,6 +227,8 @@ struct Writer<'a> {
     pieces: &'a [Piece<'a>],
     /// Which pieces are not white space.
     solid: Vec<usize>,
+    /// Where brackets that open are closed.
+    closes: HashMap<usize, usize>,
     /// Brackets and signs that are written as something else.
     instead: HashMap<usize, &'static str>,
     /// What is written after a piece.
@@ -254,20 +266,7 @@ impl<'a> Writer<'a> {
 
     /// Where the bracket that opens at `n` is closed.
     fn closing(&self, n: usize) -> Result<usize> {
-        let mut depth = 0_usize;
-        for at in n..self.solid.len().min(n + MAX_BRACKET) {
-            match (self.kind(at), self.text(at)) {
-                (Kind::Sign, "(" | "[") => depth += 1,
-                (Kind::Sign, ")" | "]") => {
-                    depth -= 1;
-                    if depth == 0 {
-                        return Ok(at);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Err(self.refused(n, "a bracket that is not closed"))
+        self.closes.get(&n).copied().ok_or_else(|| self.refused(n, "a bracket that is not closed"))
     }
 
     fn write(mut self, length: usize) -> Result<String> {
@@ -395,7 +394,7 @@ impl<'a> Writer<'a> {
     /// Whether something is divided directly within the brackets at `n`.
     fn quotient(&self, n: usize) -> Result<bool> {
         let (end, mut depth) = (self.closing(n)?, 0_i32);
-        Ok((n + 1..end).any(|i| {
+        Ok((n + 1..end.min(n + AROUND)).any(|i| {
             match self.text(i) {
                 "(" | "[" => depth += 1,
                 ")" | "]" => depth -= 1,
@@ -501,7 +500,7 @@ impl<'a> Writer<'a> {
     /// Whether a declaration at `n` is one of a function's parameters.
     fn parameter(&self, n: usize) -> bool {
         let mut at = n;
-        while at > 0 && n - at < MAX_BRACKET && !matches!(self.text(at - 1), "(" | ";" | "{" | "}" | ")") {
+        while at > 0 && n - at < AROUND && !matches!(self.text(at - 1), "(" | ";" | "{" | "}" | ")") {
             at -= 1;
         }
         at >= 3 && self.text(at - 1) == "(" && self.kind(at - 2) == Kind::Word && matches!(self.text(at - 3), "function" | "def")
