@@ -105,7 +105,7 @@ async fn what_somebody_follows_is_found_again() {
         let codes = async |who: &dothi_kernel::Caller| {
             app.cases.following(who, &PageQuery::default()).await.unwrap().items.into_iter().map(|c| c.code).collect::<Vec<_>>()
         };
-        assert_eq!(codes(&me).await, [mine.code.clone()]);
+        assert_eq!(codes(&me).await, std::slice::from_ref(&mine.code));
         // Merged into another, the follower follows that one.
         app.step(&app.centre(), mine.id, "merge", dothi_cases::model::MoveInput { merge_into: Some(other.code.clone()), ..Default::default() }).await.unwrap();
         assert!(codes(&me).await.contains(&other.code));
