@@ -9,10 +9,6 @@ before(async () => {
 })
 after(() => city?.close())
 
-function noFaults() {
-  assert.deepEqual(city.faults.splice(0), [])
-}
-
 /** A report as a citizen's program would send it. */
 async function report(text) {
   const form = new FormData()
@@ -49,7 +45,7 @@ test('the centre accepts two reports in one step, on a phone', async () => {
   await dialog.getByRole('button', { name: say('work:bulk.do', { n: 2 }) }).click()
   await page.getByRole('heading', { name: say('work:bulk.results', { done: 2, all: 2 }) }).waitFor()
   await city.shot(page, 'bulk-3-results')
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -73,7 +69,7 @@ test('the centre splits a case, the unit gets its part, the public sees who work
   await part.click()
   await page.getByRole('heading', { name: say('work:case.whole') }).waitFor()
   assert.deepEqual(await lookOver(page), [])
-  noFaults()
+  city.noFaults()
   await page.context().close()
 
   const stranger = await city.visitor({ viewport: PHONE })
@@ -85,7 +81,7 @@ test('the centre splits a case, the unit gets its part, the public sees who work
   await stranger.getByRole('button', { name: say('ui.switch_language') }).click()
   await stranger.getByRole('heading', { name: 'Units that work on it' }).waitFor()
   assert.deepEqual(await lookOver(stranger, { lang: 'en' }), [])
-  noFaults()
+  city.noFaults()
   await stranger.context().close()
 })
 
@@ -114,7 +110,7 @@ test('rules are tried on last month before they are saved', async () => {
   assert.match(sent.unit.name, /Môi trường/i)
   await page.getByRole('button', { name: say('admin:routing.reset') }).click()
   await page.getByText(say('admin:routing.of_pack')).waitFor()
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -132,7 +128,7 @@ test('figures of every unit are open to everybody, in both languages', async () 
   assert.deepEqual(await lookOver(page, { lang: 'en' }), [])
   const table = await (await fetch(`${city.base}/api/cases/public.csv?limit=5`)).text()
   assert.equal(table.trim().split('\r\n').length >= 2, true)
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -152,6 +148,6 @@ test('a key for another system is made, works, and is ended', async () => {
   await page.getByRole('dialog').getByRole('button', { name: say('admin:tokens.revoke') }).click()
   await page.getByText(say('admin:tokens.revoked_done')).waitFor()
   assert.equal((await send()).status, 403)
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })

@@ -171,6 +171,11 @@ class City {
     return page
   }
 
+  /** Fails when pages told faults since the last look. */
+  noFaults() {
+    assert.deepEqual(this.faults.splice(0), [])
+  }
+
   async json(path) {
     const answer = await fetch(this.base + path)
     assert.equal(answer.status, 200, `GET ${path}: ${answer.status}`)

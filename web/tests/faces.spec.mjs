@@ -12,11 +12,6 @@ before(async () => {
 })
 after(() => city?.close())
 
-/** Faults that pages told since the last look. */
-function noFaults() {
-  assert.deepEqual(city.faults.splice(0), [])
-}
-
 const PHOTO = { name: 'hien-truong.png', mimeType: 'image/png', buffer: picture(200, 120, 60) }
 const AFTER = { name: 'da-xong.png', mimeType: 'image/png', buffer: picture(70, 160, 90) }
 const PHONE_NUMBER = '0912345678'
@@ -70,7 +65,7 @@ test('a citizen sends a report with photo and place in four taps and can follow 
   await page.getByText(report.words).waitFor()
   await city.shot(page, 'walk1-06-tracking', true)
   t.diagnostic(`report ${report.code}`)
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -102,7 +97,7 @@ test('the centre accepts, the officer takes and answers, the leader approves', a
   await t.test('the centre accepts', async () => {
     const page = await make('truongca', 'Tiếp nhận và chuyển xử lý')
     await page.getByText('Đã chuyển đơn vị xử lý').first().waitFor()
-    noFaults()
+    city.noFaults()
     await page.context().close()
   })
   await t.test('the officer of the commune takes it and answers with a photo', async () => {
@@ -118,7 +113,7 @@ test('the centre accepts, the officer takes and answers, the leader approves', a
     await dialog.waitFor({ state: 'hidden' })
     await page.getByText('Chờ duyệt trả lời').first().waitFor()
     assert.equal(await page.getByRole('button', { name: /^Duyệt/ }).count(), 0, 'who answers does not approve')
-    noFaults()
+    city.noFaults()
     await page.context().close()
   })
   await t.test('another commune does not see it', async () => {
@@ -130,7 +125,7 @@ test('the centre accepts, the officer takes and answers, the leader approves', a
   await t.test('the leader approves', async () => {
     const page = await make('lanhdaoxa', 'Duyệt: đã xử lý xong')
     await page.getByText('Đã xử lý xong').first().waitFor()
-    noFaults()
+    city.noFaults()
     await page.context().close()
   })
 })
@@ -146,7 +141,7 @@ test('the public page shows answer and photo, and nothing of the reporter', asyn
   for (const secret of [REPORTER, PHONE_NUMBER]) assert.ok(!text.includes(secret), `public page: ${secret}`)
   assert.equal(await page.getByText(say('citizen:case.rate')).count(), 0, 'only who reported rates')
   await city.shot(page, 'walk1-07-public', true)
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -160,7 +155,7 @@ test('the reporter rates, and the scorecard of the leaders follows', async () =>
   await city.shot(page, 'walk1-08-rating', true)
   await page.getByRole('button', { name: say('citizen:case.send_rating') }).click()
   await page.getByText(say('citizen:case.rated')).waitFor()
-  noFaults()
+  city.noFaults()
   await page.context().close()
 
   const evidence = await until('the satisfaction figure counts the rating', async () => {
@@ -177,7 +172,7 @@ test('the reporter rates, and the scorecard of the leaders follows', async () =>
   await lead.getByText(figure.name).first().waitFor()
   await lead.getByText(new RegExp(`^${Math.trunc(figure.value.number)}(,\\d+)?\\s%`)).first().waitFor()
   await city.shot(lead, 'walk1-09-lead')
-  noFaults()
+  city.noFaults()
   await lead.context().close()
 })
 
@@ -231,7 +226,7 @@ test('an operator sees a new alarm come in, opens why, and takes note of it', as
   await detail.getByText('Đã báo trưởng ca và đơn vị vận hành trạm.').waitFor()
   await detail.getByText(say('alarm.acknowledged'), { exact: true }).first().waitFor()
   await city.shot(page, 'walk2-04-acknowledged')
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })
 
@@ -259,7 +254,7 @@ for (const path of PAGES) {
     await city.shot(page, `form${path.replace(/\W+/g, '-')}`, path !== '/map')
     const found = await lookOver(page)
     assert.deepEqual(found, [])
-    noFaults()
+    city.noFaults()
     await page.context().close()
   })
 }
@@ -271,6 +266,6 @@ test('the portal speaks English when told', async () => {
   await page.getByRole('link', { name: 'Report' }).first().waitFor()
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'en')
   await city.shot(page, 'form-english')
-  noFaults()
+  city.noFaults()
   await page.context().close()
 })

@@ -40,7 +40,7 @@ impl Access {
         let Some(day) = snapshot.next_turn().and_then(|d| d.parse::<jiff::civil::Date>().ok()) else { return Ok(()) };
         let zone = snapshot.calendar.as_ref().map_or(jiff::tz::TimeZone::UTC, |c| c.zone().clone());
         let Ok(midnight) = zone.to_timestamp(day.at(0, 0, 0, 0)) else { return Ok(()) };
-        let mut tx = self.store.begin(&Caller::system("access", self.store.clock().as_ref())).await?;
+        let mut tx = self.store.begin_as("access").await?;
         tx.schedule(TURN, "units", midnight).await?;
         tx.commit().await
     }

@@ -633,7 +633,7 @@ impl Devices {
     }
 
     async fn flush_batch(&self, ids: &[Arc<str>]) -> Result<()> {
-        let mut tx = self.store.begin(&Caller::system("devices", self.clock())).await?;
+        let mut tx = self.store.begin_as("devices").await?;
         for id in ids {
             let Some(entry) = self.entry(id) else { continue };
             let live = lock(&entry.live).clone();

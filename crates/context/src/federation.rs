@@ -130,7 +130,7 @@ impl Federation {
             Some(alias) => alias,
             None => {
                 let alias = format!("urn:dothi:{}", store.clock().id());
-                let mut tx = store.begin(&Caller::system("federation", store.clock().as_ref())).await?;
+                let mut tx = store.begin_as("federation").await?;
                 tables::set_identity(&mut tx, &alias).await?;
                 tx.commit().await?;
                 alias
@@ -142,7 +142,7 @@ impl Federation {
                 let mut random = [0u8; 32];
                 rand::Rng::fill(&mut rand::rng(), &mut random[..]);
                 let secret: String = random.iter().map(|b| format!("{b:02x}")).collect();
-                let mut tx = store.begin(&Caller::system("federation", store.clock().as_ref())).await?;
+                let mut tx = store.begin_as("federation").await?;
                 tables::set_relay_secret(&mut tx, &secret).await?;
                 tx.commit().await?;
                 secret
@@ -238,7 +238,7 @@ impl Federation {
         let gone: Vec<Iri> = self.index().all().filter(|r| !r.alive(now)).map(|r| r.id.clone()).collect();
         if !gone.is_empty() {
             let _turn = self.changing.lock().await;
-            let mut tx = self.store.begin(&Caller::system("federation", self.store.clock().as_ref())).await?;
+            let mut tx = self.store.begin_as("federation").await?;
             for id in &gone {
                 tables::delete_source(&mut tx, id).await?;
             }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use dothi_kernel::{Caller, Error, Result};
+use dothi_kernel::{Error, Result};
 use dothi_store::Store;
 
 use crate::live::{Live, Staged};
@@ -146,7 +146,7 @@ impl Journal {
     }
 
     async fn settle_some(&self) -> Result<bool> {
-        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+        let mut tx = self.store.begin_as("context").await?;
         let some = tables_temporal::settle(&mut tx).await?;
         tx.commit().await?;
         Ok(some)
@@ -192,7 +192,6 @@ impl Journal {
     }
 
     async fn fold(&self, ids: &[Iri], seq: i64) -> Result<()> {
-        let system = || Caller::system("context", self.store.clock().as_ref());
         for ids in ids.chunks(FOLD) {
             // The newest durable state: what came after `seq` is in rows that stay.
             let (live, ids) = (self.live.clone(), ids.to_vec());
@@ -207,13 +206,13 @@ impl Journal {
                 Ok((rows, gone))
             });
             let (rows, gone) = rows.await.map_err(|e| Error::internal("writing entities", e))??;
-            let mut tx = self.store.begin(&system()).await?;
+            let mut tx = self.store.begin_as("context").await?;
             tables::save(&mut tx, rows).await?;
             tables::delete(&mut tx, &gone.iter().map(|id| &**id).collect::<Vec<_>>()).await?;
             tx.commit().await?;
         }
         loop {
-            let mut tx = self.store.begin(&system()).await?;
+            let mut tx = self.store.begin_as("context").await?;
             let more = tables_journal::trim(&mut tx, seq).await?;
             tx.commit().await?;
             if !more {

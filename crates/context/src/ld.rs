@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use dothi_kernel::{Caller, Result};
+use dothi_kernel::Result;
 use dothi_store::Store;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -443,7 +443,7 @@ struct Trail {
 /// Keeps a fetched document over restarts. Requests do not fail because that failed.
 async fn keep(store: &Store, url: &str, document: &Value, instead_of: Option<&str>) {
     let kept = async {
-        let mut tx = store.begin(&Caller::system("context", store.clock().as_ref())).await?;
+        let mut tx = store.begin_as("context").await?;
         if let Some(out) = instead_of {
             tables::delete_context(&mut tx, out).await?;
         }

@@ -267,21 +267,22 @@ struct Instance<'a>(&'a Attr, Scene<'a>);
 
 impl Instance<'_> {
     /// A concise Property that has nothing but a plain value is that value.
-    fn bare(&self, kind: AttrKind) -> bool {
-        let Instance(attr, scene) = self;
-        let (view, plain) = (scene.view, attr.of().is_none() && attr.unit().is_none() && attr.observed().is_none() && attr.dataset().is_none());
+    fn bare(&self) -> bool {
+        let Instance(attr, Scene { ld, view, now }) = self;
         let collapses = || match attr.value.look() {
             Look::Object(_) | Look::Point(..) => false,
             Look::List(many) => !many.iter().any(Value::is_object),
             _ => true,
         };
-        let mut subs = attr.subs().iter();
         view.form == Form::Concise
-            && kind.member() == "value"
-            && plain
+            && attr.kind.member() == "value"
             && !view.sys_attrs
+            && attr.of().is_none()
+            && attr.unit().is_none()
+            && attr.observed().is_none()
+            && attr.dataset().is_none()
             && (attr.kind == AttrKind::GeoProperty || collapses())
-            && !subs.any(|(name, of)| sealed(name, of, scene.ld).is_some() || of.iter().any(|a| a.alive(scene.now)))
+            && !attr.subs().iter().any(|(name, of)| sealed(name, of, ld).is_some() || of.iter().any(|a| a.alive(*now)))
     }
 }
 
@@ -290,7 +291,7 @@ impl Serialize for Instance<'_> {
         let Instance(attr, scene) = *self;
         let Scene { ld, view, .. } = scene;
         let text = translated(attr, view);
-        if text.is_none() && self.bare(attr.kind) {
+        if text.is_none() && self.bare() {
             return attr.value.serialize(to);
         }
         let concise = view.form == Form::Concise;

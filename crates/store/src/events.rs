@@ -1,6 +1,6 @@
 //! Reading the outbox.
 
-use dothi_kernel::{Caller, EventRecord, Result, Timestamp};
+use dothi_kernel::{EventRecord, Result, Timestamp};
 use tokio::sync::watch;
 
 use crate::{Store, Tx, params};
@@ -20,7 +20,7 @@ impl Store {
     /// Forgets events from before an instant that every consumer has passed, at most `limit` of them; how many. The newest
     /// event stays: it says where positions go on.
     pub async fn forget_events(&self, before: Timestamp, limit: usize) -> Result<u64> {
-        let mut tx = self.begin(&Caller::system("store", self.clock().as_ref())).await?;
+        let mut tx = self.begin_as("store").await?;
         let sql = "delete from event where seq in (select seq from event where at < ? and seq < (select max(seq) from event) \
                    and seq <= (select coalesce(min(seq), 0) from event_cursor) order by seq limit ?)";
         let gone = tx.exec(sql, params![before, limit]).await?;

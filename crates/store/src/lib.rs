@@ -134,6 +134,11 @@ impl Store {
         Tx::begin(self.clone(), caller.clone()).await
     }
 
+    /// Begins a change that the program makes itself, in the name of one of its parts.
+    pub async fn begin_as(&self, part: &str) -> Result<Tx> {
+        self.begin(&Caller::system(part, self.clock().as_ref())).await
+    }
+
     /// Rows of a read-only statement with `?` placeholders.
     pub async fn rows(&self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>> {
         let statement = self.0.engine.statement(sql, params);

@@ -462,7 +462,7 @@ impl Devices {
 
     /// Notes what happened to commands on their way. Steps of commands that came to their end are of no interest.
     pub(crate) async fn note_steps(&self, steps: &[(Uuid, Step)]) -> Result<()> {
-        let mut tx = self.store.begin(&Caller::system("devices", self.clock())).await?;
+        let mut tx = self.store.begin_as("devices").await?;
         let now = tx.now();
         let mut ended = Vec::new();
         for (id, step) in steps {
@@ -526,7 +526,7 @@ impl Devices {
         let reason = answer.get("reason").and_then(Value::as_str).map(|r| r.chars().take(MAX_REASON).collect::<String>());
         let result = answer.remove("result").filter(|r| !r.is_null()).map(|r| r.to_string());
         let state = if ok { CommandState::Acknowledged } else { CommandState::Failed };
-        let mut tx = self.store.begin(&Caller::system(&format!("device:{}", entry.id), self.clock())).await?;
+        let mut tx = self.store.begin_as(&format!("device:{}", entry.id)).await?;
         let from = [CommandState::Queued, CommandState::Sent, CommandState::Delivered];
         let known = tables::of(&mut tx, id, &entry.id).await?;
         if known {
@@ -596,7 +596,7 @@ impl Devices {
             }
             _ => return Ok(()),
         };
-        let mut tx = self.store.begin(&Caller::system("devices", self.clock())).await?;
+        let mut tx = self.store.begin_as("devices").await?;
         let due = over <= tx.now();
         if !due {
             tx.schedule(TIMER, id, over).await?;

@@ -166,7 +166,7 @@ impl Snapshots {
         for snapshot in self.list() {
             let state = snapshot.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if state.expires <= now {
-                let mut tx = store.begin(&Caller::system("federation", store.clock().as_ref())).await?;
+                let mut tx = store.begin_as("federation").await?;
                 tables::delete_snapshot(&mut tx, &state.id).await?;
                 tx.commit().await?;
                 self.remove(&state.id);

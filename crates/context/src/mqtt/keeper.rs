@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Error, Result};
+use dothi_kernel::{Error, Result};
 use dothi_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -113,7 +113,7 @@ fn number(value: u64) -> i64 {
 
 async fn apply(store: &Store, changes: Vec<Change>) -> Result<()> {
     let now = store.clock().now().as_microsecond();
-    let mut tx = store.begin(&Caller::system("mqtt", store.clock().as_ref())).await?;
+    let mut tx = store.begin_as("mqtt").await?;
     let (mut queued, mut released, mut done) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         match change {

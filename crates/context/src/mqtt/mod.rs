@@ -480,7 +480,7 @@ impl Broker {
         }
         if durable || (gone && retained.contains_key(&message.topic)) {
             let store = self.devices.store();
-            let mut tx = store.begin(&Caller::system("mqtt", self.devices.clock())).await?;
+            let mut tx = store.begin_as("mqtt").await?;
             if gone {
                 tables_devices::drop_retained(&mut tx, &message.topic).await?;
             } else {

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Result};
+use dothi_kernel::Result;
 use dothi_store::Store;
 use tokio::sync::mpsc;
 
@@ -84,7 +84,7 @@ async fn book(store: &Store, subscriptions: &Subscriptions, entries: &[Entry]) -
     let mut statuses: Vec<_> = known.map(|s| (s.id.clone(), s.delivery.status().clone())).collect();
     statuses.sort_by(|a, b| a.0.cmp(&b.0));
     gone.sort_unstable();
-    let mut tx = store.begin(&Caller::system("notify", store.clock().as_ref())).await?;
+    let mut tx = store.begin_as("notify").await?;
     tables::drop_notices(&mut tx, &gone).await?;
     tables::save_deliveries(&mut tx, &statuses).await?;
     for entry in entries {

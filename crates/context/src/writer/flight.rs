@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use dothi_kernel::{Caller, Error, Event, History, Kind, Observation, Result, time};
+use dothi_kernel::{Error, Event, History, Kind, Observation, Result, time};
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -89,7 +89,7 @@ struct Cargo {
 /// The same, as it goes into the tables.
 struct Packed {
     row: Option<Vec<u8>>,
-    /// Superseded states, when history holds nothing else.
+    /// Superseded states, when history holds nothing else; never without a row.
     recent: Option<Vec<u8>>,
     batches: Vec<(u32, i64, i64, Vec<u8>)>,
     timers: Vec<(Iri, i64)>,
@@ -240,7 +240,7 @@ impl Cargo {
 
 impl Desk {
     async fn forget(&self, before: i64) -> Result<()> {
-        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+        let mut tx = self.store.begin_as("context").await?;
         tables::forget_messages(&mut tx, before).await?;
         tx.commit().await?;
         self.expire_history(before + REMEMBER_US).await
@@ -253,7 +253,7 @@ impl Desk {
         let but: Vec<&str> = own.iter().map(|(kind, _)| *kind).collect();
         for (kind, days) in own.iter().map(|(kind, days)| (Some(*kind), *days)).chain([(None, self.keep_days)]) {
             loop {
-                let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
+                let mut tx = self.store.begin_as("context").await?;
                 let gone = tables_temporal::expire(&mut tx, kind, &but, now.saturating_sub(i64::from(days) * DAY_US), EXPIRE_ROWS).await?;
                 tx.commit().await?;
                 if gone < EXPIRE_ROWS as u64 {
@@ -334,20 +334,17 @@ impl Desk {
     }
 
     async fn store(&self, packed: Packed, cargo: &Cargo) -> Result<Option<(i64, usize)>> {
-        let mut tx = self.store.begin(&Caller::system("context", self.store.clock().as_ref())).await?;
-        let (mut place, mut superseded) = (None, false);
+        let mut tx = self.store.begin_as("context").await?;
+        let (mut place, superseded) = (None, packed.recent.is_some());
         if let Some(row) = packed.row {
             let seq = self.journal.next();
             place = Some((seq, row.len()));
             tables_journal::append(&mut tx, seq, row).await?;
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
-        match (packed.recent, place) {
-            (Some(recent), Some((seq, _))) => {
-                tables_temporal::put_recent(&mut tx, seq, recent).await?;
-                superseded = true;
-            }
-            _ => tables_temporal::apply(&mut tx, cargo.history.clone()).await?,
+        match packed.recent.zip(place) {
+            Some((recent, (seq, _))) => tables_temporal::put_recent(&mut tx, seq, recent).await?,
+            None => tables_temporal::apply(&mut tx, cargo.history.clone()).await?,
         }
         tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {

@@ -14,19 +14,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::rig::{Rig, pack, profile, system};
+use crate::rig::{Rig, new_device, pack, profile, system};
 
 fn new(id: &str) -> NewDevice {
-    NewDevice {
-        id: id.into(),
-        name: "Trạm Lê Lợi".into(),
-        profile: "flat".into(),
-        entity: None,
-        transport: Default::default(),
-        location: None,
-        area: None,
-        groups: Vec::new(),
-    }
+    NewDevice { name: "Trạm Lê Lợi".into(), ..new_device(id, "flat") }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use dothi_context::devices::{DeviceState, Devices, NewDevice, Sink};
+use dothi_context::devices::{DeviceState, Devices, Sink};
 use dothi_context::model::Reading;
 use dothi_context::mqtt::topics::{self, Tree};
 use dothi_context::mqtt::{self, Limits, Options, Programs};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::rig::{Raw, Rig, profile, system};
+use crate::rig::{Raw, Rig, new_device, profile, system};
 
 const T: &str = "2026-11-21T00:59:00Z";
 
@@ -241,17 +241,7 @@ async fn gated(in_flight: u16) -> Gated {
     let store = dothi_store::testing::store(&[dothi_context::MIGRATIONS]).await;
     let devices = Arc::new(Devices::open(store.store.clone()).await.unwrap());
     devices.set_profiles([profile("flat")]);
-    let new = NewDevice {
-        id: "d".into(),
-        name: "d".into(),
-        profile: "flat".into(),
-        entity: None,
-        transport: Default::default(),
-        location: None,
-        area: None,
-        groups: Vec::new(),
-    };
-    let secret = devices.register(&system(store.clock.as_ref()), new).await.unwrap().secret;
+    let secret = devices.register(&system(store.clock.as_ref()), new_device("d", "flat")).await.unwrap().secret;
     let gate = Arc::new(Gate { permits: Semaphore::new(0), waiting: AtomicUsize::new(0), most: AtomicUsize::new(0), fails: AtomicUsize::new(0) });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

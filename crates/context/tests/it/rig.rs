@@ -139,6 +139,20 @@ pub fn system(clock: &dyn Clock) -> Caller {
     Caller::system("test", clock)
 }
 
+/// A device to register, without anything that can be left out.
+pub fn new_device(id: &str, profile: &str) -> NewDevice {
+    NewDevice {
+        id: id.into(),
+        name: format!("Thiết bị {id}"),
+        profile: profile.into(),
+        entity: None,
+        transport: Default::default(),
+        location: None,
+        area: None,
+        groups: Vec::new(),
+    }
+}
+
 pub fn profile(name: &str) -> DeviceProfile {
     pack().profiles.into_iter().find(|p| p.name == name).expect("the profile")
 }
@@ -212,17 +226,7 @@ impl Rig {
 
     /// Registers a device; its secret.
     pub async fn device(&self, id: &str, profile: &str) -> String {
-        let new = NewDevice {
-            id: id.into(),
-            name: format!("Thiết bị {id}"),
-            profile: profile.into(),
-            entity: None,
-            transport: Default::default(),
-            location: None,
-            area: None,
-            groups: Vec::new(),
-        };
-        self.context.add_device(&system(self.clock.as_ref()), new).await.expect("registers").secret
+        self.context.add_device(&system(self.clock.as_ref()), new_device(id, profile)).await.expect("registers").secret
     }
 
     pub fn stat(&self, name: &str) -> u64 {
