@@ -12,6 +12,7 @@ mod overload;
 mod process;
 mod query;
 mod soak;
+mod sta;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +32,15 @@ enum What {
         messages: u64,
         /// Observations by NGSI-LD batch.
         #[arg(long, default_value_t = 200_000)]
+        observations: u64,
+        /// Rounds; the median is quoted.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Durable observations a second by SensorThings data arrays.
+    Sta {
+        /// Observations of a round.
+        #[arg(long, default_value_t = 2_000_000)]
         observations: u64,
         /// Rounds; the median is quoted.
         #[arg(long, default_value_t = 3)]
@@ -62,6 +72,12 @@ enum What {
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Folder to keep the city in; one that is there already is not loaded again.
+        #[arg(long)]
+        data: Option<std::path::PathBuf>,
+        /// Only measurements whose name holds this word.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Notifications told, and how soon.
     Notify {
@@ -105,9 +121,10 @@ async fn main() {
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
+        What::Sta { observations, rounds } => sta::measure(observations, rounds).await,
         What::Query { rows, days, duckdb } => query::measure(rows, days, duckdb).await,
         What::Bytes { files } => query::bytes(&files).await,
-        What::City { entities, seconds } => city::measure(entities, seconds).await,
+        What::City { entities, seconds, data, only } => city::measure(entities, seconds, data, &only).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,
