@@ -19,6 +19,8 @@ const STEPS: readonly Step[] = ['photo', 'place', 'words']
 interface Draft {
   photos: File[]
   place?: LonLat
+  /** Where the camera says it stood: offered when the phone does not say where it is. */
+  camera?: LonLat
   placeName?: string
   category?: string
   text: string
@@ -218,6 +220,7 @@ export default function ReportPage() {
             hero
             photos={draft.photos}
             max={type?.photos ?? 5}
+            onPlace={camera => change({ camera })}
             label={draft.photos.length === 0 ? t('citizen:report.take_photo') : undefined}
             onChange={photos => {
               change({ photos })
@@ -230,7 +233,7 @@ export default function ReportPage() {
       ) : null}
       {step === 'place' ? (
         <Suspense fallback={<Loading rows={1} height="20rem" />}>
-          <PlaceStep place={draft.place} onPlace={placed} onNext={name => (change({ placeName: name }), setStep('words'))} />
+          <PlaceStep place={draft.place} camera={draft.camera} onPlace={placed} onNext={name => (change({ placeName: name }), setStep('words'))} />
         </Suspense>
       ) : null}
       {step === 'words' ? (
