@@ -17,6 +17,9 @@ pub use crate::rehearsal::run_tests;
 pub struct CasesPack {
     /// Case types.
     pub types: Vec<CaseType>,
+    /// Field work.
+    #[serde(default)]
+    pub work: crate::work_pack::WorkPack,
 }
 
 /// A kind of matter that is handled: its form, its way and its deadlines.
@@ -707,7 +710,7 @@ impl CasesPack {
     /// Reads the files of a pack's `cases/` folder: (relative path, text). All faults are returned.
     pub fn load(files: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut kinds: BTreeMap<String, toml::Table> = BTreeMap::new();
-        let mut faults = Vec::new();
+        let (mut faults, mut work) = (Vec::new(), crate::work_pack::WorkPack::default());
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
             let table: toml::Table = match text.parse() {
                 Ok(table) => table,
@@ -716,6 +719,9 @@ impl CasesPack {
                     continue;
                 }
             };
+            if work.take(path, &table, &mut faults) {
+                continue;
+            }
             let Some(kind) = table.get("kind").and_then(|k| k.as_str()) else {
                 faults.push(format!("{path}: `kind` is missing"));
                 continue;
@@ -735,13 +741,14 @@ impl CasesPack {
                 Err(e) => faults.push(format!("cases of kind `{kind}`: {e}")),
             }
         }
-        let pack = Self { types };
+        let pack = Self { types, work };
         faults.extend(pack.check());
         if faults.is_empty() { Ok(pack) } else { Err(faults) }
     }
 
     /// Every fault of the content.
     pub fn check(&self) -> Vec<String> {
-        self.types.iter().flat_map(|t| t.check().into_iter().map(move |f| format!("cases of kind `{}`: {f}", t.kind))).collect()
+        let types = self.types.iter().flat_map(|t| t.check().into_iter().map(move |f| format!("cases of kind `{}`: {f}", t.kind)));
+        types.chain(self.work.check()).collect()
     }
 }
