@@ -15,7 +15,7 @@ use crate::model::MoveRef;
 use crate::photos::Photo;
 use crate::tables::{self, CaseRecord, Filter, LogRecord};
 use crate::tables_work::{self, OrderLogRecord, OrderPhotoRecord, OrderRecord};
-use crate::work::{CheckLine, MaterialLine, NewOrder, OrderCase, OrderLog, OrderMove, OrderPhoto, OrdersQuery, WorkOrder};
+use crate::work::{CheckLine, CrewStep, MaterialLine, NewOrder, OrderCase, OrderLog, OrderMove, OrderPhoto, OrdersQuery, WorkOrder};
 use crate::work_pack::{CheckAnswer, CheckItem, InstalledKind, PHOTO_ITEMS};
 use crate::{Cases, public, text};
 
@@ -423,9 +423,25 @@ impl Cases {
                 location: l.location,
             }
         });
+        let mut steps: Vec<_> = flow.moves.iter().filter(|(_, m)| m.by == Actor::Crew && around.member).collect();
+        steps.sort_by_key(|(code, m)| (m.order, *code));
+        let way = steps.into_iter().map(|(code, m)| {
+            let (to_name, to_name_en) = state_name(&m.to);
+            CrewStep {
+                code: code.clone(),
+                name: m.name.clone(),
+                name_en: m.name_en.clone(),
+                from: m.from.iter().cloned().collect(),
+                to: m.to.clone(),
+                to_name,
+                to_name_en,
+                requires: m.requires.iter().cloned().collect(),
+            }
+        });
         let (now_name, now_name_en) = state_name(&order.state);
         WorkOrder {
             moves: moves.collect(),
+            way: way.collect(),
             log: log.collect(),
             state_name: now_name,
             state_name_en: now_name_en,

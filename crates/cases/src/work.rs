@@ -219,6 +219,27 @@ pub struct OrderLog {
     pub location: Option<Point>,
 }
 
+/// A step of the crew, so that a phone without network knows what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CrewStep {
+    /// Move's code.
+    pub code: String,
+    /// Label in Vietnamese.
+    pub name: String,
+    /// Label in English.
+    pub name_en: String,
+    /// States it starts from.
+    pub from: Vec<String>,
+    /// State it leads to.
+    pub to: String,
+    /// That state's name in Vietnamese.
+    pub to_name: String,
+    /// That state's name in English.
+    pub to_name_en: String,
+    /// Fields it needs.
+    pub requires: Vec<String>,
+}
+
 /// A work order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WorkOrder {
@@ -293,6 +314,8 @@ pub struct WorkOrder {
     pub log: Vec<OrderLog>,
     /// What the caller may do.
     pub moves: Vec<MoveRef>,
+    /// The crew's steps, the usual one first; for members of the crew only.
+    pub way: Vec<CrewStep>,
     /// Version.
     pub version: i64,
 }

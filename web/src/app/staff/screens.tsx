@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, HardHat, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -31,7 +31,10 @@ export interface Screen {
 const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query', 'case-triage']
 
 export const screens: readonly Screen[] = [
-  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
+  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox }, tab: { face: '/work', label: 'tab.desk' } },
+  { path: '/work/crews', texts: ['field'], load: () => import('@/features/cases/field/CrewsPage'), needs: ['case-handle'], tab: { face: '/work', label: 'tab.crews' } },
+  { path: '/work/field', texts: ['field'], load: () => import('@/features/cases/field/FieldPage'), needs: ['work-do'], rail: { label: 'nav.field', icon: HardHat } },
+  { path: '/work/field/$id', texts: ['field'], load: () => import('@/features/cases/field/OrderPage'), needs: ['work-do', 'case-read'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
@@ -48,5 +51,5 @@ export const screens: readonly Screen[] = [
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
-  { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
+  { path: '/work/$id', texts: ['work', 'citizen', 'field'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]
