@@ -16,7 +16,7 @@ function initials(name: string | undefined): string {
 }
 
 /** Steps that are not moves of the flow and so have no name in a pack. */
-const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'update'])
+const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'sample-passed', 'sample-failed', 'update'])
 
 function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
