@@ -295,7 +295,7 @@ impl Cases {
         trial.view = Some(self.flow_view(&tried, version).await?);
         let days = input.days.unwrap_or(30).clamp(1, 366);
         let since = micros(caller.now.as_microsecond() - i64::from(days) * 86_400_000_000);
-        let (mut states, mut categories) = (BTreeMap::new(), BTreeMap::new());
+        let (mut states, mut categories): (BTreeMap<String, i64>, BTreeMap<String, i64>) = Default::default();
         let mut after: Option<(i64, String)> = None;
         'all: loop {
             let mut filter = Filter::default();
@@ -323,7 +323,7 @@ impl Cases {
                 _ => break,
             }
         }
-        let losses = |found: BTreeMap<String, i64>| found.into_iter().map(|(code, count)| FlowLoss { code, count }).collect();
+        let losses = |found: BTreeMap<String, i64>| -> Vec<FlowLoss> { found.into_iter().map(|(code, count)| FlowLoss { code, count }).collect() };
         (trial.lost_states, trial.lost_categories) = (losses(states), losses(categories));
         let steps = tables_upkeep::step_counts(&self.store, kind, since).await?;
         let gone = |step: &String| base.flow.moves.contains_key(step) && !tried.flow.moves.contains_key(step);
@@ -339,7 +339,14 @@ impl Cases {
         trial.late_before += u32::from(before);
         trial.late_after += u32::from(after);
         if before != after && trial.samples.len() < SAMPLES {
-            trial.samples.push(FlowSample { code: case.code.clone(), category: case.category.clone(), used, before: case.clock.total, after: total, late: after });
+            trial.samples.push(FlowSample {
+                code: case.code.clone(),
+                category: case.category.clone(),
+                used,
+                before: case.clock.total,
+                after: total,
+                late: after,
+            });
         }
     }
 }

@@ -59,6 +59,7 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .with_state(this.clone())
         .merge(crate::http_open311::keys(this.clone()))
         .merge(crate::http_work::router(this.clone()))
+        .merge(crate::http_desk::router(this.clone()))
         .merge(crate::http_open::router(this))
 }
 

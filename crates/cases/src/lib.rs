@@ -5,7 +5,9 @@ pub mod bulk;
 mod clock;
 pub(crate) mod crews;
 mod feed;
+pub mod flow_desk;
 pub mod http;
+mod http_desk;
 mod http_open;
 pub mod http_open311;
 mod http_work;
@@ -21,7 +23,9 @@ pub mod pack;
 pub mod parts;
 mod photos;
 mod public;
+pub mod quality;
 mod rehearsal;
+pub mod retention;
 mod routing;
 pub mod routing_desk;
 mod stats;
@@ -30,6 +34,7 @@ mod tables_open311;
 mod tables_parts;
 mod tables_routing;
 mod tables_stats;
+mod tables_upkeep;
 mod tables_work;
 mod text;
 pub mod work;
@@ -101,6 +106,7 @@ impl Cases {
             }
         }
         self.install_work(&mut tx, pack, &part.work).await?;
+        self.begin_retention(&mut tx).await?;
         tx.commit().await?;
         self.reload().await
     }

@@ -107,6 +107,7 @@ impl Cases {
         let late = case.clock.late(&self.calendar, caller.now);
         self.correct(case, case_type, chosen.by, step.input)?;
         self.enter(tx, case, case_type, &chosen.to).await?;
+        self.draw_sample(tx, case, case_type, &from).await?;
         let stage = if step.own { "report" } else { "after" };
         tables::insert_photos(tx, case.id, stage, step.photos).await?;
         self.effects(tx, case, case_type, &step).await?;

@@ -96,6 +96,12 @@ pub struct CaseType {
     /// How a case is split into parts; none = not at all.
     #[serde(default)]
     pub parts: Option<PartsPolicy>,
+    /// Which closed cases are checked again; none = none.
+    #[serde(default)]
+    pub sampling: Option<crate::quality::SamplingPolicy>,
+    /// How long personal data and photos are kept; none = until somebody asks.
+    #[serde(default)]
+    pub retention: Option<crate::retention::RetentionPolicy>,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -632,6 +638,8 @@ impl CaseType {
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
         faults.extend(self.check_time());
+        faults.extend(self.sampling.iter().flat_map(|s| s.check(self)));
+        faults.extend(self.retention.iter().flat_map(|r| r.check()));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
         let mut need = |ok: bool, fault: String| {
             if !ok {
@@ -692,6 +700,7 @@ impl CaseType {
         for (code, m) in &self.flow.moves {
             let unknown = m.requires.iter().find(|f| !REQUIRABLE.contains(&f.as_str()));
             need(unknown.is_none(), format!("move `{code}` requires the unknown field `{}`", unknown.map_or("", String::as_str)));
+            need(m.by != Actor::Crew, format!("move `{code}`: a crew moves work orders, not cases"));
             let answers = self.has(code, Effect::PublishAnswer) && m.by == Actor::Handler && m.requires.contains("public_answer");
             need(!answers, format!("move `{code}`: a handler may draft an answer, a second person publishes it"));
         }

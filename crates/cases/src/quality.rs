@@ -198,7 +198,9 @@ impl Cases {
             return Err(Error::invalid("case.sample.answers", "Answer every question of the form."));
         }
         let note = text::clean_opt(input.note.as_deref(), "note", 2_000)?;
-        let maker = |l: &LogRecord| l.by_id.is_some() && l.by_id == caller.id && case_type.flow.moves.get(&l.step).is_some_and(|m| m.by != dothi_kernel::flow::Actor::Centre);
+        let maker = |l: &LogRecord| {
+            l.by_id.is_some() && l.by_id == caller.id && case_type.flow.moves.get(&l.step).is_some_and(|m| m.by != dothi_kernel::flow::Actor::Centre)
+        };
         if tables::log_of(&self.store, id).await?.iter().any(maker) {
             return Err(Error::forbidden("case.same-person", "A second person must do this."));
         }

@@ -80,7 +80,7 @@ pub struct HeldData {
     pub stars: Option<u8>,
     /// Words of the rating.
     pub rating_comment: Option<String>,
-    /// How often officers looked up who reported; every time stands in the audit log.
+    /// How long it is kept after the end.
     pub retention: Option<RetentionPolicy>,
     /// A request for erasure: `open`, `granted` or `refused`.
     pub erasure: Option<String>,
@@ -140,7 +140,17 @@ pub struct ErasureDecision {
 
 impl From<ErasureRecord> for Erasure {
     fn from(e: ErasureRecord) -> Self {
-        Self { id: e.id, case: e.case, code: e.code, asked_at: e.asked_at, words: e.words, state: e.state, decided_at: e.decided_at, by: e.by, reason: e.reason }
+        Self {
+            id: e.id,
+            case: e.case,
+            code: e.code,
+            asked_at: e.asked_at,
+            words: e.words,
+            state: e.state,
+            decided_at: e.decided_at,
+            by: e.by,
+            reason: e.reason,
+        }
     }
 }
 

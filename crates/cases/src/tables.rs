@@ -21,6 +21,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
     Migration { domain: "cases", version: 6, sql: crate::tables_work::SCHEMA },
+    Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.

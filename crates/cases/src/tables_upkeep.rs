@@ -161,7 +161,8 @@ pub(crate) async fn drop_media(tx: &mut Tx, case: Uuid) -> Result<u64> {
         gone += tx.exec(delete, params![case]).await?;
     }
     for sha in hashes {
-        let used = "select 1 as one from case_photo where sha256 = ? or thumb = ? union all select 1 as one from work_photo where sha256 = ? or thumb = ? limit 1";
+        let used =
+            "select 1 as one from case_photo where sha256 = ? or thumb = ? union all select 1 as one from work_photo where sha256 = ? or thumb = ? limit 1";
         if tx.row(used, params![&sha, &sha, &sha, &sha]).await?.is_none() {
             tx.detach(&sha).await?;
         }

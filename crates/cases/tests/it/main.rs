@@ -10,6 +10,7 @@ mod open;
 mod open311;
 mod photos;
 mod routing;
+mod upkeep;
 mod walk;
 mod web;
 mod work;
