@@ -233,7 +233,7 @@ impl Cases {
     async fn flow_view(&self, t: &CaseType, version: u32) -> Result<FlowView> {
         let counts = tables_upkeep::state_counts(&self.store, &t.kind).await?;
         let versions = tables_upkeep::versions(&self.store, &t.kind).await?;
-        let waits = |code: &String| {
+        let waits = |code: &String| -> Vec<String> {
             let groups = [("centre", &t.todo.centre), ("handler", &t.todo.handler), ("approver", &t.todo.approver)];
             groups.into_iter().filter(|(_, states)| states.contains(code)).map(|(who, _)| who.to_string()).collect()
         };
@@ -265,7 +265,7 @@ impl Cases {
             time: String::from(*time),
             minutes: time.minutes(&self.calendar),
         };
-        let own = t.categories.iter().flat_map(|c| c.deadline.iter().map(|(urgency, time)| deadline(&c.code, urgency, time)));
+        let own = t.categories.iter().flat_map(|c| c.deadline.iter().map(|(urgency, time)| deadline(&c.code, urgency, time)).collect::<Vec<_>>());
         Ok(FlowView {
             kind: t.kind.clone(),
             title: t.title.clone(),
