@@ -59,6 +59,8 @@ fn body(path: &str) -> Value {
         "/api/cases/work/orders" => {
             json!({"unit": "ubnd-13225", "kind": "site-work", "crew": "00000000-0000-7000-8000-000000000001", "text": "việc"})
         }
+        "/api/cases/{id}/sample" => json!({"answers": {}}),
+        "/api/cases/erasures/{id}" => json!({"grant": false, "reason": "lý do"}),
         "/api/cases/{id}/notes" => json!({"note": "đã xem"}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
