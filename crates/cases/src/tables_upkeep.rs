@@ -123,6 +123,7 @@ pub(crate) async fn anonymise(tx: &mut Tx, case: &crate::tables::CaseRecord, fol
     let now = tx.now();
     tx.exec("delete from case_reporter where case_id = ?", params![case.id]).await?;
     tx.exec("delete from case_follow where case_id = ?", params![case.id]).await?;
+    tx.exec("delete from case_caller where case_id = ?", params![case.id]).await?;
     tx.exec(
         "update case_main set body = ?, answers = ?, rating_comment = ?, folded = ?, anonymised_at = ?, version = version + 1 where id = ?",
         params![&case.text, Param::json(&case.answers)?, case.rating_comment.as_deref(), folded, now, case.id],

@@ -6,6 +6,7 @@ mod clocks;
 mod content;
 mod field;
 mod figures;
+mod intake;
 mod open;
 mod open311;
 mod photos;

@@ -61,6 +61,10 @@ fn body(path: &str) -> Value {
         }
         "/api/cases/{id}/sample" => json!({"answers": {}}),
         "/api/cases/erasures/{id}" => json!({"grant": false, "reason": "lý do"}),
+        "/api/cases/calls/{code}" => json!({"note": "người gọi thứ hai"}),
+        "/api/cases/screen" => json!({"text": "gọi 0912345678"}),
+        "/api/cases/barred" => json!({"kind": "phone", "value": "0912345678", "reason": "thử", "days": 1}),
+        "/api/cases/{id}/photos/{sha}/mask" => json!({"boxes": []}),
         "/api/cases/{id}/notes" => json!({"note": "đã xem"}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
