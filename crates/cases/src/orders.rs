@@ -404,6 +404,7 @@ impl Cases {
             name: m.name.clone(),
             name_en: m.name_en.clone(),
             requires: m.requires.iter().cloned().collect(),
+            optional: Vec::new(),
             until: None,
         });
         let log = around.log.into_iter().map(|l| {
