@@ -17,9 +17,10 @@ mod tables;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use async_trait::async_trait;
 use dothi_kernel::calendar::WorkCalendar;
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, Directory, Error, Event, Page, PageQuery, Permission, Place, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Event, Page, PageQuery, Permission, PersonRef, Place, Result, Scope, Staff, Timestamp, UnitRef};
 use dothi_store::{AuditRow, ChainReport, Store};
 use serde_json::json;
 
@@ -211,6 +212,7 @@ impl Access {
             CaseTriage,
             CaseApprove,
             CaseIdentity,
+            WorkDo,
             IndicatorReport,
             IndicatorApprove,
             ScorecardRead,
@@ -221,6 +223,22 @@ impl Access {
             AuditRead,
             SystemRead,
         ])
+    }
+}
+
+#[async_trait]
+impl Staff for Access {
+    async fn holders(&self, permission: Permission, unit: &str) -> Result<Vec<PersonRef>> {
+        let mut found = Vec::new();
+        for (person, grants) in tables::granted_staff(&self.store).await? {
+            let holds = |g: &dothi_kernel::Grant| g.permissions.contains(&permission) && g.units.as_ref().is_none_or(|us| us.contains(unit));
+            if self.expand(&grants).iter().any(holds) {
+                found.push(PersonRef { id: person.id, name: person.name });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found.truncate(500);
+        Ok(found)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::model::{
 use crate::parts::SplitInput;
 
 /// Most bytes of a request with photos.
-const PHOTO_BODY: usize = 25 * 1024 * 1024;
+pub(crate) const PHOTO_BODY: usize = 25 * 1024 * 1024;
 /// Most photos read from a form before the case type's own limit is asked.
 const PHOTO_PARTS: usize = 10;
 /// Most bytes of a form's JSON part.
@@ -59,21 +59,23 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .with_state(this.clone())
         .merge(crate::http_intake::router(this.clone()))
         .merge(crate::http_open311::keys(this.clone()))
+        .merge(crate::http_work::router(this.clone()))
+        .merge(crate::http_desk::router(this.clone()))
         .merge(crate::http_open::router(this))
 }
 
 type This = State<Arc<Cases>>;
 
 /// A form's JSON part and photos.
-struct Form<T> {
-    body: T,
-    photos: Vec<Bytes>,
+pub(crate) struct Form<T> {
+    pub body: T,
+    pub photos: Vec<Bytes>,
     /// Held until the photos are out of memory again.
-    _slot: Option<OwnedSemaphorePermit>,
+    pub _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads a request that is JSON, or multipart with a JSON part of the given name and photos.
-async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) -> Result<Form<T>> {
+pub(crate) async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) -> Result<Form<T>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     if !kind.starts_with("multipart/form-data") {
         let bytes = Bytes::from_request(request, &()).await.map_err(|e| body_error(e.status(), &e.body_text()))?;
@@ -102,6 +104,12 @@ async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, part: &str) 
     }
     let body = body.ok_or_else(|| Error::invalid("case.form.part", "The form's JSON part is missing.").with("part", part))?;
     Ok(Form { body, photos, _slot: Some(slot) })
+}
+
+/// The client's idempotency key.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let key = headers.get("idempotency-key").map(|v| v.to_str().map(str::to_string));
+    key.transpose().map_err(|e| Error::invalid("case.idempotency-key", "An Idempotency-Key has 8 to 200 characters.").because(e))
 }
 
 /// Reads a small JSON body.
@@ -133,8 +141,7 @@ async fn types(State(this): This, caller: Caller) -> Json<Vec<TypeView>> {
     request_body(content = ReportForm, content_type = "multipart/form-data"),
     responses((status = 201, body = Receipt), (status = 400), (status = 413), (status = 415), (status = 422), (status = 429), (status = 503)))]
 async fn report(State(this): This, caller: Caller, headers: HeaderMap, request: Request) -> Result<(StatusCode, Json<Receipt>)> {
-    let key = headers.get("idempotency-key").map(|v| v.to_str().map(str::to_string));
-    let key = key.transpose().map_err(|e| Error::invalid("case.idempotency-key", "An Idempotency-Key has 8 to 200 characters.").because(e))?;
+    let key = idempotency_key(&headers)?;
     let Form { body, photos, _slot } = form::<NewReport>(&this, request, "report").await?;
     let receipt = this.report(&caller, body, photos, key.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(receipt)))

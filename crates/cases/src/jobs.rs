@@ -14,7 +14,7 @@ use crate::{Cases, tables};
 impl Cases {
     /// Registers the domain's timers.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        let (clock, timeout) = (self.clone(), self);
+        let (clock, timeout, retention) = (self.clone(), self.clone(), self);
         runner
             .on(CLOCK_JOB, move |job| {
                 let cases = clock.clone();
@@ -23,6 +23,10 @@ impl Cases {
             .on(TIMEOUT_JOB, move |job| {
                 let cases = timeout.clone();
                 async move { cases.time_out(&job).await }
+            })
+            .on(crate::retention::RETENTION_JOB, move |_| {
+                let cases = retention.clone();
+                async move { cases.retain().await }
             })
     }
 

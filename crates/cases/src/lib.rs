@@ -4,11 +4,15 @@
 pub mod barred;
 pub mod bulk;
 mod clock;
+pub(crate) mod crews;
 mod feed;
+pub mod flow_desk;
 pub mod http;
+mod http_desk;
 mod http_intake;
 mod http_open;
 pub mod http_open311;
+mod http_work;
 mod intake;
 pub mod intake_desk;
 mod jobs;
@@ -18,11 +22,14 @@ mod moves;
 mod officer;
 pub mod open311;
 mod open311_render;
+mod orders;
 pub mod pack;
 pub mod parts;
 mod photos;
 mod public;
+pub mod quality;
 mod rehearsal;
+pub mod retention;
 mod routing;
 pub mod routing_desk;
 mod stats;
@@ -32,13 +39,17 @@ mod tables_open311;
 mod tables_parts;
 mod tables_routing;
 mod tables_stats;
+mod tables_upkeep;
+mod tables_work;
 mod text;
+pub mod work;
+pub mod work_pack;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff, UnitRef};
 use dothi_store::Store;
 
 use crate::model::{CategoryView, NamedCode, TypeView};
@@ -59,6 +70,10 @@ pub struct Cases {
     types: RwLock<Arc<Types>>,
     darkroom: Darkroom,
     secret: String,
+    /// Kinds of field work, every version.
+    work: RwLock<Arc<crews::Kinds>>,
+    /// People to choose crews from.
+    staff: Option<Arc<dyn Staff>>,
 }
 
 impl Cases {
@@ -69,9 +84,16 @@ impl Cases {
         let secret = tables::secret(&mut tx, &text::random_code(40)).await?;
         tx.commit().await?;
         let darkroom = Darkroom::new(store.clone());
-        let cases = Self { store, directory, calendar, types: RwLock::default(), darkroom, secret };
+        let cases = Self { store, directory, calendar, types: RwLock::default(), darkroom, secret, work: RwLock::default(), staff: None };
         cases.reload().await?;
         Ok(cases)
+    }
+
+    /// Says where people come from that crews are made of.
+    #[must_use]
+    pub fn with_staff(mut self, staff: Arc<dyn Staff>) -> Self {
+        self.staff = Some(staff);
+        self
     }
 
     /// Installs what a pack declares. A case type that changed becomes a new version; cases keep the version they were
@@ -88,6 +110,8 @@ impl Cases {
                 tx.audit("case.type.install", &format!("case-type:{}", case_type.kind), &serde_json::json!({ "pack": pack, "version": version })).await?;
             }
         }
+        self.install_work(&mut tx, pack, &part.work).await?;
+        self.begin_retention(&mut tx).await?;
         tx.commit().await?;
         self.reload().await
     }
@@ -145,7 +169,7 @@ impl Cases {
             types.entry(case_type.kind.clone()).or_default().insert(version, Arc::new(case_type));
         }
         *self.types.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(types);
-        Ok(())
+        self.reload_work().await
     }
 
     fn installed(&self) -> Arc<Types> {

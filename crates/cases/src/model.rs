@@ -128,6 +128,8 @@ pub struct MoveInput {
     pub merge_into: Option<String>,
     /// Date of planned work (`2026-12-05`).
     pub planned_for: Option<String>,
+    /// Code of a work order of the case whose after-photos prove the work.
+    pub proof_of: Option<String>,
     /// The reporter's secret, for moves of the reporter without sign-in.
     pub key: Option<String>,
     /// Photos (SHA-256) that are not to be shown to the public.

@@ -88,6 +88,9 @@ impl Cases {
     pub(crate) async fn apply(&self, tx: &mut Tx, case: &mut CaseRecord, case_type: &CaseType, step: Step<'_>) -> Result<()> {
         let caller = tx.caller().clone();
         let mut filled = filled(step.input, false);
+        if let (Some(order), false) = (&step.input.proof_of, step.own) {
+            self.take_proof(tx, case, order).await?;
+        }
         let fresh = if step.own { 0 } else { tables::fresh_photos(tx, case.id, step.photos).await? };
         if fresh > 0 || tables::has_after_photo(tx, case.id).await? {
             filled.insert("photo_after".into());
@@ -104,6 +107,7 @@ impl Cases {
         let late = case.clock.late(&self.calendar, caller.now);
         self.correct(case, case_type, chosen.by, step.input)?;
         self.enter(tx, case, case_type, &chosen.to).await?;
+        self.draw_sample(tx, case, case_type, &from).await?;
         let stage = if step.own { "report" } else { "after" };
         tables::insert_photos(tx, case.id, stage, step.photos).await?;
         self.effects(tx, case, case_type, &step).await?;
@@ -344,6 +348,7 @@ fn clean_input(input: &mut MoveInput, limit: usize) -> Result<()> {
         ("urgency", &mut input.urgency, 40),
         ("merge_into", &mut input.merge_into, 20),
         ("planned_for", &mut input.planned_for, 10),
+        ("proof_of", &mut input.proof_of, 20),
     ] {
         *value = text::clean_opt(value.as_deref(), field, limit)?;
     }

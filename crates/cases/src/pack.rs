@@ -17,6 +17,9 @@ pub use crate::rehearsal::run_tests;
 pub struct CasesPack {
     /// Case types.
     pub types: Vec<CaseType>,
+    /// Field work.
+    #[serde(default)]
+    pub work: crate::work_pack::WorkPack,
 }
 
 /// A kind of matter that is handled: its form, its way and its deadlines.
@@ -93,6 +96,12 @@ pub struct CaseType {
     /// How a case is split into parts; none = not at all.
     #[serde(default)]
     pub parts: Option<PartsPolicy>,
+    /// Which closed cases are checked again; none = none.
+    #[serde(default)]
+    pub sampling: Option<crate::quality::SamplingPolicy>,
+    /// How long personal data and photos are kept; none = until somebody asks.
+    #[serde(default)]
+    pub retention: Option<crate::retention::RetentionPolicy>,
     /// What must be looked at before words become public.
     #[serde(default)]
     pub moderation: crate::moderation::Moderation,
@@ -649,6 +658,8 @@ impl CaseType {
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
         faults.extend(self.check_time());
+        faults.extend(self.sampling.iter().flat_map(|s| s.check(self)));
+        faults.extend(self.retention.iter().flat_map(|r| r.check()));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
         if self.moderation != Default::default() {
             faults.extend(self.moderation.check(|s| self.flow.states.contains_key(s)));
@@ -712,6 +723,7 @@ impl CaseType {
         for (code, m) in &self.flow.moves {
             let unknown = m.requires.iter().find(|f| !REQUIRABLE.contains(&f.as_str()));
             need(unknown.is_none(), format!("move `{code}` requires the unknown field `{}`", unknown.map_or("", String::as_str)));
+            need(m.by != Actor::Crew, format!("move `{code}`: a crew moves work orders, not cases"));
             let answers = self.has(code, Effect::PublishAnswer) && m.by == Actor::Handler && m.requires.contains("public_answer");
             need(!answers, format!("move `{code}`: a handler may draft an answer, a second person publishes it"));
         }
@@ -730,7 +742,7 @@ impl CasesPack {
     /// Reads the files of a pack's `cases/` folder: (relative path, text). All faults are returned.
     pub fn load(files: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut kinds: BTreeMap<String, toml::Table> = BTreeMap::new();
-        let mut faults = Vec::new();
+        let (mut faults, mut work) = (Vec::new(), crate::work_pack::WorkPack::default());
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
             let table: toml::Table = match text.parse() {
                 Ok(table) => table,
@@ -739,6 +751,9 @@ impl CasesPack {
                     continue;
                 }
             };
+            if work.take(path, &table, &mut faults) {
+                continue;
+            }
             let Some(kind) = table.get("kind").and_then(|k| k.as_str()) else {
                 faults.push(format!("{path}: `kind` is missing"));
                 continue;
@@ -758,13 +773,14 @@ impl CasesPack {
                 Err(e) => faults.push(format!("cases of kind `{kind}`: {e}")),
             }
         }
-        let pack = Self { types };
+        let pack = Self { types, work };
         faults.extend(pack.check());
         if faults.is_empty() { Ok(pack) } else { Err(faults) }
     }
 
     /// Every fault of the content.
     pub fn check(&self) -> Vec<String> {
-        self.types.iter().flat_map(|t| t.check().into_iter().map(move |f| format!("cases of kind `{}`: {f}", t.kind))).collect()
+        let types = self.types.iter().flat_map(|t| t.check().into_iter().map(move |f| format!("cases of kind `{}`: {f}", t.kind)));
+        types.chain(self.work.check()).collect()
     }
 }

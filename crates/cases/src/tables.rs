@@ -20,6 +20,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
+    Migration { domain: "cases", version: 6, sql: crate::tables_work::SCHEMA },
+    Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
     Migration { domain: "cases", version: 5, sql: crate::tables_intake::SCHEMA },
 ];
 
@@ -135,7 +137,8 @@ pub(crate) struct PhotoRecord {
     pub height: u32,
 }
 
-fn phase_text(phase: Phase) -> &'static str {
+/// A phase's name on the wire.
+pub(crate) fn phase_text(phase: Phase) -> &'static str {
     match phase {
         Phase::Open => "open",
         Phase::Working => "working",
@@ -616,7 +619,8 @@ pub(crate) async fn install_type(tx: &mut Tx, pack: &str, case_type: &CaseType) 
     Ok(Some(version))
 }
 
-fn marks(n: usize) -> String {
+/// So many placeholders.
+pub(crate) fn marks(n: usize) -> String {
     vec!["?"; n].join(", ")
 }
 
@@ -684,6 +688,11 @@ impl Filter {
             parts.push(format!("({part})"));
         }
         if parts.is_empty() { self.add("1 = 0", Vec::new()) } else { self.add(format!("({})", parts.join(" or ")), values) }
+    }
+
+    /// The condition and its values.
+    pub fn parts(self) -> (String, Vec<Param>) {
+        (self.sql(), self.values)
     }
 
     fn sql(&self) -> String {

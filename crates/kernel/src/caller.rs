@@ -34,6 +34,8 @@ pub enum Permission {
     CaseTriage,
     /// Approve answers.
     CaseApprove,
+    /// Do the work orders given to a crew one belongs to.
+    WorkDo,
     /// See who reported; every reading is logged.
     CaseIdentity,
     /// Enter indicator values.

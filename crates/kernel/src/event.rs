@@ -129,6 +129,21 @@ pub enum Event {
         /// Handling unit.
         unit: String,
     },
+    /// A work order was given to a crew, or moved on.
+    WorkMoved {
+        /// Order id.
+        order: Uuid,
+        /// Its code.
+        code: String,
+        /// Move's name; `give` for a new one.
+        step: String,
+        /// State after.
+        to: String,
+        /// Unit whose crew has it.
+        unit: String,
+        /// The case it is about.
+        case: Option<Uuid>,
+    },
     /// A value was entered and waits for approval.
     ValueReported {
         /// Value id.
@@ -174,7 +189,7 @@ impl Event {
             Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => {
                 Audience::Holders(Permission::AlarmRead)
             }
-            Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } => Audience::Holders(Permission::CaseRead),
+            Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
             Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
@@ -184,7 +199,7 @@ impl Event {
     /// The unit whose matter it is, when it has one.
     pub fn unit(&self) -> Option<&str> {
         match self {
-            Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } => Some(unit),
+            Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } | Event::WorkMoved { unit, .. } => Some(unit),
             _ => None,
         }
     }

@@ -91,6 +91,8 @@ pub enum Actor {
     Handler,
     /// Who approves answers (`CaseApprove`).
     Approver,
+    /// A member of the crew that has the work order (`WorkDo`); whether somebody belongs to it, `cases` knows.
+    Crew,
     /// The person who reported.
     Reporter,
     /// The platform (timers).
@@ -190,6 +192,7 @@ impl Actor {
             Actor::Centre => Some(Permission::CaseTriage),
             Actor::Handler => Some(Permission::CaseHandle),
             Actor::Approver => Some(Permission::CaseApprove),
+            Actor::Crew => Some(Permission::WorkDo),
             Actor::Reporter | Actor::System => None,
         }
     }

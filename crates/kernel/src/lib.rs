@@ -24,6 +24,6 @@ pub use event::{Event, EventRecord};
 pub use history::History;
 pub use measure::{Evidence, Measure, Measures};
 pub use page::{Page, PageQuery};
-pub use places::{Directory, Place, Things, UnitRef};
+pub use places::{Directory, PersonRef, Place, Staff, Things, UnitRef};
 pub use time::{Clock, FakeClock, SystemClock, Timestamp};
 pub use value::{Observation, Value};

@@ -1,9 +1,12 @@
 //! The port to organisations and areas. `access` implements it from memory; calls never block.
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::geo::Point;
+use crate::{Permission, Result};
 
 /// A reference to a unit that a screen can show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,4 +53,21 @@ pub trait Directory: Send + Sync {
 pub trait Things: Send + Sync {
     /// Name and place of an entity; none when it is not (or no longer) there.
     fn brief(&self, entity: &str) -> Option<(String, Option<Point>)>;
+}
+
+/// A person in office as a screen names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PersonRef {
+    /// Id.
+    #[schema(value_type = String)]
+    pub id: Uuid,
+    /// Name.
+    pub name: String,
+}
+
+/// The port to people in office, for domains that choose among them. `access` implements it.
+#[async_trait]
+pub trait Staff: Send + Sync {
+    /// Active people in office who hold `permission` over `unit`, by name; at most 500.
+    async fn holders(&self, permission: Permission, unit: &str) -> Result<Vec<PersonRef>>;
 }

@@ -112,7 +112,7 @@ impl City {
         let things = Arc::new(crate::measures::Names(context.clone()));
         let zone = access.calendar()?.zone().clone();
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
-        let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?);
+        let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let oversight = Arc::new(Oversight::open(store.clone(), measures, directory).await?);

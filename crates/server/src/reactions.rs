@@ -99,6 +99,7 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
         | Event::AlarmCleared { .. }
         | Event::AlarmClosed { .. }
         | Event::CaseDue { .. }
+        | Event::WorkMoved { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }
         | Event::UnitsChanged

@@ -90,6 +90,12 @@ impl Store {
 }
 
 impl Tx {
+    /// Vouches for stored bytes no longer: nothing names them any more. [`Blobs::sweep`] deletes them.
+    pub async fn detach(&mut self, sha256: &str) -> Result<()> {
+        self.exec("delete from blob where sha256 = ?", params![sha256]).await?;
+        Ok(())
+    }
+
     /// Vouches for stored bytes.
     pub async fn attach(&mut self, blob: &BlobRef) -> Result<()> {
         let now = self.now();

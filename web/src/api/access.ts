@@ -34,7 +34,7 @@ export function useSignIn() {
 export function useSignOut() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: () => call<void>('/api/access/sign-out', { method: 'POST' }),
+    mutationFn: () => call<void>('/api/access/sign-out', { method: 'POST' }).finally(() => localStorage.removeItem('dothi.field')),
     onSuccess: () => {
       setCsrf(undefined)
       client.clear()

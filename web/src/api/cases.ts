@@ -141,6 +141,8 @@ export interface MoveForm {
   urgency?: string
   merge_into?: string
   planned_for?: string
+  /** Code of a work order whose after-photos prove the work. */
+  proof_of?: string
   photos: File[]
 }
 

@@ -1,26 +1,41 @@
 /**
- * Reports wait here (IndexedDB) until the server has them. A report is stored before the first attempt to send, and its id is the
+ * Reports, and steps of field crews, wait here (IndexedDB) until the server has them. Each is stored before the first attempt to send, and its id is the
  * Idempotency-Key of every attempt: closing the page, losing the network or sending twice never loses or doubles it.
  */
 import { ApiError, call } from './client'
 import type { ReportDraft, ReportReceipt } from './types'
+import type { OrderStep } from './work-types'
 
-export interface QueuedReport {
+interface Kept {
   /** Idempotency key. */
   id: string
   created: number
-  draft: ReportDraft
-  category_name: string
-  place_name: string
   photos: Blob[]
   state: 'waiting' | 'sending' | 'sent' | 'refused'
   attempts: number
-  receipt?: ReportReceipt
   /** Code of the last failure. */
   error?: string
 }
+export interface QueuedReport extends Kept {
+  draft: ReportDraft
+  category_name: string
+  place_name: string
+  receipt?: ReportReceipt
+}
+/** A step of a work order, made by its crew. */
+export interface QueuedStep extends Kept {
+  order: string
+  move: string
+  /** What it leads to, for the list while it waits. */
+  name: string
+  title: string
+  body: OrderStep
+}
+type Queued = QueuedReport | QueuedStep
 
 export type Sender = (report: QueuedReport) => Promise<ReportReceipt>
+export type StepSender = (step: QueuedStep) => Promise<unknown>
+const isStep = (kept: Queued): kept is QueuedStep => 'order' in kept
 
 const DB = 'dothi'
 const STORE = 'reports'
@@ -51,15 +66,25 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
   })
 }
 
-async function put(report: QueuedReport): Promise<void> {
+async function put(report: Queued): Promise<void> {
   await inStore('readwrite', store => store.put(report))
   for (const watcher of watchers) watcher()
 }
 
 /** Everything kept on this device, newest first. */
+async function all(): Promise<Queued[]> {
+  const kept = (await inStore('readonly', store => store.getAll())) as Queued[]
+  return kept.sort((a, b) => b.created - a.created)
+}
+
+/** Reports kept on this device, newest first. */
 export async function queued(): Promise<QueuedReport[]> {
-  const all = (await inStore('readonly', store => store.getAll())) as QueuedReport[]
-  return all.sort((a, b) => b.created - a.created)
+  return (await all()).filter(kept => !isStep(kept)) as QueuedReport[]
+}
+
+/** Steps of work orders kept on this device, oldest first. */
+export async function queuedSteps(): Promise<QueuedStep[]> {
+  return (await all()).filter(isStep).reverse()
 }
 
 export function watchQueue(watcher: () => void): () => void {
@@ -73,32 +98,45 @@ export async function enqueue(report: Pick<QueuedReport, 'draft' | 'photos' | 'c
   return kept
 }
 
+export async function enqueueStep(step: Pick<QueuedStep, 'order' | 'move' | 'name' | 'title' | 'body' | 'photos'>): Promise<QueuedStep> {
+  const kept: QueuedStep = { ...step, id: crypto.randomUUID(), created: Date.now(), state: 'waiting', attempts: 0 }
+  await put(kept)
+  return kept
+}
+
 export async function forget(id: string): Promise<void> {
   await inStore('readwrite', store => store.delete(id))
   for (const watcher of watchers) watcher()
 }
 
 /** Sends what waits. One run at a time; a failure of the network leaves the report waiting, a refusal is kept with its code. */
-export function flush(send: Sender = sendReport): Promise<void> {
-  running ??= run(send).finally(() => {
+export function flush(send: Sender = sendReport, sendOn: StepSender = sendStep): Promise<void> {
+  running ??= run(send, sendOn).finally(() => {
     running = undefined
   })
   return running
 }
 
-async function run(send: Sender): Promise<void> {
-  const waiting = (await queued()).filter(r => r.state === 'waiting' || r.state === 'sending').reverse()
-  for (const report of waiting) {
-    const trying: QueuedReport = { ...report, state: 'sending', attempts: report.attempts + 1 }
+async function run(send: Sender, sendOn: StepSender): Promise<void> {
+  const waiting = (await all()).filter(r => r.state === 'waiting' || r.state === 'sending').reverse()
+  for (const kept of waiting) {
+    const trying: Queued = { ...kept, state: 'sending', attempts: kept.attempts + 1 }
     await put(trying)
     try {
-      const receipt = await send(trying)
-      const { error: _, ...done } = trying
-      // Photos are on the server now: give the phone its space back.
-      await put({ ...done, state: 'sent', receipt, photos: [] })
+      // Photos are on the server then: give the phone its space back.
+      if (isStep(trying)) {
+        await sendOn(trying)
+        await forget(trying.id)
+      } else {
+        const receipt = await send(trying)
+        const { error: _, ...done } = trying
+        await put({ ...done, state: 'sent', receipt, photos: [] })
+      }
     } catch (cause) {
       const error = cause instanceof ApiError ? cause : new ApiError('net.offline', 0)
-      const later = error.offline || error.status === 429 || error.status >= 500
+      // A session that ended is signed in again; the work of a crew waits for that.
+      const signIn = isStep(trying) && (error.status === 401 || error.code === 'access.csrf')
+      const later = error.offline || error.status === 429 || error.status >= 500 || signIn
       await put({ ...trying, state: later ? 'waiting' : 'refused', error: error.code })
       if (later) return
     }
@@ -122,6 +160,16 @@ export async function sendReport(report: QueuedReport): Promise<ReportReceipt> {
   form.set('report', new Blob([JSON.stringify({ ...report.draft, ...deviceName() })], { type: 'application/json' }))
   report.photos.forEach((photo, index) => form.append('photo', photo, `photo-${index + 1}.jpg`))
   return call<ReportReceipt>('/api/cases', { form, headers: { 'Idempotency-Key': report.id } })
+}
+
+export async function sendStep(step: QueuedStep): Promise<unknown> {
+  const path = `/api/cases/work/orders/${encodeURIComponent(step.order)}/moves/${encodeURIComponent(step.move)}`
+  const headers = { 'Idempotency-Key': step.id }
+  if (step.photos.length === 0) return call(path, { json: step.body, headers })
+  const form = new FormData()
+  form.set('move', new Blob([JSON.stringify(step.body)], { type: 'application/json' }))
+  step.photos.forEach((photo, index) => form.append('photo', photo, `photo-${index + 1}.jpg`))
+  return call(path, { form, headers })
 }
 
 /** Tries again when the network is back, when the page is shown, and every half minute while something waits. */

@@ -4,12 +4,14 @@
 mod access;
 mod clocks;
 mod content;
+mod field;
 mod figures;
 mod intake;
 mod open;
 mod open311;
 mod photos;
 mod routing;
+mod upkeep;
 mod walk;
 mod web;
 mod work;
@@ -22,7 +24,7 @@ use dothi_cases::pack::CasesPack;
 use dothi_cases::{Cases, MIGRATIONS};
 use dothi_kernel::calendar::{DayKind, WorkCalendar};
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, CallerKind, Clock, Directory, Grant, Permission, Place, Result, Timestamp, UnitRef};
+use dothi_kernel::{Caller, CallerKind, Clock, Directory, Grant, Permission, PersonRef, Place, Result, Staff, Timestamp, UnitRef};
 use dothi_store::JobRunner;
 use dothi_store::testing::{TestStore, both};
 use jiff::civil::{Weekday, date, time};
@@ -109,7 +111,7 @@ struct App {
 
 impl App {
     async fn new(store: TestStore) -> Self {
-        let cases = Cases::open(store.store.clone(), Arc::new(Map), Arc::new(calendar())).await.unwrap();
+        let cases = Cases::open(store.store.clone(), Arc::new(Map), Arc::new(calendar())).await.unwrap().with_staff(Arc::new(Hands));
         let app = Self { cases: Arc::new(cases), store };
         app.cases.install(&app.system(), "base", pack()).await.unwrap();
         app
@@ -133,7 +135,7 @@ impl App {
         let grant = Grant { role: "test".into(), unit: unit.into(), permissions: permissions.iter().copied().collect(), units, sectors: None };
         let grants: Arc<[Grant]> = if permissions.is_empty() { Arc::new([]) } else { Arc::new([grant]) };
         // The same name is the same person in every request.
-        let id = uuid::Uuid::from_u128(name.bytes().fold(7, |sum, b| sum * 131 + u128::from(b)));
+        let id = person_id(name);
         let clock = &self.store.clock;
         Caller { kind, id: Some(id), name: name.into(), grants, now: clock.now(), request: clock.id(), address: Some("198.51.100.1".parse().unwrap()) }
     }
@@ -172,6 +174,22 @@ impl App {
 
     fn at(&self, text: &str) {
         self.store.clock.set(text.parse::<Timestamp>().unwrap());
+    }
+}
+
+fn person_id(name: &str) -> uuid::Uuid {
+    uuid::Uuid::from_u128(name.bytes().fold(7, |sum, b| sum * 131 + u128::from(b)))
+}
+
+/// People of Phố Hiến who do work orders.
+struct Hands;
+
+#[async_trait::async_trait]
+impl Staff for Hands {
+    async fn holders(&self, permission: Permission, unit: &str) -> Result<Vec<PersonRef>> {
+        let known = permission == Permission::WorkDo && unit == "ubnd-11953";
+        let people = ["tho-a", "tho-b"].into_iter().filter(|_| known);
+        Ok(people.map(|name| PersonRef { id: person_id(name), name: name.into() }).collect())
     }
 }
 

@@ -53,6 +53,14 @@ fn body(path: &str) -> Value {
         "/api/cases/{id}/moves/{move}" => json!({"version": 1}),
         "/api/cases/{id}/parts" => json!({"version": 1, "parts": [{"unit": "ubnd-11953", "text": "việc"}]}),
         "/api/cases/bulk/{move}" => json!({"cases": [{"id": "00000000-0000-7000-8000-000000000001", "version": 1}]}),
+        "/api/cases/work/crews" | "/api/cases/work/crews/{id}" => {
+            json!({"unit": "ubnd-13225", "name": "Tổ thử", "leader": "00000000-0000-7000-8000-000000000001", "members": []})
+        }
+        "/api/cases/work/orders" => {
+            json!({"unit": "ubnd-13225", "kind": "site-work", "crew": "00000000-0000-7000-8000-000000000001", "text": "việc"})
+        }
+        "/api/cases/{id}/sample" => json!({"answers": {}}),
+        "/api/cases/erasures/{id}" => json!({"grant": false, "reason": "lý do"}),
         "/api/cases/calls/{code}" => json!({"note": "người gọi thứ hai"}),
         "/api/cases/screen" => json!({"text": "gọi 0912345678"}),
         "/api/cases/barred" => json!({"kind": "phone", "value": "0912345678", "reason": "thử", "days": 1}),
@@ -74,6 +82,7 @@ async fn who_may_do_what() {
         ("citizen", city.person("congdan", &[]).await),
         ("other officer", city.person("canbo2", &["officer@ubnd-11953"]).await),
         ("own officer", city.person("canbo", &["officer@ubnd-13225"]).await),
+        ("field worker", city.person("tho", &["field-worker@ubnd-13225"]).await),
         ("supervisor", city.person("truongca", &["centre-lead@ioc-33"]).await),
         ("admin", city.person("admin", &["admin@ubnd-33"]).await),
         ("program", city.program(&[Permission::ContextRead]).await),

@@ -30,7 +30,8 @@ pub async fn report(who: &dothi_testkit::Visitor, category: &str, text: &str, ke
 /// A category of the pack that has no special rules.
 pub async fn category(city: &TestCity) -> String {
     let types = city.anonymous().get("/api/cases/types").await;
-    types[0]["categories"][0]["code"].as_str().unwrap().to_string()
+    let report = types.as_array().unwrap().iter().find(|t| t["kind"] == "report").unwrap();
+    report["categories"][0]["code"].as_str().unwrap().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,8 @@ function Shell() {
   const t = useT()
   const path = useRouterState({ select: state => state.location.pathname })
   const me = useMe()
-  const anonymous = me.data?.kind === 'anonymous'
+  // A crew without network goes on with the orders its phone keeps; who they are is asked again when there is one.
+  const anonymous = me.data?.kind === 'anonymous' && !away(path)
   useEffect(() => {
     if (anonymous) go(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, true)
   }, [anonymous])
@@ -90,6 +91,10 @@ function Shell() {
       <Toaster />
     </div>
   )
+}
+
+function away(path: string): boolean {
+  return !navigator.onLine && path.startsWith('/work/field')
 }
 
 /** The pages of the face we are in, as far as the person may open them. */
@@ -123,7 +128,7 @@ function screenOf(screen: Screen): () => ReactNode {
     const me = useMe()
     const params = useParams({ strict: false }) as Record<string, string>
     useEffect(() => startTheme(screen.theme ?? 'light'), [])
-    if (me.data && !allowed(screen, p => can(me.data, p))) return <Empty title={t('ui.not_allowed')}>{t('ui.not_allowed_body')}</Empty>
+    if (me.data && !allowed(screen, p => can(me.data, p)) && !away(screen.path)) return <Empty title={t('ui.not_allowed')}>{t('ui.not_allowed_body')}</Empty>
     return (
       <div className={screen.full ? 'screen-full' : 'screen'}>
         <FaceTabs screen={screen} />

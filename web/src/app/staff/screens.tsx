@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, HardHat, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -32,6 +32,9 @@ const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 
 
 export const screens: readonly Screen[] = [
   { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox }, tab: { face: '/work', label: 'tab.desk' } },
+  { path: '/work/crews', texts: ['field'], load: () => import('@/features/cases/field/CrewsPage'), needs: ['case-handle'], tab: { face: '/work', label: 'tab.crews' } },
+  { path: '/work/field', texts: ['field'], load: () => import('@/features/cases/field/FieldPage'), needs: ['work-do'], rail: { label: 'nav.field', icon: HardHat } },
+  { path: '/work/field/$id', texts: ['field'], load: () => import('@/features/cases/field/OrderPage'), needs: ['work-do', 'case-read'] },
   { path: '/work/intake', texts: ['intake', 'citizen'], load: () => import('@/features/cases/intake/CallPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.intake' } },
   { path: '/work/moderation', texts: ['intake', 'work', 'citizen'], load: () => import('@/features/cases/intake/ModerationPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.moderation' } },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
@@ -47,8 +50,11 @@ export const screens: readonly Screen[] = [
   { path: '/admin/packs', texts: ['admin'], load: () => import('@/features/packs/PacksPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.packs' } },
   { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
   { path: '/admin/tokens', texts: ['admin'], load: () => import('@/features/access/admin/TokensPage'), needs: ['people-manage', 'device-manage', 'context-write'], tab: { face: '/admin', label: 'tab.tokens' } },
+  { path: '/work/quality', texts: ['flow'], load: () => import('@/features/cases/quality/QualityPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.quality' } },
+  { path: '/work/erasures', texts: ['flow'], load: () => import('@/features/cases/quality/ErasuresPage'), needs: ['case-identity'], tab: { face: '/work', label: 'tab.erasures' } },
+  { path: '/admin/flow', texts: ['flow'], load: () => import('@/features/cases/flow/FlowPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.flow' } },
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
-  { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
+  { path: '/work/$id', texts: ['work', 'citizen', 'field'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]

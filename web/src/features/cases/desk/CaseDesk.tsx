@@ -10,13 +10,14 @@ import '../cases.css'
 import { BarSender, Noticed } from '../intake/Noticed'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
+import { WorkCard } from './WorkCard'
 
 function initials(name: string | undefined): string {
   return (name ?? '?').split(/\s+/).map(word => word[0] ?? '').slice(-2).join('').toUpperCase()
 }
 
 /** Steps that are not moves of the flow and so have no name in a pack. */
-const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'update', 'caller', 'mask', 'media', 'mail'])
+const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'sample-passed', 'sample-failed', 'update', 'caller', 'mask', 'media', 'mail'])
 
 function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
@@ -219,6 +220,7 @@ function Desk({ item }: { item: Case }) {
             )}
           </Card>
           <Clock item={item} />
+          <WorkCard item={item} />
           <Parts item={item} onSplit={() => setSplitting(true)} />
           {item.location ? (
             <Card tight>

@@ -1,6 +1,6 @@
 import { MessageSquareText } from 'lucide-react'
 import { useState } from 'react'
-import { ApiError, useCaseTypes, useMove, useUnits, type Case, type CaseMove, type MoveForm, type Reply } from '@/api'
+import { ApiError, useCaseTypes, useMove, useOrders, useUnits, type Case, type CaseMove, type MoveForm, type Reply } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Button, Dialog, FailedNote, Field, fold, format, Input, Note, PhotoPicker, Select, TextArea, toast } from '@/ui'
 import { Menu } from '@/ui/rich'
@@ -23,7 +23,7 @@ export function UnitField({ value, optional, onChange }: { value: string; option
 
 /** What a move asks for, as far as it is missing. */
 export function missing(move: CaseMove, form: MoveForm, hasPhoto: boolean): boolean {
-  return move.requires.some(field => (field === 'photo_after' ? form.photos.length === 0 && !hasPhoto : !form[field as Exclude<keyof MoveForm, 'photos'>]?.trim()))
+  return move.requires.some(field => (field === 'photo_after' ? form.photos.length === 0 && !form.proof_of && !hasPhoto : !form[field as Exclude<keyof MoveForm, 'photos'>]?.trim()))
 }
 
 interface FieldsProps {
@@ -34,11 +34,13 @@ interface FieldsProps {
   replies: readonly Reply[]
   /** Whether a photo can be added. */
   photos: boolean
+  /** Work orders whose after-photos can be taken. */
+  proofs?: readonly { code: string; text: string }[]
   text?: string
 }
 
 /** The fields that a move requires, and the note that every move may carry. */
-export function MoveFields({ move, form, set, kind, replies, photos, text }: FieldsProps) {
+export function MoveFields({ move, form, set, kind, replies, photos, proofs = [], text }: FieldsProps) {
   const t = useT()
   const lng = useLanguage()
   const asks = new Set(move.requires)
@@ -69,6 +71,7 @@ export function MoveFields({ move, form, set, kind, replies, photos, text }: Fie
           <span className="field-hint">{asks.has('photo_after') ? t('work:move.photo_needed') : t('work:move.photo_hint')}</span>
         </div>
       ) : null}
+      {photos && proofs.length > 0 ? <Field label={t('field:proof_of')}>{ids => <Select {...ids} value={form.proof_of ?? ''} onChange={e => set({ proof_of: e.target.value })}><option value="">{t('field:no_proof')}</option>{proofs.map(one => <option key={one.code} value={one.code}>{one.code} · {one.text}</option>)}</Select>}</Field> : null}
       {asks.has('unit') ? <UnitField value={form.unit ?? ''} onChange={unit => set({ unit })} /> : null}
       {asks.has('category') ? fields.category : null}
       {asks.has('urgency') ? fields.urgency : null}
@@ -98,6 +101,8 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
   const act = useMove(item.id)
   const [form, setForm] = useState<MoveForm>({ photos: [] })
   const stale = act.error instanceof ApiError && act.error.code === 'case.version'
+  const orders = useOrders({ view: 'all', case: item.id })
+  const proofs = (orders.data?.items ?? []).filter(order => order.photos.some(photo => photo.item === 'after'))
   const photos = move.requires.includes('photo_after') || (move.requires.includes('public_answer') && item.phase === 'working')
 
   function send(): void {
@@ -107,7 +112,7 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
     <Dialog open onClose={onClose} title={named(lng, move.name, move.name_en)}>
       <form className="stack" onSubmit={event => (event.preventDefault(), send())}>
         {move.until ? <Note>{t('work:move.until', { at: format.dateTime(move.until) })}</Note> : null}
-        <MoveFields move={move} form={form} set={part => setForm(before => ({ ...before, ...part }))} kind={item.kind} replies={item.replies} photos={photos} text={item.screening.proposal} />
+        <MoveFields move={move} form={form} set={part => setForm(before => ({ ...before, ...part }))} kind={item.kind} replies={item.replies} photos={photos} proofs={proofs} text={item.screening.proposal} />
         {stale ? <Note tone="high">{t('work:move.stale')}</Note> : <FailedNote error={act.error} />}
         <div className="dialog-foot">
           <Button look="secondary" onClick={onClose}>{t('ui.cancel')}</Button>

@@ -7,6 +7,7 @@ import { named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
 import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
+import { MyData } from './MyData'
 
 function stops(item: PublicCase, lng: 'vi' | 'en', t: (key: string) => string): Stop[] {
   const ended = item.phase === 'solved' || item.phase === 'unsolved'
@@ -167,6 +168,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
               {item.unit.name ? <p className="small quiet">{t('citizen:case.unit')}: <strong>{item.unit.name}</strong></p> : null}
             </div>
           </Card>
+          {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
           {item.location ? (
             <Card tight>
               <div className="case-map">

@@ -161,7 +161,8 @@ export default function ReportPage() {
   const [busy, setBusy] = useState(false)
   const change = (part: Partial<Draft>) => setDraft(before => ({ ...before, ...part }))
   const where = useLocate(draft.place)
-  const type = types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
+  const asked = new URLSearchParams(location.search).get('kind') ?? 'report'
+  const type = types.data?.find(kind => kind.kind === asked) ?? types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
   const category = type?.categories.find(c => c.code === draft.category)
   const placeName = where.data?.commune_name ?? draft.placeName ?? ''
   const anonymous = !me.data || me.data.kind === 'anonymous'

@@ -1,0 +1,109 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { ApiError, call } from './client'
+import type { Page } from './types'
+import type { Crew, CrewDraft, OrderDraft, OrderStep, WorkKind, WorkOrder } from './work-types'
+export * from './work-types'
+
+export function workPhoto(sha: string, size: 'thumb' | 'full' = 'full'): string {
+  return `/api/cases/work/photos/${encodeURIComponent(sha)}?size=${size}`
+}
+
+const MINE = 'dothi.field'
+
+/** The list as it was when there was a network, so that a crew sees its work without one. */
+function kept(): Page<WorkOrder> | undefined {
+  try {
+    const text = localStorage.getItem(MINE)
+    return text ? (JSON.parse(text) as Page<WorkOrder>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Without a network the kept list stands in. */
+function orKept(error: unknown): Page<WorkOrder> {
+  const page = error instanceof ApiError && error.offline ? kept() : undefined
+  if (page) return page
+  throw error
+}
+
+/** Orders that wait for a crew of mine. */
+export function useMyOrders() {
+  return useQuery({
+    queryKey: ['work-orders', 'mine'],
+    queryFn: async ({ signal }) => {
+      const page = await call<Page<WorkOrder>>('/api/cases/work/orders', { query: { view: 'mine', limit: 200 }, signal }).catch(orKept)
+      try {
+        localStorage.setItem(MINE, JSON.stringify(page))
+      } catch {
+        // A full phone keeps the list it has.
+      }
+      return page
+    },
+    networkMode: 'always',
+    retry: false,
+    refetchInterval: 60_000,
+  })
+}
+
+export function useOrders(filter: { view: 'unit' | 'all'; case?: string; crew?: string }) {
+  return useQuery({ queryKey: ['work-orders', filter], queryFn: ({ signal }) => call<Page<WorkOrder>>('/api/cases/work/orders', { query: { limit: 100, ...filter }, signal }) })
+}
+
+/** One order; while there is no network, as it stands in the kept list. */
+export function useOrder(id: string) {
+  return useQuery({
+    queryKey: ['work-order', id],
+    queryFn: ({ signal }) => call<WorkOrder>(`/api/cases/work/orders/${encodeURIComponent(id)}`, { signal }).catch((error: unknown) => {
+      const order = orKept(error).items.find(one => one.id === id)
+      if (order) return order
+      throw error
+    }),
+    networkMode: 'always',
+    retry: false,
+  })
+}
+
+export function useWorkKinds(enabled = true) {
+  return useQuery({ queryKey: ['work-kinds'], queryFn: ({ signal }) => call<WorkKind[]>('/api/cases/work/kinds', { signal }), staleTime: 3_600_000, enabled })
+}
+
+export function useCrews(unit?: string, enabled = true) {
+  return useQuery({ queryKey: ['work-crews', unit], queryFn: ({ signal }) => call<Crew[]>('/api/cases/work/crews', { query: { unit }, signal }), enabled })
+}
+
+export function useCrewPeople(unit: string | undefined) {
+  return useQuery({ queryKey: ['work-people', unit], queryFn: ({ signal }) => call<{ id: string; name: string }[]>('/api/cases/work/people', { query: { unit }, signal }), enabled: Boolean(unit) })
+}
+
+export function usePutCrew() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ id, draft }: { id?: string | undefined; draft: CrewDraft }) => (id ? call<Crew>(`/api/cases/work/crews/${encodeURIComponent(id)}`, { method: 'PUT', json: draft }) : call<Crew>('/api/cases/work/crews', { json: draft })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['work-crews'] }),
+  })
+}
+
+export function useGiveOrder() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ draft, key }: { draft: OrderDraft; key: string }) => call<WorkOrder>('/api/cases/work/orders', { json: draft, headers: { 'Idempotency-Key': key } }),
+    onSuccess: order => {
+      void client.invalidateQueries({ queryKey: ['work-orders'] })
+      if (order.case) void client.invalidateQueries({ queryKey: ['case', order.case.id] })
+    },
+  })
+}
+
+/** A step of the unit; those of a crew go through the queue. */
+export function useOrderMove() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ order, move, body }: { order: string; move: string; body: OrderStep }) => call<WorkOrder>(`/api/cases/work/orders/${encodeURIComponent(order)}/moves/${encodeURIComponent(move)}`, { json: body }),
+    onSuccess: order => {
+      client.setQueryData(['work-order', order.id], order)
+      void client.invalidateQueries({ queryKey: ['work-orders'] })
+      if (order.case) void client.invalidateQueries({ queryKey: ['case', order.case.id] })
+    },
+  })
+}
