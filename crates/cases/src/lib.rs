@@ -4,16 +4,21 @@
 pub mod bulk;
 mod clock;
 mod feed;
+pub mod forward;
 pub mod http;
+pub mod http_forward;
 mod http_open;
 pub mod http_open311;
 mod intake;
 mod jobs;
 pub mod model;
 mod moves;
+mod news;
 mod officer;
 pub mod open311;
+mod open311_read;
 mod open311_render;
+mod open311_wire;
 pub mod pack;
 pub mod parts;
 mod photos;
@@ -23,6 +28,7 @@ mod routing;
 pub mod routing_desk;
 mod stats;
 mod tables;
+mod tables_forward;
 mod tables_open311;
 mod tables_parts;
 mod tables_routing;
@@ -41,6 +47,7 @@ use crate::pack::{CaseType, CasesPack};
 use crate::photos::Darkroom;
 use crate::tables::CaseRecord;
 
+pub use news::CaseNews;
 pub use tables::MIGRATIONS;
 
 /// Installed case types: every version by kind.

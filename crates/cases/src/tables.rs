@@ -20,6 +20,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
+    Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.

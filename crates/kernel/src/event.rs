@@ -145,6 +145,11 @@ pub enum Event {
         /// Indicator code.
         indicator: String,
     },
+    /// Somebody asked for a letter to their account's address: a new password, a confirmation.
+    LetterAsked {
+        /// The request's id.
+        letter: Uuid,
+    },
     /// Organisations or areas changed.
     UnitsChanged,
     /// A pack was installed.
@@ -177,7 +182,7 @@ impl Event {
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
-            Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
+            Event::LetterAsked { .. } | Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
         }
     }
 

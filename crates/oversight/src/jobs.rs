@@ -29,7 +29,9 @@ impl Oversight {
             Event::EntityChanged { .. } | Event::EntityDeleted { .. } | Event::ObservationsAccepted { .. } => ("context", 60 * SECOND),
             Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => ("rules", 60 * SECOND),
             Event::UnitsChanged => ("context", 5 * SECOND),
-            Event::CaseDue { .. } | Event::ValueReported { .. } | Event::ValueSettled { .. } | Event::PackInstalled { .. } => return Ok(()),
+            Event::CaseDue { .. } | Event::LetterAsked { .. } | Event::ValueReported { .. } | Event::ValueSettled { .. } | Event::PackInstalled { .. } => {
+                return Ok(());
+            }
         };
         let system = Caller::system("oversight", self.store.clock().as_ref());
         let due = up(system.now.as_microsecond(), grid);
