@@ -106,7 +106,14 @@ export function Peers() {
   const [editing, setEditing] = useState<Peer | 'new'>()
   return (
     <section className="stack" style={{ marginTop: 'var(--s6)' }}>
-      <PageHeader title={t('notify:peer.title')} lead={t('notify:peer.lead')} actions={may ? <Button icon={<Plus size={18} aria-hidden />} onClick={() => setEditing('new')}>{t('notify:peer.add')}</Button> : undefined} />
+      {may ? (
+        <div className="spread">
+          <div><h2>{t('notify:peer.title')}</h2><p className="quiet">{t('notify:peer.lead')}</p></div>
+          <Button icon={<Plus size={18} aria-hidden />} onClick={() => setEditing('new')}>{t('notify:peer.add')}</Button>
+        </div>
+      ) : (
+        <PageHeader title={t('notify:peer.title')} lead={t('notify:peer.lead')} />
+      )}
       <Loaded of={peers} height="3.5rem">
         {rows => rows.length === 0 ? <Empty icon={<Network size={30} aria-hidden />} title={t('notify:peer.none')}>{t('notify:peer.none_body')}</Empty> : (
           <div className="stack-s">
