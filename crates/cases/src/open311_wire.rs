@@ -69,14 +69,11 @@ impl Wire {
     /// POST of a form. `once` is the same for every try: servers that know it take it once.
     pub async fn post(&self, peer: &PeerRecord, resource: &str, pairs: &[(String, String)], once: &str) -> Result<Vec<Record>, Trouble> {
         let url = self.url(peer, resource)?;
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        if let Some(jurisdiction) = &peer.jurisdiction {
-            form.append_pair("jurisdiction_id", jurisdiction);
-        }
-        form.append_pair("api_key", &peer.api_key);
-        form.extend_pairs(pairs);
+        let jurisdiction = peer.jurisdiction.as_deref().map(|j| ("jurisdiction_id", j));
+        let own = jurisdiction.into_iter().chain([("api_key", peer.api_key.as_str())]);
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(own).extend_pairs(pairs).finish();
         let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded; charset=utf-8").header("idempotency-key", once);
-        self.answer(peer, request.body(form.finish())).await
+        self.answer(peer, request.body(form)).await
     }
 
     fn url(&self, peer: &PeerRecord, resource: &str) -> Result<url::Url, Trouble> {

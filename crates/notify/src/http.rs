@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Html;
 use dothi_kernel::{Caller, Error, Page, Result};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -110,10 +110,13 @@ async fn stop(State(this): This, caller: Caller, query: Wanted<TokenQuery>) -> R
 }
 
 /// The same address opened by a person, or looked at by a mail scanner: ends nothing, leads to the page that does.
-#[utoipa::path(get, path = "/api/notify/stop", tag = "notify", operation_id = "notify_stop_page", params(TokenQuery), responses((status = 303)))]
-async fn stop_page(query: Wanted<TokenQuery>) -> Result<Response> {
-    let token: String = wanted(query)?.token.unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/follows#{token}"))]).into_response())
+#[utoipa::path(get, path = "/api/notify/stop", tag = "notify", operation_id = "notify_stop_page", params(TokenQuery),
+    responses((status = 200, content_type = "text/html")))]
+async fn stop_page(query: Wanted<TokenQuery>) -> Result<Html<String>> {
+    let token: String = wanted(query)?.token.unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(100).collect();
+    Ok(Html(format!(
+        "<!doctype html><title>Dothi</title><meta http-equiv=\"refresh\" content=\"0;url=/follows#{token}\"><a href=\"/follows#{token}\">Dothi</a>"
+    )))
 }
 
 /// The queue and what became of it; no address and no words.

@@ -28,7 +28,7 @@ async fn accepted(city: &TestCity, centre: &Visitor, words: &str) -> (String, St
     let report = json!({"kind": "report", "category": walks::category(city).await, "text": words, "lon": walks::LON, "lat": walks::LAT});
     let receipt = city.anonymous().post("/api/cases", &report).await;
     let id = receipt["id"].as_str().unwrap().to_string();
-    centre.post(&format!("/api/cases/{id}/moves/accept"), &json!({"version": 1})).await;
+    centre.post(&format!("/api/cases/{id}/moves/accept"), &json!({"version": 1, "unit": "ubnd-13225", "reason": "đã rõ"})).await;
     (id, receipt["code"].as_str().unwrap().to_string())
 }
 
@@ -92,7 +92,7 @@ async fn a_case_is_created_in_another_city_once_and_followed_to_its_end() {
         let there_case = theirs.centre.get(&format!("/api/cases/{there_id}")).await;
         assert!(there_case["text"].as_str().unwrap().contains(&format!("[{code}]")) && there_case["source"] == "open311");
 
-        theirs.centre.post(&format!("/api/cases/{there_id}/moves/accept"), &json!({"version": 1})).await;
+        theirs.centre.post(&format!("/api/cases/{there_id}/moves/accept"), &json!({"version": 1, "unit": "ubnd-13225", "reason": "đã rõ"})).await;
         for (who, name) in [(&theirs.officer, "take"), (&theirs.officer, "answer"), (&theirs.leader, "approve")] {
             step(who, &there_id, name).await;
         }
