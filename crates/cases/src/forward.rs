@@ -291,7 +291,8 @@ impl Forwarder {
     // --- handing over ---------------------------------------------------------------------------------------------
 
     /// Hands a case over; it is sent in the background. Needs `case-triage` in the case's unit. 409 `case.forward.again` while it is with
-    /// another system; 422 `case.forward.not-yet` before the centre has accepted it, or when it has ended; 422 `case.forward.unmapped`.
+    /// another system; 422 `case.forward.not-yet` before the centre has accepted it, or when it has ended; 422 `case.forward.private`,
+    /// `case.forward.unmapped`.
     pub async fn forward(&self, caller: &Caller, case: Uuid, input: &ForwardInput) -> Result<Forward> {
         self.cases.may_read(caller, case).await?;
         let peer = sql::peer(&self.cases.store, input.peer).await?.filter(|p| p.active).ok_or_else(unknown_peer)?;
@@ -300,6 +301,9 @@ impl Forwarder {
         caller.require(Permission::CaseTriage, Scope::unit(&found.unit))?;
         if !found.published || found.stopped {
             return Err(Error::unprocessable("case.forward.not-yet", "A case is handed over after the centre has accepted it and before it has ended."));
+        }
+        if found.private {
+            return Err(Error::unprocessable("case.forward.private", "A private report stays here: the other system may publish it."));
         }
         let service = match text::clean_opt(input.service_code.as_deref(), "service_code", 100)? {
             Some(code) => code,
@@ -359,7 +363,7 @@ impl Forwarder {
             return Ok(());
         }
         let mut tx = self.cases.store.begin(system).await?;
-        let Some(found) = tables::case_in(&mut tx, case).await?.filter(|c| c.published && c.listed && !c.stopped) else { return Ok(()) };
+        let Some(found) = tables::case_in(&mut tx, case).await?.filter(|c| c.published && c.listed && !c.private && !c.stopped) else { return Ok(()) };
         let wanted = peers.iter().find_map(|p| p.services.iter().find(|m| m.auto && m.category == found.category).map(|m| (p, m.service_code.clone())));
         let Some((peer, service)) = wanted else { return Ok(()) };
         // What was handed over once, also what was taken back, is a person's to hand over again.
