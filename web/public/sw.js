@@ -76,3 +76,27 @@ self.addEventListener('fetch', event => {
   else if (url.pathname.startsWith('/assets/') || url.pathname.startsWith('/basemap/') || url.pathname.startsWith('/icons/')) event.respondWith(kept(request))
   else if (request.mode === 'navigate' && !url.pathname.startsWith('/api/')) event.respondWith(page(request))
 })
+
+/** Word from the platform: a code and a state, nothing personal. A newer one about the same case takes the older one's place. */
+self.addEventListener('push', event => {
+  let said = {}
+  try {
+    said = event.data?.json() ?? {}
+  } catch {
+    // Something must be shown for every message; the page says the rest.
+  }
+  const { title, body, tag, url } = said
+  event.waitUntil(self.registration.showNotification(title || 'Dothi', { body: body || '', tag: tag || undefined, icon: '/icons/dothi-192.png', badge: '/icons/dothi-192.png', data: { url: url || '/' } }))
+})
+
+self.addEventListener('notificationclick', event => {
+  event.notification.close()
+  const to = new URL(event.notification.data?.url ?? '/', location.origin)
+  if (to.origin !== location.origin) return
+  event.waitUntil(
+    self.clients.matchAll({ type: 'window', includeUncontrolled: true }).then(all => {
+      const open = all.find(page => page.url === to.href)
+      return open ? open.focus() : self.clients.openWindow(to.href)
+    }),
+  )
+})

@@ -51,7 +51,8 @@ pub fn router(this: Arc<Access>) -> OpenApiRouter {
         .routes(routes!(revoke_token))
         .routes(routes!(audit))
         .routes(routes!(audit_verify))
-        .with_state(this)
+        .with_state(this.clone())
+        .merge(crate::http_letters::router(this))
 }
 
 fn body<T>(given: Body<T>) -> Result<T> {

@@ -6,13 +6,16 @@
 mod guard;
 pub mod http;
 pub mod http_gate;
+mod http_letters;
 mod jobs;
+pub mod letters;
 pub mod model;
 pub mod pack;
 mod people;
 mod sessions;
 mod snapshot;
 mod tables;
+mod tables_mail;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -20,7 +20,7 @@ pub(crate) fn login_key(login: &str) -> String {
     if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) { number } else { login }
 }
 
-fn contact(key: &str) -> Option<Contact> {
+pub(crate) fn contact(key: &str) -> Option<Contact> {
     if key.starts_with('0') && (9..=11).contains(&key.len()) && key.chars().all(|c| c.is_ascii_digit()) {
         return Some(Contact { phone: Some(key.to_string()), email: None });
     }
@@ -79,12 +79,15 @@ impl Access {
         let row = PersonRow { id: tx.id(), kind, login, name, password, active: true };
         let contact = known.filter(|_| kind == PersonKind::Citizen).unwrap_or(Contact { phone: None, email: None });
         tables::add_person(&mut tx, &row, &contact).await?;
+        if caller.kind == CallerKind::Anonymous {
+            self.ask_at_entry(&mut tx, row.id, contact.email.as_deref()).await?;
+        }
         tx.audit("access.person.created", &format!("person:{}", row.id), &json!({ "kind": kind, "by": entered_by(caller) })).await?;
         tx.commit().await?;
         Ok(row)
     }
 
-    fn check_new_password(&self, kind: PersonKind, password: &str) -> Result<()> {
+    pub(crate) fn check_new_password(&self, kind: PersonKind, password: &str) -> Result<()> {
         let policy = self.policy()?;
         let least = match kind {
             PersonKind::Staff => policy.password.staff_min,

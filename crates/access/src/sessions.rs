@@ -172,6 +172,16 @@ impl Access {
         Caller { kind: CallerKind::Program, id: None, name: "loopback".into(), grants: Arc::new([all]), now: clock.now(), request: clock.id(), address }
     }
 
+    /// What a person in office may do today, for work that the platform does for them while they are away. For the platform only.
+    pub async fn standing(&self, system: &Caller, person: Uuid) -> Result<Option<Caller>> {
+        if system.kind != CallerKind::System {
+            return Err(Error::forbidden("access.not-allowed", "Your role does not allow this here."));
+        }
+        let Some(row) = tables::person_by_id(&self.store, person).await?.filter(|p| p.active) else { return Ok(None) };
+        let grants = tables::grants(&self.store, &[person]).await?;
+        Ok(Some(self.person_caller(&row, &grants, system.now, system.request, None)))
+    }
+
     /// 403 `access.csrf` unless the header's value is the session's.
     pub fn check_csrf(&self, session: &str, given: Option<&str>) -> Result<()> {
         let expected = csrf_of(session);

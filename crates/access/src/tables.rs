@@ -17,10 +17,10 @@ use crate::pack::{AccessPack, PackSettings};
 use crate::snapshot::Loaded;
 
 /// The schema.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    domain: "access",
-    version: 1,
-    sql: "
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { domain: "access", version: 1, sql: FIRST }, Migration { domain: "access", version: 2, sql: crate::tables_mail::SCHEMA }];
+
+const FIRST: &str = "
 create table access_pack (name TEXT not null primary key, hash TEXT not null, settings TEXT not null, at BIGINT not null);
 
 create table access_unit (
@@ -63,8 +63,7 @@ create table access_token (
   created_at BIGINT not null, expires_at BIGINT not null, revoked_at BIGINT
 );
 create index access_token_owner on access_token (owner);
-",
-}];
+";
 
 /// Rows of one insert; times the columns it stays below what both engines bind.
 const ROWS: usize = 500;

@@ -140,8 +140,9 @@ async fn post(State(this): This, caller: Caller, Path(resource): Path<String>, R
         "servicerequestupdates" => Root::RequestUpdates,
         _ => return fault(format, &not_found()),
     };
+    let once = request.headers().get("idempotency-key").and_then(|v| v.to_str().ok()).map(str::to_string);
     let (args, _slot) = match form(&this, raw, request).await {
-        Ok(read) => read,
+        Ok((args, slot)) => (args.once(once), slot),
         Err(e) => return fault(format, &e.into()),
     };
     match root {

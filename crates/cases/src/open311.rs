@@ -72,17 +72,24 @@ pub(crate) struct Args {
     pairs: Vec<(String, String)>,
     /// Photos of a multipart form.
     photos: Vec<Bytes>,
+    /// The header `Idempotency-Key`: a repeated request is taken once.
+    once: Option<String>,
 }
 
 impl Args {
     /// From pairs in the order sent.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { pairs: pairs.into_iter().filter(|(_, v)| !v.trim().is_empty()).collect(), photos: Vec::new() }
+        Self { pairs: pairs.into_iter().filter(|(_, v)| !v.trim().is_empty()).collect(), ..Self::default() }
     }
 
     /// The same with photos.
     pub fn with_photos(self, photos: Vec<Bytes>) -> Self {
         Self { photos, ..self }
+    }
+
+    /// The same under the sender's own key.
+    pub fn once(self, key: Option<String>) -> Self {
+        Self { once: key, ..self }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -265,7 +272,7 @@ impl Cases {
         let report = report_of(&args, &served.case_type, category)?;
         let batch = served.batch(code);
         let photos = args.photos.clone();
-        let receipt = self.report(&caller, report, photos, None).await?;
+        let receipt = self.report(&caller, report, photos, args.once.as_deref()).await?;
         let notice = receipt.notice.clone().unwrap_or_default();
         if batch {
             let token = text::random_code(20);

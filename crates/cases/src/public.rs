@@ -230,7 +230,8 @@ impl Cases {
     }
 
     async fn is_own(&self, caller: &Caller, case: &CaseRecord, key: Option<&str>) -> Result<bool> {
-        if key.is_some_and(|k| text::hash(&[k]) == case.key_hash) {
+        let fits = |k: &str| text::hash(&[k]) == case.key_hash || text::hash(&[k]) == text::hash(&[&self.mail_key(case.id)]);
+        if key.is_some_and(fits) {
             return Ok(true);
         }
         Ok(match caller.id.filter(|_| caller.kind == CallerKind::Citizen) {

@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 6, sql: crate::tables_work::SCHEMA },
     Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
     Migration { domain: "cases", version: 5, sql: crate::tables_intake::SCHEMA },
+    Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.

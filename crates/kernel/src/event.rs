@@ -160,6 +160,11 @@ pub enum Event {
         /// Indicator code.
         indicator: String,
     },
+    /// Somebody asked for a letter to their account's address: a new password, a confirmation.
+    LetterAsked {
+        /// The request's id.
+        letter: Uuid,
+    },
     /// Organisations or areas changed.
     UnitsChanged,
     /// A pack was installed.
@@ -192,7 +197,7 @@ impl Event {
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
-            Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
+            Event::LetterAsked { .. } | Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
         }
     }
 

@@ -29,7 +29,12 @@ impl Oversight {
             Event::EntityChanged { .. } | Event::EntityDeleted { .. } | Event::ObservationsAccepted { .. } => ("context", 60 * SECOND),
             Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => ("rules", 60 * SECOND),
             Event::UnitsChanged => ("context", 5 * SECOND),
-            Event::CaseDue { .. } | Event::WorkMoved { .. } | Event::ValueReported { .. } | Event::ValueSettled { .. } | Event::PackInstalled { .. } => {
+            Event::CaseDue { .. }
+            | Event::WorkMoved { .. }
+            | Event::LetterAsked { .. }
+            | Event::ValueReported { .. }
+            | Event::ValueSettled { .. }
+            | Event::PackInstalled { .. } => {
                 return Ok(());
             }
         };

@@ -18,6 +18,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("context", &["toml", "jsonld", "js", "tbel", "json", "yaml"]),
     ("rules", &["toml"]),
     ("cases", &["toml"]),
+    ("notify", &["toml"]),
     ("oversight", &["toml", "csv"]),
     // Versioned tables that rules and functions name.
     ("reference", &["toml"]),
@@ -66,6 +67,7 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         context: part(ContextPack::load(&files.of("context")), &mut faults),
         rules: rules(&files, &mut faults),
         cases: part(CasesPack::load(&files.of("cases")), &mut faults),
+        notify: part(dothi_notify::pack::NotifyPack::load(&files.of("notify")), &mut faults),
         oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),
         texts: texts(&files.of("texts"), &mut faults),
         tests: files.of("tests"),

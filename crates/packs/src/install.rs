@@ -7,6 +7,7 @@ use dothi_access::Access;
 use dothi_cases::Cases;
 use dothi_context::Context;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
+use dothi_notify::Notify;
 use dothi_oversight::Oversight;
 use dothi_rules::Rules;
 use dothi_store::Store;
@@ -32,6 +33,8 @@ pub struct Domains {
     pub rules: Arc<Rules>,
     /// Case types.
     pub cases: Arc<Cases>,
+    /// Messages.
+    pub notify: Arc<Notify>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -138,6 +141,7 @@ impl Packs {
         d.context.install(caller, name, pack.context.clone()).await?;
         d.rules.install(caller, name, pack.rules.clone()).await?;
         d.cases.install(caller, name, pack.cases.clone()).await?;
+        d.notify.install(caller, name, pack.notify.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

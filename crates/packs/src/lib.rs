@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use dothi_access::pack::AccessPack;
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
+use dothi_notify::pack::NotifyPack;
 use dothi_oversight::pack::OversightPack;
 use dothi_rules::pack::RulesPack;
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub struct Pack {
     pub rules: RulesPack,
     /// Case types.
     pub cases: CasesPack,
+    /// Messages: words, who is told what, bounds.
+    pub notify: NotifyPack,
     /// Indicator sets.
     pub oversight: OversightPack,
     /// Words by language and key.

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
+use dothi_cases::forward::Forwarder;
 use dothi_context::{Context, ContextSettings, mqtt};
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
+use dothi_notify::{Notify, NotifySettings};
 use dothi_oversight::Oversight;
 use dothi_packs::{Domains, Library, Packs};
 use dothi_rules::Rules;
+use dothi_store::outside::Guard;
 use dothi_store::{JobRunner, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore};
@@ -47,6 +50,10 @@ pub struct City {
     pub rules: Arc<Rules>,
     /// Reports and other cases.
     pub cases: Arc<Cases>,
+    /// Cases in other systems' hands.
+    pub forwarder: Arc<Forwarder>,
+    /// What goes out.
+    pub notify: Arc<Notify>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -84,6 +91,7 @@ impl City {
             dothi_context::MIGRATIONS,
             dothi_rules::MIGRATIONS,
             dothi_cases::MIGRATIONS,
+            dothi_notify::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
             dothi_packs::MIGRATIONS,
         ];
@@ -115,8 +123,18 @@ impl City {
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
+        let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
+        let notify = Arc::new(Notify::open(store.clone(), notify_settings(&settings), topics, access.calendar()?.zone().clone()).await?);
+        let forwarder = Arc::new(Forwarder::new(cases.clone(), guard(&settings), settings.base())?);
         let oversight = Arc::new(Oversight::open(store.clone(), measures, directory).await?);
-        let domains = Domains { access: access.clone(), context: context.clone(), rules: rules.clone(), cases: cases.clone(), oversight: oversight.clone() };
+        let domains = Domains {
+            access: access.clone(),
+            context: context.clone(),
+            rules: rules.clone(),
+            cases: cases.clone(),
+            notify: notify.clone(),
+            oversight: oversight.clone(),
+        };
         let installed = Packs::open(store.clone(), domains);
         for pack in &packs {
             installed.install(&system, pack).await?;
@@ -143,6 +161,8 @@ impl City {
             context,
             rules,
             cases,
+            forwarder,
+            notify,
             oversight,
             packs: installed,
         }))
@@ -154,6 +174,8 @@ impl City {
         self.spawn(self.live.clone().run()).await;
         self.spawn(self.job_runner().run(JOB_PAUSE)).await;
         self.spawn(forget_events(self.store.clone())).await;
+        self.spawn(self.notify.clone().run(self.shutdown.clone())).await;
+        self.spawn(self.forwarder.clone().run(self.shutdown.clone())).await;
         let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
         self.spawn(async move {
             if let Err(e) = broker.run(stop).await {
@@ -174,6 +196,7 @@ impl City {
         let runner = self.context.clone().jobs(runner);
         let runner = self.rules.clone().jobs(runner);
         let runner = self.cases.clone().jobs(runner);
+        let runner = self.notify.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 
@@ -282,6 +305,15 @@ impl City {
     pub async fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.lock().await.push(tokio::spawn(task));
     }
+}
+
+/// Which addresses the platform itself may call.
+fn guard(settings: &Settings) -> Guard {
+    Guard { private: settings.notify_private, loopback: settings.notify_private || settings.trust_loopback }
+}
+
+fn notify_settings(settings: &Settings) -> NotifySettings {
+    NotifySettings { mail: settings.mail.clone(), base: settings.base(), portal: "Dothi".into(), guard: guard(settings) }
 }
 
 /// Events are for those who react to them, not an archive.

@@ -14,6 +14,7 @@ pub mod reactions;
 pub mod settings;
 mod tls;
 pub mod views;
+pub mod word;
 
 pub use city::City;
 pub use settings::Settings;

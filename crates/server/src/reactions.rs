@@ -91,14 +91,21 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
             city.oversight.on_event(record).await
         }
         // What people did and what stands where changes the indicators that are computed from it.
-        Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } | Event::EntityChanged { .. } => {
+        Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } => {
+            // Who is to know about a case is told.
+            crate::word::tell(city, record).await?;
+            if let Event::CaseMoved { case, .. } = &record.event {
+                city.forwarder.consider(&Caller::system(CONSUMER, city.store.clock().as_ref()), *case).await?;
+            }
             city.oversight.on_event(record).await
         }
+        Event::LetterAsked { letter } => crate::word::write(city, *letter).await,
+        Event::CaseDue { .. } => crate::word::tell(city, record).await,
+        Event::EntityChanged { .. } => city.oversight.on_event(record).await,
         Event::AlarmRaised { .. }
         | Event::AlarmAcknowledged { .. }
         | Event::AlarmCleared { .. }
         | Event::AlarmClosed { .. }
-        | Event::CaseDue { .. }
         | Event::WorkMoved { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }

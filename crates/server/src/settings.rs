@@ -48,6 +48,10 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Drop folder: files of readings put here are imported (`DOTHI_IMPORT_FOLDER`); none: there is none.
     pub import_folder: Option<PathBuf>,
+    /// Our own address as people reach it, for links in messages (`DOTHI_PUBLIC_URL`); none: the one listened on.
+    pub public_url: Option<String>,
+    /// Mail server and sender (`DOTHI_SMTP_URL`, `DOTHI_MAIL_FROM`; in the file `[mail]` with `url` and `from`); empty: no mail goes out.
+    pub mail: dothi_notify::mail::MailSettings,
     /// Days for which observations of an entity type are kept; `*` is for all types not named. Empty: for ever.
     pub retention: BTreeMap<String, u32>,
 }
@@ -73,6 +77,8 @@ impl Default for Settings {
             tls_cert: None,
             tls_key: None,
             import_folder: None,
+            public_url: None,
+            mail: dothi_notify::mail::MailSettings::default(),
             retention: BTreeMap::new(),
         }
     }
@@ -91,6 +97,11 @@ fn flag(name: &str, text: &str) -> Result<bool> {
 }
 
 impl Settings {
+    /// Our own address as people reach it.
+    pub fn base(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+
     /// Reads the file (if it is there) and the variables given by `var`. 400 `settings.invalid` names what is wrong.
     pub fn read(file: &Path, var: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut settings = match std::fs::read_to_string(file) {
@@ -122,6 +133,15 @@ impl Settings {
         }
         if let Some(v) = var("DOTHI_PACKS") {
             settings.packs = v.into();
+        }
+        if let Some(v) = var("DOTHI_PUBLIC_URL") {
+            settings.public_url = (!v.is_empty()).then_some(v);
+        }
+        if let Some(v) = var("DOTHI_SMTP_URL") {
+            settings.mail.url = dothi_notify::mail::Secret(v);
+        }
+        if let Some(v) = var("DOTHI_MAIL_FROM") {
+            settings.mail.from = v;
         }
         if let Some(v) = var("DOTHI_HOME") {
             settings.home = Some(v);
@@ -178,6 +198,11 @@ impl Settings {
         if self.pg_listen.is_some_and(|a| !a.ip().is_loopback()) && self.tls_cert.is_none() {
             return Err(bad("DOTHI_PG_LISTEN", "beyond this machine it needs DOTHI_TLS_CERT"));
         }
+        let address = |u: &String| url::Url::parse(u).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.host().is_some());
+        if self.public_url.as_ref().is_some_and(|u| !address(u) || u.ends_with('/')) {
+            return Err(bad("DOTHI_PUBLIC_URL", "looks like https://dothi.example.vn, without a slash at its end"));
+        }
+        dothi_notify::mail::Mailer::new(&self.mail)?;
         if self.retention.values().any(|days| *days == 0) {
             return Err(bad("retention", "must be at least a day"));
         }

@@ -1,12 +1,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::Context;
 use dothi_kernel::history::{History, NoHistory};
 use dothi_kernel::places::Things;
-use dothi_kernel::{Caller, Directory, Measures, PageQuery, geo};
+use dothi_kernel::{Caller, Directory, Measures, PageQuery, Permission, Result, geo};
+use dothi_notify::model::{Subject, Subjects, Topic};
+use dothi_notify::{Notify, NotifySettings};
 use dothi_oversight::Oversight;
 use dothi_packs::{Domains, Library, Packs};
 use dothi_rules::Rules;
@@ -23,11 +26,22 @@ impl Things for Nothing {
     }
 }
 
+#[async_trait]
+impl Subjects for Nothing {
+    async fn subject(&self, _: &Caller, _: &Topic, _: Option<&str>) -> Result<Option<Subject>> {
+        Ok(None)
+    }
+    async fn may(&self, _: uuid::Uuid, _: Permission, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
 const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_access::MIGRATIONS,
     dothi_context::MIGRATIONS,
     dothi_rules::MIGRATIONS,
     dothi_cases::MIGRATIONS,
+    dothi_notify::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
     dothi_packs::MIGRATIONS,
 ];
@@ -45,7 +59,9 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
     let cases = Arc::new(Cases::open(store(), directory.clone(), calendar).await.unwrap());
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
-    let domains = Domains { access, context, rules, cases, oversight };
+    let zone = access.calendar().unwrap().zone().clone();
+    let notify = Arc::new(Notify::open(store(), NotifySettings::default(), Arc::new(Nothing), zone).await.unwrap());
+    let domains = Domains { access, context, rules, cases, notify, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

@@ -4,7 +4,12 @@
 mod access_matrix;
 mod drop;
 mod faults;
+mod forwarding;
 mod history;
 mod live;
 mod mqtt;
+#[path = "../../../notify/tests/it/sinks.rs"]
+#[allow(dead_code)] // The whole of it is used where it lives.
+mod sinks;
 mod walks;
+mod word;

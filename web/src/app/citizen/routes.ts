@@ -1,4 +1,5 @@
 import type { ComponentType } from 'react'
+import { loadTexts } from '@/i18n'
 
 /** A page of the citizen portal; `params` are the named parts of its path. */
 export interface PageProps {
@@ -9,6 +10,12 @@ export interface CitizenRoute {
   load: () => Promise<{ default: ComponentType<PageProps> }>
 }
 
+/** Pages about messages bring their texts with them. */
+async function withLetters<T>(page: Promise<T>): Promise<T> {
+  const [module] = await Promise.all([page, loadTexts('notify')])
+  return module
+}
+
 export const routes: readonly CitizenRoute[] = [
   { path: '/', load: () => import('./Home') },
   { path: '/report', load: () => import('@/features/cases/report/ReportPage') },
@@ -17,8 +24,12 @@ export const routes: readonly CitizenRoute[] = [
   { path: '/map', load: () => import('./MapPage') },
   { path: '/stats', load: () => import('@/features/cases/stats/PublicStatsPage') },
   { path: '/mine', load: () => import('@/features/cases/public/MinePage') },
+  { path: '/follows', load: () => withLetters(import('@/features/cases/public/FollowsPage')) },
   { path: '/air', load: () => import('@/features/context/AirPage') },
   { path: '/sign-in', load: () => import('@/features/access/SignInPage') },
+  { path: '/forgotten', load: () => withLetters(import('@/features/access/ForgottenPage')) },
+  { path: '/password', load: () => withLetters(import('@/features/access/NewPasswordPage')) },
+  { path: '/address', load: () => withLetters(import('@/features/access/AddressPage')) },
   { path: '/register', load: () => import('@/features/access/RegisterPage') },
 ]
 

@@ -54,7 +54,8 @@ export const screens: readonly Screen[] = [
   { path: '/work/erasures', texts: ['flow'], load: () => import('@/features/cases/quality/ErasuresPage'), needs: ['case-identity'], tab: { face: '/work', label: 'tab.erasures' } },
   { path: '/admin/flow', texts: ['flow'], load: () => import('@/features/cases/flow/FlowPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.flow' } },
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
-  { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
+  { path: '/admin/open311', texts: ['admin', 'notify'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.open311' } },
+  { path: '/admin/messages', texts: ['admin', 'notify'], load: () => import('@/features/notify/MessagesPage'), needs: ['system-read'], tab: { face: '/admin', label: 'tab.messages' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
-  { path: '/work/$id', texts: ['work', 'citizen', 'field'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
+  { path: '/work/$id', texts: ['work', 'citizen', 'field', 'notify'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]

@@ -32,6 +32,8 @@ export default function SignInPage() {
       </Card>
       <p style={{ marginTop: 'var(--s4)', textAlign: 'center' }}>
         {t('access.no_account')} <a href="/register">{t('access.register')}</a>
+        <br />
+        <a href="/forgotten">{t('access.forgotten')}</a>
       </p>
     </div>
   )

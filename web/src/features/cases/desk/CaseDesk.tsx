@@ -7,6 +7,7 @@ import { CityMap } from '@/map'
 import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkButton, Loading, Meter, Note, PhaseBadge, Photos, Stars, useTitle } from '@/ui'
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
+import { Forwards } from './Forwards'
 import { BarSender, Noticed } from '../intake/Noticed'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
@@ -222,6 +223,7 @@ function Desk({ item }: { item: Case }) {
           <Clock item={item} />
           <WorkCard item={item} />
           <Parts item={item} onSplit={() => setSplitting(true)} />
+          <Forwards item={item} />
           {item.location ? (
             <Card tight>
               <div className="case-map"><CityMap label={t('citizen:case.map')} home={home} communes={communes.data} bare cluster={false} view={{ ...item.location, zoom: 13 }} points={[{ id: item.id, ...item.location, mark: item.phase }]} /></div>

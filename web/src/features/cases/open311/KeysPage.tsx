@@ -1,9 +1,10 @@
 import { KeyRound, Plus } from 'lucide-react'
 import { useMemo, useState } from 'react'
-import { useAddOpen311Key, useEndOpen311Key, useOpen311Keys, type Open311Key } from '@/api'
+import { can, useAddOpen311Key, useEndOpen311Key, useMe, useOpen311Keys, type Open311Key } from '@/api'
 import { useT } from '@/i18n'
 import { Badge, Button, Dialog, Empty, FailedNote, Field, format, Input, Loaded, Note, PageHeader, toast, toastError, useTitle } from '@/ui'
 import { DataTable, type Column } from '@/ui/rich'
+import { Peers } from './Peers'
 
 function Add({ onClose }: { onClose: () => void }) {
   const t = useT()
@@ -33,9 +34,8 @@ function Add({ onClose }: { onClose: () => void }) {
 }
 
 /** Keys of other systems that report over Open311, and where those find us. */
-export default function KeysPage() {
+function Keys() {
   const t = useT()
-  useTitle(t('admin:open311.title'))
   const keys = useOpen311Keys()
   const end = useEndOpen311Key()
   const [adding, setAdding] = useState(false)
@@ -66,6 +66,19 @@ export default function KeysPage() {
           </div>
         </Dialog>
       ) : null}
+    </>
+  )
+}
+
+/** Both ways of Open311: who reports to us, and to whom we hand cases. */
+export default function Open311Page() {
+  const t = useT()
+  const me = useMe()
+  useTitle(t('admin:open311.title'))
+  return (
+    <>
+      {can(me.data, 'people-manage') ? <Keys /> : null}
+      <Peers />
     </>
   )
 }

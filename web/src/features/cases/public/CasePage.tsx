@@ -1,13 +1,18 @@
 import { Building2, MapPin, Rss, Share2, Users } from 'lucide-react'
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import type { OwnDetails, PublicCase } from '@/api'
 import { useCommunes, useMe } from '@/api/access'
 import { photoAddress, useFollow, usePublicCase, useRate, useReporterMove } from '@/api/cases'
-import { named, useLanguage, useT } from '@/i18n'
+import { loadTexts, named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
 import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
 import { MyData } from './MyData'
+
+const FollowBox = lazy(async () => {
+  const [module] = await Promise.all([import('./FollowBox'), loadTexts('notify')])
+  return module
+})
 
 function stops(item: PublicCase, lng: 'vi' | 'en', t: (key: string) => string): Stop[] {
   const ended = item.phase === 'solved' || item.phase === 'unsolved'
@@ -169,6 +174,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
             </div>
           </Card>
           {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
+          {ended && !own?.may_rate ? null : <Suspense fallback={null}><FollowBox topic={`case:${item.code}`} keyOf={keyOf} /></Suspense>}
           {item.location ? (
             <Card tight>
               <div className="case-map">

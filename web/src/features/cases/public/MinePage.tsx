@@ -1,4 +1,4 @@
-import { CloudUpload, List, Trash2 } from 'lucide-react'
+import { Bell, CloudUpload, List, Trash2 } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useMe } from '@/api/access'
 import { useFollowing, useMyCases } from '@/api/cases'
@@ -67,6 +67,7 @@ export default function MinePage() {
           <div className="case-list">{followed.data.items.map(item => <CaseCard key={item.code} item={item} />)}</div>
         </section>
       ) : null}
+      <p style={{ marginBottom: 'var(--s5)' }}><LinkButton look="secondary" icon={<Bell size={18} aria-hidden />} href="/follows">{t('nav.follows')}</LinkButton></p>
       {signedIn ? (
         <section className="stack">
           <h2>{t('citizen:mine.of_account')}</h2>

@@ -1,0 +1,216 @@
+//! Other sides for tests: a mail server and a push service, each as small as it can be. They keep what they are given and answer as told.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A mail as it came.
+#[derive(Debug, Clone)]
+pub struct Got {
+    pub to: String,
+    pub raw: String,
+}
+
+impl Got {
+    /// A header's value, unfolded and decoded.
+    pub fn header(&self, name: &str) -> String {
+        let head = self.raw.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
+        let line = head.lines().find(|l| l.to_lowercase().starts_with(&format!("{}:", name.to_lowercase())));
+        let value = line.and_then(|l| l.split_once(':')).map_or("", |(_, v)| v.trim());
+        value.split(' ').map(word).collect::<Vec<_>>().join(" ").replace("\u{0} \u{0}", "").replace('\u{0}', "")
+    }
+
+    /// The part of plain text.
+    pub fn text(&self) -> String {
+        let part = self.raw.split("\r\n--").find(|p| p.to_lowercase().contains("content-type: text/plain")).unwrap_or(&self.raw);
+        let (head, body) = part.split_once("\r\n\r\n").unwrap();
+        let head = head.to_lowercase();
+        if head.contains("base64") {
+            return String::from_utf8(STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap()).unwrap();
+        }
+        if head.contains("quoted-printable") { quoted(body) } else { body.to_string() }
+    }
+
+    /// The first address in the text that holds this.
+    pub fn link(&self, holds: &str) -> String {
+        self.text()
+            .split_whitespace()
+            .find(|w| w.starts_with("http") && w.contains(holds))
+            .unwrap_or_else(|| panic!("no link with {holds}: {}", self.text()))
+            .to_string()
+    }
+}
+
+/// One encoded word (RFC 2047), marked so that neighbours can be joined.
+fn word(text: &str) -> String {
+    let Some(inner) = text.strip_prefix("=?utf-8?b?").and_then(|t| t.strip_suffix("?=")) else { return text.to_string() };
+    format!("\u{0}{}\u{0}", String::from_utf8(STANDARD.decode(inner).unwrap()).unwrap())
+}
+
+fn quoted(text: &str) -> String {
+    let joined = text.replace("=\r\n", "");
+    let (mut out, mut bytes) = (Vec::new(), joined.bytes());
+    while let Some(b) = bytes.next() {
+        if b == b'=' {
+            let pair = [bytes.next().unwrap(), bytes.next().unwrap()];
+            out.push(u8::from_str_radix(std::str::from_utf8(&pair).unwrap(), 16).unwrap());
+        } else {
+            out.push(b);
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// A mail server.
+#[derive(Clone)]
+pub struct MailSink {
+    pub address: SocketAddr,
+    got: Arc<Mutex<Vec<Got>>>,
+    /// What the next recipients are answered; 250 when empty.
+    answers: Arc<Mutex<VecDeque<&'static str>>>,
+}
+
+impl MailSink {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
+        let this = sink.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let this = this.clone();
+                tokio::spawn(async move { this.talk(stream).await });
+            }
+        });
+        sink
+    }
+
+    pub fn url(&self) -> String {
+        format!("smtp://{}", self.address)
+    }
+
+    pub fn answer(&self, line: &'static str) {
+        self.answers.lock().unwrap().push_back(line);
+    }
+
+    pub fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+
+    /// The newest mail whose subject holds this.
+    pub fn with(&self, subject: &str) -> Option<Got> {
+        self.got().into_iter().rev().find(|g| g.header("subject").contains(subject))
+    }
+
+    async fn talk(&self, stream: TcpStream) -> Option<()> {
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read);
+        write.write_all(b"220 sink ESMTP\r\n").await.ok()?;
+        let mut to = String::new();
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).await.ok()? == 0 {
+                return None;
+            }
+            let upper = line.to_uppercase();
+            let answer = if upper.starts_with("EHLO") {
+                "250-sink\r\n250 8BITMIME".to_string()
+            } else if upper.starts_with("RCPT TO:") {
+                to = line[8..].trim().trim_matches(['<', '>']).to_string();
+                self.answers.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
+            } else if upper.starts_with("DATA") {
+                write.write_all(b"354 go on\r\n").await.ok()?;
+                let mut raw = String::new();
+                while !raw.ends_with("\r\n.\r\n") {
+                    let mut line = String::new();
+                    if lines.read_line(&mut line).await.ok()? == 0 {
+                        return None;
+                    }
+                    raw.push_str(&line);
+                }
+                self.got.lock().unwrap().push(Got { to: to.clone(), raw });
+                "250 2.0.0 taken".to_string()
+            } else if upper.starts_with("QUIT") {
+                write.write_all(b"221 bye\r\n").await.ok()?;
+                return None;
+            } else {
+                "250 ok".to_string()
+            };
+            write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        }
+    }
+}
+
+/// A request as a push service got it.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Pushed {
+    pub fn header(&self, name: &str) -> String {
+        let line = self.head.lines().find(|l| l.to_lowercase().starts_with(&format!("{name}:")));
+        line.and_then(|l| l.split_once(':')).map_or(String::new(), |(_, v)| v.trim().to_string())
+    }
+}
+
+/// A push service.
+#[derive(Clone)]
+pub struct PushSink {
+    pub address: SocketAddr,
+    got: Arc<Mutex<Vec<Pushed>>>,
+    answers: Arc<Mutex<VecDeque<(&'static str, &'static str)>>>,
+}
+
+impl PushSink {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
+        let this = sink.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let this = this.clone();
+                tokio::spawn(async move { this.talk(stream).await });
+            }
+        });
+        sink
+    }
+
+    /// Status line and headers of the next answer.
+    pub fn answer(&self, head: &'static str) {
+        self.answer_with(head, "");
+    }
+
+    /// The same with a body.
+    pub fn answer_with(&self, head: &'static str, body: &'static str) {
+        self.answers.lock().unwrap().push_back((head, body));
+    }
+
+    pub fn got(&self) -> Vec<Pushed> {
+        self.got.lock().unwrap().clone()
+    }
+
+    async fn talk(&self, stream: TcpStream) -> Option<()> {
+        let (read, mut write) = stream.into_split();
+        let mut read = BufReader::new(read);
+        loop {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if read.read_line(&mut head).await.ok()? == 0 {
+                    return None;
+                }
+            }
+            let mut got = Pushed { head, body: Vec::new() };
+            got.body = vec![0; got.header("content-length").parse().unwrap_or(0)];
+            read.read_exact(&mut got.body).await.ok()?;
+            self.got.lock().unwrap().push(got);
+            let (head, body) = self.answers.lock().unwrap().pop_front().unwrap_or(("201 Created", ""));
+            write.write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.ok()?;
+        }
+    }
+}
