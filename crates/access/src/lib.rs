@@ -211,6 +211,7 @@ impl Access {
             CaseTriage,
             CaseApprove,
             CaseIdentity,
+            DossierWrite,
             IndicatorReport,
             IndicatorApprove,
             ScorecardRead,

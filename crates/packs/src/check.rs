@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
+use dothi_dossiers::pack::DossiersPack;
 use dothi_rules::pack::RulesPack;
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("context", &["toml", "jsonld", "js", "tbel", "json", "yaml"]),
     ("rules", &["toml"]),
     ("cases", &["toml"]),
+    ("dossiers", &["toml", "csv"]),
     ("oversight", &["toml", "csv"]),
     // Versioned tables that rules and functions name.
     ("reference", &["toml"]),
@@ -28,7 +30,16 @@ const FOLDERS: &[(&str, &[&str])] = &[
 ];
 
 /// Measures the program offers; `*` ends a family. The tests hold it against what the domains say of themselves.
-pub(crate) const MEASURES: &[&str] = &["cases.answered-public", "cases.answered-public.*", "cases.on-time", "cases.satisfaction", "context.coverage.*"];
+pub(crate) const MEASURES: &[&str] = &[
+    "cases.answered-public",
+    "cases.answered-public.*",
+    "cases.on-time",
+    "cases.satisfaction",
+    "context.coverage.*",
+    "dossiers.on-time",
+    "dossiers.online",
+    "dossiers.satisfaction",
+];
 
 /// Languages every pack speaks.
 const LANGUAGES: [&str; 2] = ["vi", "en"];
@@ -66,6 +77,7 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         context: part(ContextPack::load(&files.of("context")), &mut faults),
         rules: rules(&files, &mut faults),
         cases: part(CasesPack::load(&files.of("cases")), &mut faults),
+        dossiers: part(DossiersPack::load(&files.of("dossiers")), &mut faults),
         oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),
         texts: texts(&files.of("texts"), &mut faults),
         tests: files.of("tests"),

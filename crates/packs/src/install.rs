@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dothi_access::Access;
 use dothi_cases::Cases;
 use dothi_context::Context;
+use dothi_dossiers::Dossiers;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_oversight::Oversight;
 use dothi_rules::Rules;
@@ -32,6 +33,8 @@ pub struct Domains {
     pub rules: Arc<Rules>,
     /// Case types.
     pub cases: Arc<Cases>,
+    /// Procedures.
+    pub dossiers: Arc<Dossiers>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -138,6 +141,7 @@ impl Packs {
         d.context.install(caller, name, pack.context.clone()).await?;
         d.rules.install(caller, name, pack.rules.clone()).await?;
         d.cases.install(caller, name, pack.cases.clone()).await?;
+        d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

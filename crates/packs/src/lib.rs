@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use dothi_access::pack::AccessPack;
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
+use dothi_dossiers::pack::DossiersPack;
 use dothi_oversight::pack::OversightPack;
 use dothi_rules::pack::RulesPack;
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub struct Pack {
     pub rules: RulesPack,
     /// Case types.
     pub cases: CasesPack,
+    /// Procedures, and how dossiers are reckoned.
+    pub dossiers: DossiersPack,
     /// Indicator sets.
     pub oversight: OversightPack,
     /// Words by language and key.
@@ -62,6 +65,8 @@ pub struct Holds {
     pub rules: usize,
     /// Case types.
     pub case_types: usize,
+    /// Procedures.
+    pub procedures: usize,
     /// Indicators.
     pub indicators: usize,
     /// Files with tests of its own.
@@ -76,6 +81,7 @@ impl Pack {
             profiles: self.context.profiles.len(),
             rules: self.rules.rules.len(),
             case_types: self.cases.types.len(),
+            procedures: self.dossiers.procedure.len(),
             indicators: self.oversight.sets.iter().map(|s| s.indicators.len()).sum(),
             tests: self.tests.len(),
         }

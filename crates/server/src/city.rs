@@ -8,6 +8,7 @@ use std::time::Duration;
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::{Context, ContextSettings, mqtt};
+use dothi_dossiers::Dossiers;
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
 use dothi_oversight::Oversight;
@@ -47,6 +48,8 @@ pub struct City {
     pub rules: Arc<Rules>,
     /// Reports and other cases.
     pub cases: Arc<Cases>,
+    /// Dossiers of one-stop centres.
+    pub dossiers: Arc<Dossiers>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -84,6 +87,7 @@ impl City {
             dothi_context::MIGRATIONS,
             dothi_rules::MIGRATIONS,
             dothi_cases::MIGRATIONS,
+            dothi_dossiers::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
             dothi_packs::MIGRATIONS,
         ];
@@ -113,10 +117,18 @@ impl City {
         let zone = access.calendar()?.zone().clone();
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?);
+        let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?);
         let measures: Vec<Arc<dyn Measures>> =
-            vec![cases.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
+            vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let oversight = Arc::new(Oversight::open(store.clone(), measures, directory).await?);
-        let domains = Domains { access: access.clone(), context: context.clone(), rules: rules.clone(), cases: cases.clone(), oversight: oversight.clone() };
+        let domains = Domains {
+            access: access.clone(),
+            context: context.clone(),
+            rules: rules.clone(),
+            cases: cases.clone(),
+            dossiers: dossiers.clone(),
+            oversight: oversight.clone(),
+        };
         let installed = Packs::open(store.clone(), domains);
         for pack in &packs {
             installed.install(&system, pack).await?;
@@ -143,6 +155,7 @@ impl City {
             context,
             rules,
             cases,
+            dossiers,
             oversight,
             packs: installed,
         }))
@@ -174,6 +187,7 @@ impl City {
         let runner = self.context.clone().jobs(runner);
         let runner = self.rules.clone().jobs(runner);
         let runner = self.cases.clone().jobs(runner);
+        let runner = self.dossiers.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 

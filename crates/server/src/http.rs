@@ -37,6 +37,7 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_context::http::router(city.context.clone()))
         .merge(dothi_rules::http::router(city.rules.clone()))
         .merge(dothi_cases::http::router(city.cases.clone()))
+        .merge(dothi_dossiers::http::router(city.dossiers.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
         .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))

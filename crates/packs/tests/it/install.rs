@@ -4,6 +4,7 @@ use std::sync::Arc;
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::Context;
+use dothi_dossiers::Dossiers;
 use dothi_kernel::history::{History, NoHistory};
 use dothi_kernel::places::Things;
 use dothi_kernel::{Caller, Directory, Measures, PageQuery, geo};
@@ -28,6 +29,7 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_context::MIGRATIONS,
     dothi_rules::MIGRATIONS,
     dothi_cases::MIGRATIONS,
+    dothi_dossiers::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
     dothi_packs::MIGRATIONS,
 ];
@@ -43,9 +45,10 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let context = Arc::new(Context::open(store(), history.clone(), directory.clone(), dothi_context::ContextSettings::default()).await.unwrap());
     let calendar = access.calendar().unwrap();
     let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
-    let cases = Arc::new(Cases::open(store(), directory.clone(), calendar).await.unwrap());
+    let cases = Arc::new(Cases::open(store(), directory.clone(), calendar.clone()).await.unwrap());
+    let dossiers = Arc::new(Dossiers::open(store(), directory.clone(), calendar).await.unwrap());
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
-    let domains = Domains { access, context, rules, cases, oversight };
+    let domains = Domains { access, context, rules, cases, dossiers, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

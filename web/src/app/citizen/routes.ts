@@ -18,6 +18,8 @@ export const routes: readonly CitizenRoute[] = [
   { path: '/stats', load: () => import('@/features/cases/stats/PublicStatsPage') },
   { path: '/mine', load: () => import('@/features/cases/public/MinePage') },
   { path: '/air', load: () => import('@/features/context/AirPage') },
+  { path: '/services', load: () => import('@/features/dossiers/ServicesPage') },
+  { path: '/counter', load: () => import('@/features/dossiers/CounterPage') },
   { path: '/sign-in', load: () => import('@/features/access/SignInPage') },
   { path: '/register', load: () => import('@/features/access/RegisterPage') },
 ]

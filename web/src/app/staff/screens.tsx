@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, FolderClock, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -32,10 +32,15 @@ const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 
 
 export const screens: readonly Screen[] = [
   { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
+  { path: '/work/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'], rail: { label: 'nav.dossiers', icon: FolderClock } },
+  { path: '/work/dossiers/$code', texts: ['dossiers'], load: () => import('@/features/dossiers/DossierPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
   { path: '/lead/cases', texts: ['lead'], load: () => import('@/features/cases/stats/StatsPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.case_stats' } },
+  { path: '/lead/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.dossiers' } },
+  { path: '/lead/dossiers/score', texts: ['dossiers'], load: () => import('@/features/dossiers/ScorePage'), needs: ['scorecard-read', 'indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.score' } },
+  { path: '/lead/dossiers/odd', texts: ['dossiers'], load: () => import('@/features/dossiers/OddPage'), needs: ['scorecard-read', 'dossier-write'], tab: { face: '/lead', label: 'tab.odd' } },
   { path: '/lead/$set/$code', texts: ['lead'], load: () => import('@/features/oversight/IndicatorPage'), needs: ['scorecard-read'] },
   { path: '/admin', texts: ['admin'], load: () => import('@/features/system/HealthPage'), needs: ADMIN, rail: { label: 'nav.admin', icon: Settings2 }, tab: { face: '/admin', label: 'tab.health' } },
   { path: '/admin/people', texts: ['admin'], load: () => import('@/features/access/admin/PeoplePage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.people' } },
