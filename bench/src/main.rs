@@ -9,6 +9,7 @@ mod ingest;
 mod mqtt;
 mod notify;
 mod overload;
+mod peers;
 mod process;
 mod query;
 mod soak;
@@ -47,6 +48,9 @@ enum What {
         /// A Python with the packages of tests/requirements.txt: DuckDB then asks the same files.
         #[arg(long, env = "DOTHI_DUCKDB_PYTHON")]
         duckdb: Option<String>,
+        /// The same questions to PostgreSQL and VictoriaMetrics.
+        #[arg(long)]
+        peers: bool,
     },
     /// Bytes that an observation of real measurements costs on disk.
     Bytes {
@@ -105,7 +109,7 @@ async fn main() {
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
-        What::Query { rows, days, duckdb } => query::measure(rows, days, duckdb).await,
+        What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds } => city::measure(entities, seconds).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
