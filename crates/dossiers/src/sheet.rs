@@ -109,7 +109,7 @@ fn instant(text: &str, source: &Source, zone: &TimeZone, field: &'static str) ->
         return Ok(dothi_kernel::time::micros(at.as_microsecond()));
     }
     let wall = source.instants.iter().find_map(|form| {
-        let whole = DateTime::strptime(form, text).ok();
+        let whole = form.contains("%H").then(|| DateTime::strptime(form, text).ok()).flatten();
         let day = || Date::strptime(form, text).ok().map(|d| if field == "appointed_at" { d.at(23, 59, 59, 0) } else { d.at(0, 0, 0, 0) });
         whole.or_else(day)
     });
