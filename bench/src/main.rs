@@ -13,6 +13,7 @@ mod overload;
 mod peers;
 mod process;
 mod query;
+mod reports;
 mod soak;
 
 use clap::{Parser, Subcommand};
@@ -95,6 +96,18 @@ enum What {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// Citizens' reports without photos and with one of a megabyte each: how soon they are accepted. To be run where `packs` is.
+    Reports {
+        /// Reports a second without photos.
+        #[arg(long, default_value_t = 1_000)]
+        rate: u64,
+        /// Reports a second with a photo each.
+        #[arg(long, default_value_t = 40)]
+        photo_rate: u64,
+        /// Seconds of each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
     /// Real measurements replayed for an hour: memory and files stay flat, nothing is missing.
     Soak {
         /// Folder of CSV files: station, time, then measured columns.
@@ -125,6 +138,7 @@ async fn main() {
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Dossiers { dossiers, rounds } => dossiers::measure(dossiers, rounds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
+        What::Reports { rate, photo_rate, seconds } => reports::measure(rate, photo_rate, seconds).await,
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,
     }
 }

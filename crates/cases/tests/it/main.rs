@@ -5,6 +5,7 @@ mod access;
 mod clocks;
 mod content;
 mod figures;
+mod intake;
 mod open;
 mod open311;
 mod photos;

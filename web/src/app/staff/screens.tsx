@@ -31,7 +31,9 @@ export interface Screen {
 const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query', 'case-triage']
 
 export const screens: readonly Screen[] = [
-  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
+  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox }, tab: { face: '/work', label: 'tab.desk' } },
+  { path: '/work/intake', texts: ['intake', 'citizen'], load: () => import('@/features/cases/intake/CallPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.intake' } },
+  { path: '/work/moderation', texts: ['intake', 'work', 'citizen'], load: () => import('@/features/cases/intake/ModerationPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.moderation' } },
   { path: '/work/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'], rail: { label: 'nav.dossiers', icon: FolderClock } },
   { path: '/work/dossiers/$code', texts: ['dossiers'], load: () => import('@/features/dossiers/DossierPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
