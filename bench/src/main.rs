@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
 mod city;
+mod dossiers;
 mod http;
 mod ingest;
 mod mqtt;
@@ -96,6 +97,15 @@ enum What {
         #[arg(long, default_value_t = 30)]
         seconds: u64,
     },
+    /// A million dossiers of one-stop centres: taking them in, boards, lists, scores.
+    Dossiers {
+        /// Dossiers.
+        #[arg(long, default_value_t = 1_000_000)]
+        dossiers: u64,
+        /// Times that each question is asked; the median is quoted.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
     /// More than can be stored, then a kill: nothing acknowledged is lost.
     Overload {
         /// Seconds of it.
@@ -143,6 +153,7 @@ async fn main() {
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds, data, only } => city::measure(entities, seconds, data, &only).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
+        What::Dossiers { dossiers, rounds } => dossiers::measure(dossiers, rounds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
         What::Reports { rate, photo_rate, seconds } => reports::measure(rate, photo_rate, seconds).await,
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,

@@ -216,6 +216,7 @@ impl Access {
             CaseApprove,
             CaseIdentity,
             WorkDo,
+            DossierWrite,
             IndicatorReport,
             IndicatorApprove,
             ScorecardRead,

@@ -38,6 +38,8 @@ pub enum Permission {
     WorkDo,
     /// See who reported; every reading is logged.
     CaseIdentity,
+    /// Hand in dossiers and procedures of one-stop systems.
+    DossierWrite,
     /// Enter indicator values.
     IndicatorReport,
     /// Approve indicator values of others.

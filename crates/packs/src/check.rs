@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
+use dothi_dossiers::pack::DossiersPack;
 use dothi_rules::pack::RulesPack;
 use serde::Deserialize;
 
@@ -19,6 +20,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("rules", &["toml"]),
     ("cases", &["toml"]),
     ("notify", &["toml"]),
+    ("dossiers", &["toml", "csv"]),
     ("oversight", &["toml", "csv"]),
     // Versioned tables that rules and functions name.
     ("reference", &["toml"]),
@@ -29,7 +31,16 @@ const FOLDERS: &[(&str, &[&str])] = &[
 ];
 
 /// Measures the program offers; `*` ends a family. The tests hold it against what the domains say of themselves.
-pub(crate) const MEASURES: &[&str] = &["cases.answered-public", "cases.answered-public.*", "cases.on-time", "cases.satisfaction", "context.coverage.*"];
+pub(crate) const MEASURES: &[&str] = &[
+    "cases.answered-public",
+    "cases.answered-public.*",
+    "cases.on-time",
+    "cases.satisfaction",
+    "context.coverage.*",
+    "dossiers.on-time",
+    "dossiers.online",
+    "dossiers.satisfaction",
+];
 
 /// Languages every pack speaks.
 const LANGUAGES: [&str; 2] = ["vi", "en"];
@@ -68,6 +79,7 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         rules: rules(&files, &mut faults),
         cases: part(CasesPack::load(&files.of("cases")), &mut faults),
         notify: part(dothi_notify::pack::NotifyPack::load(&files.of("notify")), &mut faults),
+        dossiers: part(DossiersPack::load(&files.of("dossiers")), &mut faults),
         oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),
         texts: texts(&files.of("texts"), &mut faults),
         tests: files.of("tests"),

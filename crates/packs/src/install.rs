@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dothi_access::Access;
 use dothi_cases::Cases;
 use dothi_context::Context;
+use dothi_dossiers::Dossiers;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_notify::Notify;
 use dothi_oversight::Oversight;
@@ -35,6 +36,8 @@ pub struct Domains {
     pub cases: Arc<Cases>,
     /// Messages.
     pub notify: Arc<Notify>,
+    /// Procedures.
+    pub dossiers: Arc<Dossiers>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -142,6 +145,7 @@ impl Packs {
         d.rules.install(caller, name, pack.rules.clone()).await?;
         d.cases.install(caller, name, pack.cases.clone()).await?;
         d.notify.install(caller, name, pack.notify.clone()).await?;
+        d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

@@ -16,6 +16,7 @@ use dothi_access::pack::AccessPack;
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
 use dothi_notify::pack::NotifyPack;
+use dothi_dossiers::pack::DossiersPack;
 use dothi_oversight::pack::OversightPack;
 use dothi_rules::pack::RulesPack;
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub struct Pack {
     pub cases: CasesPack,
     /// Messages: words, who is told what, bounds.
     pub notify: NotifyPack,
+    /// Procedures, and how dossiers are reckoned.
+    pub dossiers: DossiersPack,
     /// Indicator sets.
     pub oversight: OversightPack,
     /// Words by language and key.
@@ -65,6 +68,8 @@ pub struct Holds {
     pub rules: usize,
     /// Case types.
     pub case_types: usize,
+    /// Procedures.
+    pub procedures: usize,
     /// Indicators.
     pub indicators: usize,
     /// Files with tests of its own.
@@ -79,6 +84,7 @@ impl Pack {
             profiles: self.context.profiles.len(),
             rules: self.rules.rules.len(),
             case_types: self.cases.types.len(),
+            procedures: self.dossiers.procedure.len(),
             indicators: self.oversight.sets.iter().map(|s| s.indicators.len()).sum(),
             tests: self.tests.len(),
         }

@@ -9,6 +9,7 @@ use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_cases::forward::Forwarder;
 use dothi_context::{Context, ContextSettings, mqtt};
+use dothi_dossiers::Dossiers;
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
 use dothi_notify::{Notify, NotifySettings};
@@ -54,6 +55,8 @@ pub struct City {
     pub forwarder: Arc<Forwarder>,
     /// What goes out.
     pub notify: Arc<Notify>,
+    /// Dossiers of one-stop centres.
+    pub dossiers: Arc<Dossiers>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -92,6 +95,7 @@ impl City {
             dothi_rules::MIGRATIONS,
             dothi_cases::MIGRATIONS,
             dothi_notify::MIGRATIONS,
+            dothi_dossiers::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
             dothi_packs::MIGRATIONS,
         ];
@@ -121,8 +125,9 @@ impl City {
         let zone = access.calendar()?.zone().clone();
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
+        let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?);
         let measures: Vec<Arc<dyn Measures>> =
-            vec![cases.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
+            vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
         let notify = Arc::new(Notify::open(store.clone(), notify_settings(&settings), topics, access.calendar()?.zone().clone()).await?);
         let forwarder = Arc::new(Forwarder::new(cases.clone(), guard(&settings), settings.base())?);
@@ -133,6 +138,7 @@ impl City {
             rules: rules.clone(),
             cases: cases.clone(),
             notify: notify.clone(),
+            dossiers: dossiers.clone(),
             oversight: oversight.clone(),
         };
         let installed = Packs::open(store.clone(), domains);
@@ -163,6 +169,7 @@ impl City {
             cases,
             forwarder,
             notify,
+            dossiers,
             oversight,
             packs: installed,
         }))
@@ -197,6 +204,7 @@ impl City {
         let runner = self.rules.clone().jobs(runner);
         let runner = self.cases.clone().jobs(runner);
         let runner = self.notify.clone().jobs(runner);
+        let runner = self.dossiers.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 

@@ -169,6 +169,7 @@ pub async fn load(city: &Arc<City>, folder: &Path, pace: u64) -> Result<String> 
             city.context.ingest(&system, chunk.to_vec()).await?;
         }
         tell_reports(city, &demo, folder, &people).await?;
+        crate::demo_dossiers::tell(city, folder).await?;
     }
     let task = replay(city.clone(), feeds, demo.air.catch_up_hours, pace);
     city.spawn(task).await;

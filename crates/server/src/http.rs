@@ -25,7 +25,7 @@ const BODY: usize = 1024 * 1024;
 const SLOW: Duration = Duration::from_secs(60);
 
 /// APIs for programs, where `DOTHI_TRUST_LOOPBACK` makes a loopback caller an administrator.
-const MACHINE: [&str; 6] = ["/ngsi-ld/", "/sensorthings/", "/ogc/", "/open311/", "/api/context/", "/api/history/"];
+const MACHINE: [&str; 7] = ["/ngsi-ld/", "/sensorthings/", "/ogc/", "/open311/", "/api/context/", "/api/dossiers", "/api/history/"];
 
 #[derive(OpenApi)]
 #[openapi(info(title = "Dothi", description = "Open smart-city platform: native API", license(name = "Apache-2.0", identifier = "Apache-2.0")))]
@@ -39,6 +39,7 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_cases::http::router(city.cases.clone()))
         .merge(dothi_cases::http_forward::router(city.forwarder.clone()))
         .merge(dothi_notify::http::router(city.notify.clone()))
+        .merge(dothi_dossiers::http::router(city.dossiers.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
         .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))

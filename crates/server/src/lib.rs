@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod city;
 pub mod demo;
+mod demo_dossiers;
 pub mod doctor;
 pub mod health;
 pub mod history;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::Context;
+use dothi_dossiers::Dossiers;
 use dothi_kernel::history::{History, NoHistory};
 use dothi_kernel::places::Things;
 use dothi_kernel::{Caller, Directory, Measures, PageQuery, Permission, Result, geo};
@@ -42,6 +43,7 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_rules::MIGRATIONS,
     dothi_cases::MIGRATIONS,
     dothi_notify::MIGRATIONS,
+    dothi_dossiers::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
     dothi_packs::MIGRATIONS,
 ];
@@ -57,11 +59,12 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let context = Arc::new(Context::open(store(), history.clone(), directory.clone(), dothi_context::ContextSettings::default()).await.unwrap());
     let calendar = access.calendar().unwrap();
     let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
-    let cases = Arc::new(Cases::open(store(), directory.clone(), calendar).await.unwrap());
+    let cases = Arc::new(Cases::open(store(), directory.clone(), calendar.clone()).await.unwrap());
+    let dossiers = Arc::new(Dossiers::open(store(), directory.clone(), calendar).await.unwrap());
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
     let zone = access.calendar().unwrap().zone().clone();
     let notify = Arc::new(Notify::open(store(), NotifySettings::default(), Arc::new(Nothing), zone).await.unwrap());
-    let domains = Domains { access, context, rules, cases, notify, oversight };
+    let domains = Domains { access, context, rules, cases, notify, dossiers, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

@@ -124,6 +124,7 @@ export default function Home() {
             <div className="hero-acts">
               <LinkButton look="warm" size="big" href="/report" icon={<Megaphone size={22} aria-hidden />}>{t('citizen:home.send')}</LinkButton>
               <LinkButton look="secondary" href="/map" icon={<ArrowRight size={18} aria-hidden />}>{t('citizen:home.look')}</LinkButton>
+              <LinkButton look="secondary" href="/services">{t('citizen:services.title')}</LinkButton>
             </div>
             <FollowForm />
           </div>

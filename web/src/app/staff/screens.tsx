@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, HardHat, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -37,10 +37,15 @@ export const screens: readonly Screen[] = [
   { path: '/work/field/$id', texts: ['field'], load: () => import('@/features/cases/field/OrderPage'), needs: ['work-do', 'case-read'] },
   { path: '/work/intake', texts: ['intake', 'citizen'], load: () => import('@/features/cases/intake/CallPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.intake' } },
   { path: '/work/moderation', texts: ['intake', 'work', 'citizen'], load: () => import('@/features/cases/intake/ModerationPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.moderation' } },
+  { path: '/work/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'], rail: { label: 'nav.dossiers', icon: FolderClock } },
+  { path: '/work/dossiers/$code', texts: ['dossiers'], load: () => import('@/features/dossiers/DossierPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
   { path: '/lead/cases', texts: ['lead'], load: () => import('@/features/cases/stats/StatsPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.case_stats' } },
+  { path: '/lead/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.dossiers' } },
+  { path: '/lead/dossiers/score', texts: ['dossiers'], load: () => import('@/features/dossiers/ScorePage'), needs: ['scorecard-read', 'indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.score' } },
+  { path: '/lead/dossiers/odd', texts: ['dossiers'], load: () => import('@/features/dossiers/OddPage'), needs: ['scorecard-read', 'dossier-write'], tab: { face: '/lead', label: 'tab.odd' } },
   { path: '/lead/$set/$code', texts: ['lead'], load: () => import('@/features/oversight/IndicatorPage'), needs: ['scorecard-read'] },
   { path: '/admin', texts: ['admin'], load: () => import('@/features/system/HealthPage'), needs: ADMIN, rail: { label: 'nav.admin', icon: Settings2 }, tab: { face: '/admin', label: 'tab.health' } },
   { path: '/admin/people', texts: ['admin'], load: () => import('@/features/access/admin/PeoplePage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.people' } },
