@@ -3,6 +3,7 @@
 //! Both sides of a comparison run in one call on one machine; the load generator shares its processors with the server.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
+mod cases;
 mod city;
 mod http;
 mod ingest;
@@ -63,6 +64,12 @@ enum What {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// A million reports: desk, public map and list, statistics. On PostgreSQL with `DOTHI_DATABASE_URL` (an empty database).
+    Cases {
+        /// Reports.
+        #[arg(long, default_value_t = 1_000_000)]
+        cases: u64,
+    },
     /// Notifications told, and how soon.
     Notify {
         /// Subscriptions.
@@ -108,6 +115,7 @@ async fn main() {
         What::Query { rows, days, duckdb } => query::measure(rows, days, duckdb).await,
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds } => city::measure(entities, seconds).await,
+        What::Cases { cases } => cases::measure(cases).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,

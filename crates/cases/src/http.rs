@@ -58,6 +58,8 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(make_move).layer(with_photos()))
         .with_state(this.clone())
         .merge(crate::http_open311::keys(this.clone()))
+        .merge(crate::http_suggest::router(this.clone()))
+        .merge(crate::http_openness::router(this.clone()))
         .merge(crate::http_open::router(this))
 }
 
@@ -266,7 +268,7 @@ async fn photo(State(this): This, caller: Caller, Path(sha): Path<String>, Query
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, cache), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], bytes).into_response())
 }
 
-fn case_id(text: &str) -> Result<Uuid> {
+pub(crate) fn case_id(text: &str) -> Result<Uuid> {
     text.parse().map_err(|e| crate::tables::unknown().because(e))
 }
 

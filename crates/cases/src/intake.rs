@@ -98,6 +98,7 @@ impl Cases {
         tables::insert_case(&mut tx, &case, &folded, &public::folded(&case, &case_type)).await?;
         tables::insert_reporter(&mut tx, id, person, &contact).await?;
         tables::insert_photos(&mut tx, id, "report", &developed).await?;
+        self.note_suggestion(&mut tx, &case, &case_type).await?;
         let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System);
         let log = LogRecord {
             at: caller.now,

@@ -3,10 +3,13 @@
 
 pub mod bulk;
 mod clock;
+mod columns;
 mod feed;
 pub mod http;
 mod http_open;
 pub mod http_open311;
+mod http_openness;
+mod http_suggest;
 mod intake;
 mod jobs;
 pub mod model;
@@ -14,6 +17,7 @@ mod moves;
 mod officer;
 pub mod open311;
 mod open311_render;
+pub mod openness;
 pub mod pack;
 pub mod parts;
 mod photos;
@@ -22,11 +26,13 @@ mod rehearsal;
 mod routing;
 pub mod routing_desk;
 mod stats;
+pub mod suggest;
 mod tables;
+mod tables_columns;
 mod tables_open311;
 mod tables_parts;
 mod tables_routing;
-mod tables_stats;
+mod tables_suggest;
 mod text;
 
 use std::collections::BTreeMap;
@@ -54,6 +60,8 @@ pub struct Cases {
     types: RwLock<Arc<Types>>,
     darkroom: Darkroom,
     secret: String,
+    advisers: suggest::Advisers,
+    counted: columns::Counted,
 }
 
 impl Cases {
@@ -64,7 +72,16 @@ impl Cases {
         let secret = tables::secret(&mut tx, &text::random_code(40)).await?;
         tx.commit().await?;
         let darkroom = Darkroom::new(store.clone());
-        let cases = Self { store, directory, calendar, types: RwLock::default(), darkroom, secret };
+        let cases = Self {
+            store,
+            directory,
+            calendar,
+            types: RwLock::default(),
+            darkroom,
+            secret,
+            advisers: suggest::Advisers::default(),
+            counted: columns::Counted::default(),
+        };
         cases.reload().await?;
         Ok(cases)
     }
@@ -81,6 +98,9 @@ impl Cases {
             let counts = tables_routing::as_it_counts(&mut tx, case_type).await?;
             if let Some(version) = tables::install_type(&mut tx, pack, &counts).await? {
                 tx.audit("case.type.install", &format!("case-type:{}", case_type.kind), &serde_json::json!({ "pack": pack, "version": version })).await?;
+            }
+            if case_type.suggest.is_some() {
+                tx.schedule(suggest::LEARN_JOB, &case_type.kind, caller.now).await?;
             }
         }
         tx.commit().await?;

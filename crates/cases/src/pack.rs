@@ -93,6 +93,9 @@ pub struct CaseType {
     /// How a case is split into parts; none = not at all.
     #[serde(default)]
     pub parts: Option<PartsPolicy>,
+    /// How suggestions are learned from ended cases; none = not at all.
+    #[serde(default)]
+    pub suggest: Option<crate::suggest::SuggestPolicy>,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -629,6 +632,7 @@ impl CaseType {
     pub fn check(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.flow.check();
         faults.extend(self.check_time());
+        faults.extend(self.suggest.iter().flat_map(crate::suggest::SuggestPolicy::check));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
         let mut need = |ok: bool, fault: String| {
             if !ok {

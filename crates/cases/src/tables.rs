@@ -20,6 +20,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
+    Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.
@@ -292,9 +293,8 @@ const MUTABLE: [&str; 32] = [
 
 /// Inserts a new case.
 pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
-    let fixed =
-        "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent";
-    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 18 + MUTABLE.len()].join(", "));
+    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, touched";
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 19 + MUTABLE.len()].join(", "));
     let mut values = params![
         case.id,
         &case.code,
@@ -314,6 +314,7 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
         case.version,
         folded,
         case.parent,
+        tx.now(),
     ];
     values.extend(case.mutable(public_folded)?);
     tx.exec(&sql, values).await?;
@@ -323,9 +324,9 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
 /// Writes a changed case when nobody else did since `case.version`; the row's version grows by one. 409 `case.version`.
 pub(crate) async fn update_case(tx: &mut Tx, case: &CaseRecord, public_folded: &str) -> Result<()> {
     let sets: Vec<String> = MUTABLE.iter().map(|c| format!("{c} = ?")).collect();
-    let sql = format!("update case_main set {}, version = version + 1 where id = ? and version = ?", sets.join(", "));
+    let sql = format!("update case_main set {}, touched = ?, version = version + 1 where id = ? and version = ?", sets.join(", "));
     let mut values = case.mutable(public_folded)?;
-    values.extend(params![case.id, case.version]);
+    values.extend(params![tx.now(), case.id, case.version]);
     if tx.exec(&sql, values).await? == 1 { Ok(()) } else { Err(stale()) }
 }
 

@@ -154,6 +154,8 @@ impl City {
         self.spawn(self.live.clone().run()).await;
         self.spawn(self.job_runner().run(JOB_PAUSE)).await;
         self.spawn(forget_events(self.store.clone())).await;
+        let cases = self.cases.clone();
+        self.spawn(async move { cases.warm().await }).await;
         let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
         self.spawn(async move {
             if let Err(e) = broker.run(stop).await {

@@ -134,6 +134,8 @@ export interface CaseRow {
 }
 export interface CaseMove {
   code: string
+  /** Whether category and urgency may be corrected with it. */
+  corrects?: boolean
   name: string
   name_en: string
   requires: string[]

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod access;
+mod boston;
 mod clocks;
 mod content;
 mod figures;
 mod open;
 mod open311;
+mod openness;
 mod photos;
 mod routing;
+mod suggest;
 mod walk;
 mod web;
 mod work;

@@ -53,6 +53,8 @@ fn body(path: &str) -> Value {
         "/api/cases/{id}/moves/{move}" => json!({"version": 1}),
         "/api/cases/{id}/parts" => json!({"version": 1, "parts": [{"unit": "ubnd-11953", "text": "việc"}]}),
         "/api/cases/bulk/{move}" => json!({"cases": [{"id": "00000000-0000-7000-8000-000000000001", "version": 1}]}),
+        "/api/cases/suggest" => json!({"text": "đèn đường không sáng"}),
+        "/api/cases/people" => json!({"year": 2026, "source": "thử", "rows": []}),
         "/api/cases/{id}/notes" => json!({"note": "đã xem"}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),

@@ -46,6 +46,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
   { path: '/admin/tokens', texts: ['admin'], load: () => import('@/features/access/admin/TokensPage'), needs: ['people-manage', 'device-manage', 'context-write'], tab: { face: '/admin', label: 'tab.tokens' } },
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
+  { path: '/admin/learning', texts: ['admin'], load: () => import('@/features/cases/learning/LearningPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.learning' } },
   { path: '/admin/open311', texts: ['admin'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
   { path: '/work/$id', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },

@@ -7,6 +7,7 @@ import { CityMap } from '@/map'
 import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkButton, Loading, Meter, Note, PhaseBadge, Photos, Stars, useTitle } from '@/ui'
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
+import { AdviceCard } from './Advice'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
 
@@ -215,6 +216,7 @@ function Desk({ item }: { item: Case }) {
             )}
           </Card>
           <Clock item={item} />
+          <AdviceCard item={item} />
           <Parts item={item} onSplit={() => setSplitting(true)} />
           {item.location ? (
             <Card tight>

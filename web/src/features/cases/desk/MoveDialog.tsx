@@ -4,6 +4,7 @@ import { ApiError, useCaseTypes, useMove, useUnits, type Case, type CaseMove, ty
 import { named, useLanguage, useT } from '@/i18n'
 import { Button, Dialog, FailedNote, Field, fold, format, Input, Note, PhotoPicker, Select, TextArea, toast } from '@/ui'
 import { Menu } from '@/ui/rich'
+import { Corrections } from './Advice'
 
 export function UnitField({ value, onChange }: { value: string; onChange: (unit: string) => void }) {
   const t = useT()
@@ -92,6 +93,7 @@ export function MoveDialog({ item, move, onClose }: { item: Case; move: CaseMove
       <form className="stack" onSubmit={event => (event.preventDefault(), send())}>
         {move.until ? <Note>{t('work:move.until', { at: format.dateTime(move.until) })}</Note> : null}
         <MoveFields move={move} form={form} set={part => setForm(before => ({ ...before, ...part }))} kind={item.kind} replies={item.replies} photos={photos} text={item.text} />
+        {move.corrects ? <Corrections item={item} form={form} set={part => setForm(before => ({ ...before, ...part }))} /> : null}
         {stale ? <Note tone="high">{t('work:move.stale')}</Note> : <FailedNote error={act.error} />}
         <div className="dialog-foot">
           <Button look="secondary" onClick={onClose}>{t('ui.cancel')}</Button>
