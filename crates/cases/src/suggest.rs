@@ -30,7 +30,7 @@ const PROOF: usize = 5;
 /// Reports compared with a new one.
 const CANDIDATES: usize = 200;
 /// Likeness from which on a report of another category is offered as the same.
-const ALIKE: f32 = 0.4;
+const ALIKE: f32 = 0.55;
 const DAY: i64 = 86_400_000_000;
 /// Days over which suggestions are held against decisions.
 const LIFE_DAYS: i64 = 180;
@@ -293,7 +293,7 @@ struct Near {
 
 impl Cases {
     /// The model in use; looked for once a minute, because another node may have learned.
-    async fn learned(&self, kind: &str, now: Timestamp) -> Result<Option<Arc<Learned>>> {
+    pub(crate) async fn learned(&self, kind: &str, now: Timestamp) -> Result<Option<Arc<Learned>>> {
         let known = self.advisers.0.read().unwrap_or_else(PoisonError::into_inner).get(kind).cloned();
         let us = now.as_microsecond();
         if let Some((looked, learned)) = &known
@@ -405,9 +405,10 @@ impl Cases {
         Ok(advice)
     }
 
-    /// Writes down what is suggested for a new case, so that it can be held against what will be decided.
-    pub(crate) async fn note_suggestion(&self, tx: &mut Tx, case: &CaseRecord, case_type: &CaseType) -> Result<()> {
-        let Some(learned) = self.learned(&case.kind, tx.now()).await? else { return Ok(()) };
+    /// Writes down what is suggested for a new case, so that it can be held against what will be decided. The model is
+    /// asked for before the change begins: a change waits for no second connection.
+    pub(crate) async fn note_suggestion(tx: &mut Tx, learned: Option<&Learned>, case: &CaseRecord, case_type: &CaseType) -> Result<()> {
+        let Some(learned) = learned else { return Ok(()) };
         let (categories, filled) = learned.categories(case_type, &case.text);
         let Some(first) = categories.first() else { return Ok(()) };
         let top: Vec<String> = categories.iter().map(|g| g.code.clone()).collect();

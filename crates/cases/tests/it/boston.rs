@@ -152,7 +152,8 @@ fn pack(rows: &[Row], codes: &BTreeMap<&str, String>, calendar: &WorkCalendar) -
     let blank: RoutingRule = serde_json::from_value(serde_json::json!({ "code": "x", "why": "the type's department" })).unwrap();
     base.routing = departments
         .into_iter()
-        .map(|(unit, categories)| RoutingRule { code: format!("to-{}", unit.to_lowercase()), unit: Some(unit.into()), categories, ..blank.clone() })
+        .enumerate()
+        .map(|(n, (unit, categories))| RoutingRule { code: format!("department-{n}"), unit: Some(unit.into()), categories, ..blank.clone() })
         .collect();
     base.urgency_rules.clear();
     base.replies.clear();

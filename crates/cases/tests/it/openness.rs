@@ -13,7 +13,13 @@ fn in_thai_binh() -> NewReport {
 }
 
 async fn opened(app: &App, unit: Option<&str>) -> i64 {
-    let query = StatsQuery { group: Some("all".into()), unit: unit.map(str::to_string), from: Some("2020-01-01T00:00:00Z".into()), ..StatsQuery::default() };
+    let query = StatsQuery {
+        group: Some("all".into()),
+        unit: unit.map(str::to_string),
+        from: Some("2020-01-01T00:00:00Z".into()),
+        to: Some("2030-01-01T00:00:00Z".into()),
+        ..StatsQuery::default()
+    };
     app.cases.stats(&app.anybody(), &query).await.unwrap().rows.first().map_or(0, |r| r.opened)
 }
 
@@ -59,7 +65,7 @@ async fn reports_for_a_thousand_people_and_where_they_come_from() {
             app.open(light()).await;
         }
         app.open(in_thai_binh()).await;
-        let asked = DensityQuery::default();
+        let asked = DensityQuery { to: Some("2026-12-01T00:00:00Z".into()), ..DensityQuery::default() };
         let before = app.cases.density(&app.anybody(), &asked).await.unwrap();
         assert_eq!((before.rows.len(), before.per_thousand, before.sources.len()), (2, None, 0), "no people are made up");
         let admin = app.person(CallerKind::Staff, "admin", "ubnd-33", None, &[Permission::PackManage]);

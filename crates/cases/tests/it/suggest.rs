@@ -65,6 +65,7 @@ async fn history(app: &App) {
     }
     let mut tx = app.store.begin(&app.system()).await.unwrap();
     tx.exec("update case_main set closed_at = opened_at + 1, state = 'closed', phase = 'solved', stopped = 1", params![]).await.unwrap();
+    tx.exec("delete from job where kind = 'cases.clock'", params![]).await.unwrap();
     tx.commit().await.unwrap();
 }
 
