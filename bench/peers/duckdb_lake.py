@@ -30,11 +30,11 @@ def main(catalog: str, midnight: int, days: int, series: int) -> None:
     one = lambda i: f"attribute = 'pm25' and entity = 'urn:ngsi-ld:AirQualityObserved:s{(i * 7 + series // 2) % series:05d}'"
     questions = {
         "last value of a series": lambda i: f"select v from {table} where {one(i)} and {since(1)} order by t desc limit 1",
-        "last day of a series, raw": lambda i: f"select t, v from {table} where {one(i)} and {since(1)} order by t",
-        "hourly means of a series, 30 days": lambda i: f"select time_bucket(interval '1 hour', t) h, avg(v), min(v), max(v) from {table} where {one(i)} and {since(30)} group by h order by h",
-        "daily means of a series, 90 days": lambda i: f"select time_bucket(interval '1 day', t) h, avg(v), min(v), max(v) from {table} where {one(i)} and {since(90)} group by h order by h",
+        "last day of a series, raw": lambda i: f"select epoch_us(t), v from {table} where {one(i)} and {since(1)} order by t",
+        "hourly means of a series, 30 days": lambda i: f"select epoch_us(time_bucket(interval '1 hour', t)) h, avg(v), min(v), max(v) from {table} where {one(i)} and {since(30)} group by h order by h",
+        "daily means of a series, 90 days": lambda i: f"select epoch_us(time_bucket(interval '1 day', t)) h, avg(v), min(v), max(v) from {table} where {one(i)} and {since(90)} group by h order by h",
         "count of everything (SQL)": lambda i: f"select count(*) from {table}",
-        "hourly means by commune, last day (SQL)": lambda i: f"select area, time_bucket(interval '1 hour', t) h, avg(v) from {table} where {since(1)} group by all",
+        "hourly means by commune, last day (SQL)": lambda i: f"select area, epoch_us(time_bucket(interval '1 hour', t)) h, avg(v) from {table} where {since(1)} group by all",
     }
     print(f"DuckDB {duckdb.__version__} over the same files:")
     for what, ask in questions.items():

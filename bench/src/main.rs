@@ -10,8 +10,10 @@ mod ingest;
 mod mqtt;
 mod notify;
 mod overload;
+mod peers;
 mod process;
 mod query;
+mod reports;
 mod soak;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +50,9 @@ enum What {
         /// A Python with the packages of tests/requirements.txt: DuckDB then asks the same files.
         #[arg(long, env = "DOTHI_DUCKDB_PYTHON")]
         duckdb: Option<String>,
+        /// The same questions to PostgreSQL and VictoriaMetrics.
+        #[arg(long)]
+        peers: bool,
     },
     /// Bytes that an observation of real measurements costs on disk.
     Bytes {
@@ -88,6 +93,18 @@ enum What {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// Citizens' reports without photos and with one of a megabyte each: how soon they are accepted. To be run where `packs` is.
+    Reports {
+        /// Reports a second without photos.
+        #[arg(long, default_value_t = 1_000)]
+        rate: u64,
+        /// Reports a second with a photo each.
+        #[arg(long, default_value_t = 40)]
+        photo_rate: u64,
+        /// Seconds of each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
     /// Real measurements replayed for an hour: memory and files stay flat, nothing is missing.
     Soak {
         /// Folder of CSV files: station, time, then measured columns.
@@ -112,12 +129,13 @@ async fn main() {
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
-        What::Query { rows, days, duckdb } => query::measure(rows, days, duckdb).await,
+        What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds } => city::measure(entities, seconds).await,
         What::Cases { cases } => cases::measure(cases).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
+        What::Reports { rate, photo_rate, seconds } => reports::measure(rate, photo_rate, seconds).await,
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,
     }
 }

@@ -11,14 +11,29 @@ use dothi_lake::Lake;
 use dothi_store::{Settings, Store};
 
 use crate::median;
+use crate::peers::{self, Scene};
 
-const MINUTE: i64 = 60_000_000;
+/// µs.
+pub const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 1440 * MINUTE;
 /// Asked so many times, each time of another series.
 const TIMES: usize = 15;
 
+/// Entity and area of a series.
+pub type Name = (Arc<str>, Arc<str>);
+
+/// The series that the question of this number is about.
+pub fn chosen(question: usize, series: usize) -> usize {
+    (question * 7 + series / 2) % series
+}
+
+/// Minutes of so many series that make a batch.
+pub fn step(series: usize) -> i64 {
+    (10_000 / series as i64).max(1)
+}
+
 /// A stretch of minutes for all series, as sensors give them: a slow walk in steps of a tenth.
-fn batch(from: i64, minutes: i64, names: &[(Arc<str>, Arc<str>)]) -> Vec<Observation> {
+pub fn batch(from: i64, minutes: i64, names: &[Name]) -> Vec<Observation> {
     let (kind, attribute, unit): (Arc<str>, Arc<str>, Arc<str>) = ("AirQualityObserved".into(), "pm25".into(), "GQ".into());
     let mut rows = Vec::new();
     for m in 0..minutes {
@@ -56,9 +71,9 @@ async fn timed<T, F: Future<Output = T>>(what: &str, ask: impl Fn(usize) -> F, s
 }
 
 /// Makes batches durable and compacts them as the jobs would.
-async fn load(store: &Store, lake: &Lake, names: &[(Arc<str>, Arc<str>)], begin: i64, end: i64) -> u64 {
+async fn load(store: &Store, lake: &Lake, names: &[Name], begin: i64, end: i64) -> u64 {
     let system = Caller::system("bench", store.clock().as_ref());
-    let step = (10_000 / names.len() as i64).max(1);
+    let step = step(names.len());
     let (mut at, mut count, mut loose) = (begin, 0u64, 0u64);
     while at < end {
         let minutes = step.min((end - at) / MINUTE);
@@ -87,14 +102,13 @@ async fn load(store: &Store, lake: &Lake, names: &[(Arc<str>, Arc<str>)], begin:
 }
 
 /// Loads and asks.
-pub async fn measure(observations: u64, days: i64, duckdb: Option<String>) {
+pub async fn measure(observations: u64, days: i64, duckdb: Option<String>, peers: bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Settings { data: folder.path().to_path_buf(), database_url: None };
     let store = Store::open(&settings, Arc::new(SystemClock), &[dothi_lake::MIGRATIONS]).await.expect("a store");
     let lake = Lake::open(store.clone()).await.expect("a lake");
     let series = (observations as i64 / (days * 1440)).max(1) as usize;
-    let names: Vec<(Arc<str>, Arc<str>)> =
-        (0..series).map(|s| (format!("urn:ngsi-ld:AirQualityObserved:s{s:05}").into(), format!("{:05}", 11_953 + s % 104).into())).collect();
+    let names: Vec<Name> = (0..series).map(|s| (format!("urn:ngsi-ld:AirQualityObserved:s{s:05}").into(), format!("{:05}", 11_953 + s % 104).into())).collect();
     let midnight = jiff::Timestamp::now().as_microsecond() / DAY * DAY;
     let begin = midnight - days * DAY;
     let start = Instant::now();
@@ -107,7 +121,7 @@ pub async fn measure(observations: u64, days: i64, duckdb: Option<String>) {
         stats.files,
         stats.file_bytes as f64 / stats.file_rows as f64
     );
-    let entity = |i: usize| names[(i * 7 + series / 2) % series].0.to_string();
+    let entity = |i: usize| names[chosen(i, series)].0.to_string();
     let query = |i: usize, from: i64, bucket_s: Option<u32>| SeriesQuery {
         entity: entity(i),
         attribute: "pm25".into(),
@@ -145,6 +159,11 @@ pub async fn measure(observations: u64, days: i64, duckdb: Option<String>) {
         let catalog = format!("sqlite:{}", folder.path().join("dothi.db").display());
         let asked = Command::new(python).args([script, &catalog, &midnight.to_string(), &days.to_string(), &series.to_string()]).output().expect("python");
         print!("{}{}", String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
+    }
+    if peers {
+        let scene = Scene { names: &names, span: (begin, midnight), times: TIMES };
+        peers::victoria(&scene).await;
+        peers::postgres(&scene);
     }
 }
 

@@ -72,7 +72,7 @@ pub async fn measure(folder: &Path, devices: usize, rate: u64, minutes: u64) {
     let reader = tokio::spawn(async move {
         let (mut connection, mut asked) = (Connection::open(http).await.expect("a connection"), 0u64);
         while !stopped.load(Ordering::Relaxed) {
-            for path in ["/ngsi-ld/v1/entities?type=AirQualityObserved&q=pm25%3E50&limit=20", "/api/context/map", "/api/rules/counts"] {
+            for path in ["/ngsi-ld/v1/entities?type=AirQualityObserved&q=pm25%3E50&limit=20", "/api/context/map", "/sensorthings/v1.1/Things?$top=20"] {
                 let (status, _) = connection.ask("GET", path, "", b"").await.expect("an answer");
                 assert!(status < 300, "{path}: {status}");
                 asked += 1;

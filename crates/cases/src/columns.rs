@@ -38,6 +38,8 @@ pub(crate) struct Line {
     pub stars: Option<u8>,
     pub phase: u8,
     pub listed: bool,
+    /// Counted like any other, shown on no map.
+    pub private: bool,
     pub running: bool,
     pub stopped: bool,
     pub on_time: bool,
@@ -233,6 +235,7 @@ impl Columns {
             stars: row.stars,
             phase: PHASES.iter().position(|p| *p == row.phase).and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
             listed: row.listed,
+            private: row.private,
             running: row.running,
             stopped: row.stopped,
             on_time: row.on_time,
@@ -304,7 +307,7 @@ impl Columns {
     /// Cells of `size` degrees with the reports in them, most first.
     pub fn heat(&self, span: &Span<'_>, bbox: Option<BBox>, size: f64, most: usize) -> Vec<(f64, f64, i64)> {
         let mut cells: HashMap<(i32, i32), i64> = HashMap::new();
-        let inside = |l: &&Line| l.lon.is_finite() && bbox.is_none_or(|b| within(b, l));
+        let inside = |l: &&Line| l.lon.is_finite() && !l.private && bbox.is_none_or(|b| within(b, l));
         for line in self.within(span).filter(inside) {
             let cell = |v: f32| (f64::from(v) / size).floor() as i32;
             *cells.entry((cell(line.lon), cell(line.lat))).or_default() += 1;
@@ -320,7 +323,7 @@ impl Columns {
     pub fn spots(&self, query: &SpotQuery<'_>, now: Timestamp, most: usize) -> Vec<Spot<'_>> {
         let span = Span { category: query.category, area: query.area, ..Span::of(Timestamp::MIN, Timestamp::MAX) };
         let phase = query.phase.map(|p| PHASES.iter().position(|known| *known == p).and_then(|p| u8::try_from(p).ok()).unwrap_or(u8::MAX));
-        let fits = |l: &&Line| l.lon.is_finite() && phase.is_none_or(|p| p == l.phase) && query.bbox.is_none_or(|b| within(b, l));
+        let fits = |l: &&Line| l.lon.is_finite() && !l.private && phase.is_none_or(|p| p == l.phase) && query.bbox.is_none_or(|b| within(b, l));
         let mut found: Vec<&Line> = self.within(&span).filter(fits).collect();
         if found.len() > most {
             found.select_nth_unstable_by(most, |a, b| b.opened.cmp(&a.opened));

@@ -57,6 +57,7 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(bulk_move))
         .routes(routes!(make_move).layer(with_photos()))
         .with_state(this.clone())
+        .merge(crate::http_intake::router(this.clone()))
         .merge(crate::http_open311::keys(this.clone()))
         .merge(crate::http_suggest::router(this.clone()))
         .merge(crate::http_openness::router(this.clone()))

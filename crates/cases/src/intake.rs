@@ -12,11 +12,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::CaseClock;
-use crate::model::{Contact, NewReport, Receipt};
+use crate::model::{Contact, NewReport, Receipt, RoutingTrace};
 use crate::pack::{AnswerKind, CaseType, Category, Rate};
 use crate::routing::{self, Subject};
 use crate::tables::{self, CaseRecord, LogRecord};
-use crate::{Cases, public, text};
+use crate::{Cases, intake_desk, public, tables_intake, text};
+
+/// The rule named in the trace of a report that waits because its sender is barred.
+pub(crate) const HELD: &str = "held";
 
 /// What is remembered under an idempotency key: the answer without its secret, and what was asked.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +36,8 @@ struct Checked {
     place: Option<Place>,
     answers: BTreeMap<String, String>,
     source: String,
+    urgency: Option<String>,
+    private: bool,
 }
 
 impl Cases {
@@ -75,6 +80,12 @@ impl Cases {
         };
         let secret = own_key(id);
         case.key_hash = text::hash(&[&secret]);
+        let person = caller.id.filter(|_| caller.kind == CallerKind::Citizen && !report.anonymous);
+        let device = self.device_hash(report.device.as_deref());
+        let barred = self.barred_sender(&mut tx, caller.id.filter(|_| caller.kind == CallerKind::Citizen), &contact, device.as_deref()).await?;
+        if let Some(entry) = &barred {
+            self.hold(&mut case, &case_type, &entry.reason);
+        }
         let receipt = self.receipt(&case, &case_type, &secret);
         if let Some(key) = key {
             let scope = format!("case.report:{}", self.who(caller));
@@ -93,11 +104,13 @@ impl Cases {
             }
             tables::flood_note(&mut tx, who, span_start(caller.now, Rate { count: 0, minutes: longest })).await?;
         }
-        let person = caller.id.filter(|_| caller.kind == CallerKind::Citizen && !report.anonymous);
         let (address, area) = (case.address.as_deref().unwrap_or(""), case.area_name.as_deref().unwrap_or(""));
         let folded = text::searchable(&format!("{} {} {} {address} {area}", case.code, case.text, category.name));
         tables::insert_case(&mut tx, &case, &folded, &public::folded(&case, &case_type)).await?;
         tables::insert_reporter(&mut tx, id, person, &contact).await?;
+        if let Some(device) = &device {
+            tables_intake::set_device(&mut tx, id, device).await?;
+        }
         tables::insert_photos(&mut tx, id, "report", &developed).await?;
         Self::note_suggestion(&mut tx, learned.as_deref(), &case, &case_type).await?;
         let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System);
@@ -110,7 +123,7 @@ impl Cases {
             to: case.state.clone(),
             unit: case.unit.clone(),
             note: None,
-            reason: None,
+            reason: barred.map(|b| b.reason),
             public_text: None,
             photos: developed.iter().map(|p| p.full.sha256.clone()).collect(),
             late_minutes: 0,
@@ -147,10 +160,11 @@ impl Cases {
         category: &Category,
         checked: Checked,
     ) -> Result<CaseRecord> {
-        let subject = Subject { area: checked.place.as_ref().map(|p| p.commune.as_str()), category: &category.code, text: &checked.text, at: Some(caller.now) };
-        let urgency = routing::urgency(case_type, &subject).to_string();
-        let rules = routing::compile(&case_type.routing).map_err(|f| Error::internal("compiling routing rules", f.join("; ")))?;
-        let (unit, trace) = rules.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
+        let area = checked.place.as_ref().map(|p| p.commune.as_str());
+        let subject = Subject { area, category: &category.code, text: &checked.text, at: Some(caller.now) };
+        let urgency = checked.urgency.unwrap_or_else(|| routing::urgency(case_type, &subject).to_string());
+        let (unit, trace) = self.route(case_type, area, &category.code, &checked.text, caller.now)?;
+        let flags: String = case_type.screen(&checked.text).flags.iter().map(|f| format!("{},", f.code)).collect();
         let clock = CaseClock::start(&self.calendar, caller.now, case_type.budget(&category.code, &urgency, &self.calendar))?;
         let initial = &case_type.flow.initial;
         let phase = case_type.flow.states.get(initial).map(|s| s.phase).ok_or_else(|| Error::internal("opening a case", "no initial state"))?;
@@ -166,7 +180,7 @@ impl Cases {
             answers: checked.answers,
             state: initial.clone(),
             phase,
-            unit: unit.map(|u| u.id).unwrap_or_default(),
+            unit,
             area: checked.place.as_ref().map(|p| p.commune.clone()),
             area_name: checked.place.map(|p| p.commune_name),
             address: checked.address,
@@ -198,7 +212,34 @@ impl Cases {
             unit_since: caller.now,
             escalated: None,
             reopened: 0,
+            private: checked.private,
+            flags,
         })
+    }
+
+    /// The unit that a report goes to, with the trace of why; an empty unit when nobody holds the function.
+    pub(crate) fn route(&self, case_type: &CaseType, area: Option<&str>, category: &str, text: &str, at: Timestamp) -> Result<(String, RoutingTrace)> {
+        let rules = routing::compile(&case_type.routing).map_err(|f| Error::internal("compiling routing rules", f.join("; ")))?;
+        let subject = Subject { area, category, text, at: Some(at) };
+        let (unit, trace) = rules.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
+        Ok((unit.map(|u| u.id).unwrap_or_default(), trace))
+    }
+
+    /// A report of a barred sender waits for the centre, out of the unit's and the public's sight.
+    fn hold(&self, case: &mut CaseRecord, case_type: &CaseType, reason: &str) {
+        let Some(state) = case_type.flow.states.get(&case_type.moderation.held_state) else { return };
+        case.state.clone_from(&case_type.moderation.held_state);
+        case.phase = state.phase;
+        case.listed = false;
+        let holder = self.directory.organisation_for(&self.directory.home(), &case_type.moderation.held_function);
+        case.unit = holder.map(|u| u.id).unwrap_or_default();
+        case.routing = RoutingTrace {
+            rule: HELD.into(),
+            why: reason.to_string(),
+            area: case.area.clone(),
+            warning: case.routing.warning.take(),
+            ..RoutingTrace::default()
+        };
     }
 
     fn receipt(&self, case: &CaseRecord, case_type: &CaseType, key: &str) -> Receipt {
@@ -227,13 +268,17 @@ impl Cases {
         }
         let enters_for_others = caller.kind == CallerKind::System || caller.may(Permission::CaseTriage, Scope::ANY);
         let source = match report.source.as_deref() {
-            Some(source @ ("phone" | "counter" | "import")) if enters_for_others => source,
             Some(source @ "open311") if caller.kind == CallerKind::Program => source,
-            Some(_) if enters_for_others => return Err(Error::invalid("case.source", "A channel is phone, counter or import.")),
+            Some(source) if enters_for_others => intake_desk::channel(source)?,
             _ => "web",
         };
         let answers = check_answers(category, &report.answers)?;
-        Ok(Checked { text: words, address, location, place, answers, source: source.to_string() })
+        let urgency = report.urgency.clone().filter(|u| enters_for_others && !u.is_empty());
+        if urgency.as_ref().is_some_and(|u| !case_type.urgencies.contains_key(u)) {
+            return Err(Error::invalid("case.urgency.unknown", "Choose an urgency from the list."));
+        }
+        let private = report.private && !case_type.moderation.private_notice.is_empty();
+        Ok(Checked { text: words, address, location, place, answers, source: source.to_string(), urgency, private })
     }
 
     pub(crate) fn check_photos(&self, case_type: &CaseType, photos: &[Bytes]) -> Result<()> {
@@ -382,7 +427,7 @@ fn check_answers(category: &Category, given: &BTreeMap<String, String>) -> Resul
     Ok(answers)
 }
 
-fn check_contact(contact: Contact) -> Result<Contact> {
+pub(crate) fn check_contact(contact: Contact) -> Result<Contact> {
     let bad = |field: &str| Error::invalid("case.contact.invalid", "Please check how we can reach you.").with("field", field);
     let name = text::clean_opt(contact.name.as_deref(), "contact.name", 100)?;
     let phone = text::clean_opt(contact.phone.as_deref(), "contact.phone", 20)?;

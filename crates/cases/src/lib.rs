@@ -1,18 +1,22 @@
 //! Citizen reports and other matters that are handled to a deadline: intake with photos, routing, moves, clocks, public
 //! answers, ratings. What a matter may go through is a pack's case type; this crate runs it.
 
+pub mod barred;
 pub mod bulk;
 mod clock;
 mod columns;
 mod feed;
 pub mod http;
+mod http_intake;
 mod http_open;
 pub mod http_open311;
 mod http_openness;
 mod http_suggest;
 mod intake;
+pub mod intake_desk;
 mod jobs;
 pub mod model;
+pub mod moderation;
 mod moves;
 mod officer;
 pub mod open311;
@@ -29,6 +33,7 @@ mod stats;
 pub mod suggest;
 mod tables;
 mod tables_columns;
+mod tables_intake;
 mod tables_open311;
 mod tables_parts;
 mod tables_routing;
@@ -143,6 +148,9 @@ impl Cases {
             text_chars: t.limits.text_chars,
             photos: t.limits.photos,
             photo_bytes: t.limits.photo_bytes,
+            flags: t.moderation.names(),
+            private_notice: t.moderation.private_notice.clone(),
+            private_notice_en: t.moderation.private_notice_en.clone(),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::moderation::Screening;
 use crate::pack::{Policy, Question, Reply};
 use crate::parts::{PartRef, PublicPart};
 pub use crate::stats::{StatRow, Stats, StatsQuery};
@@ -38,8 +39,14 @@ pub struct NewReport {
     pub answers: BTreeMap<String, String>,
     /// Whether a signed-in person does not want the report among their own.
     pub anonymous: bool,
-    /// Channel it came by, when staff enter it for somebody: `phone`, `counter`, `import`.
+    /// Channel it came by, when staff enter it for somebody: `phone`, `counter`, `letter`, `social`, `import`.
     pub source: Option<String>,
+    /// Urgency, when staff enter it; else by the case type's rules.
+    pub urgency: Option<String>,
+    /// Whether the reporter asks that only its kind and state are public.
+    pub private: bool,
+    /// What the sending browser or telephone calls itself: 16 to 100 characters it made up. Kept as a hash.
+    pub device: Option<String>,
 }
 
 /// How to reach a reporter. Personal data: kept apart, read only with the permission and on record.
@@ -221,9 +228,9 @@ pub struct MoveRef {
     pub name_en: String,
     /// Fields it needs.
     pub requires: Vec<String>,
-    /// Whether category and urgency may be corrected with it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub corrects: bool,
+    /// Fields that it can take besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional: Vec<String>,
     /// Until when it can be made, for moves that are open for a while only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -297,6 +304,10 @@ pub struct Case {
     pub text: String,
     /// Answers to the category's questions.
     pub answers: BTreeMap<String, String>,
+    /// Whether the reporter asked that only its kind and state are public.
+    pub private: bool,
+    /// What was noticed in the words, and how they could be shown.
+    pub screening: Screening,
     /// Whether the words may be shown to the public.
     pub published: bool,
     /// The words as the public sees them.
@@ -405,6 +416,8 @@ pub struct CaseRow {
     pub escalated: Option<String>,
     /// Whether it is a part of another case.
     pub part: bool,
+    /// What was noticed in the words (codes).
+    pub flags: Vec<String>,
     /// Version, for a move on several.
     pub version: i64,
     /// The spot.
@@ -430,6 +443,8 @@ pub struct ListQuery {
     pub due: Option<String>,
     /// Words, with or without marks.
     pub q: Option<String>,
+    /// `any` for cases in whose words something was noticed.
+    pub flagged: Option<String>,
     /// `due` (the default) or `opened` (newest first).
     pub sort: Option<String>,
     /// Rows wanted (default 50, at most 200).
@@ -616,6 +631,8 @@ pub struct Identity {
     /// Account, when the reporter was signed in.
     #[schema(value_type = Option<String>)]
     pub person: Option<Uuid>,
+    /// Others who called about it.
+    pub callers: Vec<Contact>,
 }
 
 /// What the officer's start page counts.
@@ -669,6 +686,12 @@ pub struct TypeView {
     pub photos: usize,
     /// Biggest photo, bytes.
     pub photo_bytes: usize,
+    /// What can be noticed in words.
+    pub flags: Vec<NamedCode>,
+    /// What a private report means; empty = not offered.
+    pub private_notice: String,
+    /// The same in English.
+    pub private_notice_en: String,
 }
 
 /// A code with its names.

@@ -204,9 +204,10 @@ impl Cases {
     async fn effects(&self, tx: &mut Tx, case: &mut CaseRecord, case_type: &CaseType, step: &Step<'_>) -> Result<()> {
         let (input, now) = (step.input, tx.now());
         let has = |effect| case_type.has(step.code, effect);
-        if has(Effect::Publish) {
+        // A private report is accepted like any other, and its words stay with the officers.
+        if has(Effect::Publish) && !case.private {
             case.published = true;
-            case.public_text = Some(input.public_text.clone().unwrap_or_else(|| text::mask_contact(&case.text)));
+            case.public_text = Some(input.public_text.clone().unwrap_or_else(|| case_type.screen(&case.text).proposal));
             tables::show_photos(tx, case.id, "report", true).await?;
         }
         if has(Effect::Unpublish) {
@@ -220,6 +221,9 @@ impl Cases {
         if has(Effect::List) {
             // Parts are shown on the page of the whole.
             case.listed = case.parent.is_none();
+            if case.routing.rule == crate::intake::HELD {
+                self.route_released(case, case_type)?;
+            }
         }
         if has(Effect::Assign) {
             self.assign(case, input)?;

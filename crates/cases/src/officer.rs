@@ -60,6 +60,13 @@ impl Cases {
         if let Some(q) = &query.q {
             filter.words("folded", &text::searchable(&text::clean(q, "q", 200)?));
         }
+        match query.flagged.as_deref() {
+            None | Some("") => {}
+            Some("any") => {
+                filter.add("flags <> ''", params![]);
+            }
+            Some(_) => return Err(Error::invalid("case.flagged", "A filter by what was noticed is any.")),
+        }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
         let after = public::cursor(query.after.as_deref())?;
         let newest = match query.sort.as_deref().unwrap_or("due") {
@@ -140,6 +147,7 @@ impl Cases {
             part: case.parent.is_some(),
             version: case.version,
             location: case.location,
+            flags: case.flags.split_terminator(',').map(str::to_string).collect(),
         }
     }
 
@@ -217,7 +225,7 @@ impl Cases {
                     name: m.name.clone(),
                     name_en: m.name_en.clone(),
                     requires: m.requires.iter().cloned().collect(),
-                    corrects: m.by == dothi_kernel::flow::Actor::Centre,
+                    optional: case_type.optional(code, m),
                     until: *until,
                 })
                 .collect(),
@@ -240,11 +248,13 @@ impl Cases {
             area_name: case.area_name,
             address: case.address,
             location: case.location,
-            text: case.text,
+            screening: case_type.screen(&case.text),
+            private: case.private,
             answers: case.answers,
             published: case.published,
             public_text: case.public_text,
             photos,
+            text: case.text,
             source: case.source,
             opened_at: case.opened_at,
             closed_at: case.closed_at,
@@ -293,9 +303,10 @@ impl Cases {
         let case = tables::case_in(&mut tx, id).await?.ok_or_else(tables::unknown)?;
         caller.require(Permission::CaseIdentity, Scope::unit(&case.unit))?;
         let (person, contact) = tables::reporter_in(&mut tx, id).await?;
+        let callers = crate::tables_intake::callers_in(&mut tx, id).await?;
         tx.audit("case.identity.read", &format!("case:{id}"), &serde_json::json!({ "code": case.code })).await?;
         tx.commit().await?;
-        Ok(Identity { code: case.code, contact, person })
+        Ok(Identity { code: case.code, contact, person, callers })
     }
 
     /// Counts for the officer's start page, over the units they may read.

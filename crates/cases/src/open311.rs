@@ -518,6 +518,8 @@ fn report_of(args: &Args, case_type: &CaseType, category: &Category) -> std::res
         answers: args.attributes(),
         anonymous: true,
         source: Some("open311".into()),
+        device: own("device_id"),
+        ..NewReport::default()
     })
 }
 

@@ -96,6 +96,9 @@ pub struct CaseType {
     /// How suggestions are learned from ended cases; none = not at all.
     #[serde(default)]
     pub suggest: Option<crate::suggest::SuggestPolicy>,
+    /// What must be looked at before words become public.
+    #[serde(default)]
+    pub moderation: crate::moderation::Moderation,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -555,6 +558,23 @@ impl CaseType {
         self.categories.iter().find(|c| c.code == code)
     }
 
+    /// What is noticed in a text.
+    pub fn screen(&self, text: &str) -> crate::moderation::Screening {
+        self.moderation.screen(text)
+    }
+
+    /// Fields that a move can take besides those it needs.
+    pub(crate) fn optional(&self, code: &str, step: &dothi_kernel::flow::Move) -> Vec<String> {
+        let centre = step.by == Actor::Centre;
+        let takes = [
+            ("public_text", self.has(code, Effect::Publish)),
+            ("unit", centre && self.has(code, Effect::Assign)),
+            ("category", centre && self.has(code, Effect::Assign)),
+            ("urgency", centre && self.has(code, Effect::Assign)),
+        ];
+        takes.into_iter().filter(|(field, fits)| *fits && !step.requires.contains(*field)).map(|(field, _)| field.to_string()).collect()
+    }
+
     /// Working minutes to answer.
     pub fn budget(&self, category: &str, urgency: &str, calendar: &WorkCalendar) -> u32 {
         let own = self.category(category).and_then(|c| c.deadline.get(urgency));
@@ -634,6 +654,9 @@ impl CaseType {
         faults.extend(self.check_time());
         faults.extend(self.suggest.iter().flat_map(crate::suggest::SuggestPolicy::check));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
+        if self.moderation != Default::default() {
+            faults.extend(self.moderation.check(|s| self.flow.states.contains_key(s)));
+        }
         let mut need = |ok: bool, fault: String| {
             if !ok {
                 faults.push(fault);

@@ -142,6 +142,8 @@ impl Cases {
             answers: Default::default(),
             state: policy.opens_in.clone(),
             phase,
+            private: whole.private,
+            flags: String::new(),
             routing: RoutingTrace { rule: "split".into(), why: whole.code.clone(), area: whole.area.clone(), ..RoutingTrace::default() },
             unit: unit.id,
             source: "part".into(),

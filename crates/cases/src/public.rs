@@ -25,8 +25,9 @@ fn rounded(p: Point) -> Point {
 }
 
 /// The redacting function: the only way from a stored case to a public one. It reads neither the reporter's contact
-/// data nor notes, and the reporter's words only after the centre has let them through.
-fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], unit: UnitRef, now: Timestamp) -> PublicCase {
+/// data nor notes, and the reporter's words only after the centre has let them through. The reporter (`own`) sees also what is
+/// not public of a private report.
+fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], unit: UnitRef, (now, own): (Timestamp, bool)) -> PublicCase {
     let category = case_type.category(&case.category);
     let state = case_type.flow.states.get(&case.state);
     let shown = |stages: &[&str]| photos.iter().filter(|p| p.public && stages.contains(&p.stage.as_str())).map(|p| p.sha.clone()).collect::<Vec<_>>();
@@ -34,6 +35,8 @@ fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], 
         (Some(text), Some(at)) => Some(Answer { text: text.clone(), at, photos: shown(&["after", "earlier"]) }),
         _ => None,
     };
+    // Of a private report: what kind, where it stands, and who has it.
+    let open = !case.private || own;
     PublicCase {
         code: case.code.clone(),
         category: case.category.clone(),
@@ -43,8 +46,8 @@ fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], 
         state: case.state.clone(),
         state_name: state.map_or_else(|| case.state.clone(), |s| s.name.clone()),
         state_name_en: state.map_or_else(|| case.state.clone(), |s| s.name_en.clone()),
-        text: case.public_text.clone().filter(|_| case.published),
-        location: case.location.map(rounded),
+        text: case.public_text.clone().filter(|_| case.published && open),
+        location: case.location.map(rounded).filter(|_| open),
         area: case.area.clone(),
         area_name: case.area_name.clone(),
         unit,
@@ -52,9 +55,9 @@ fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], 
         due_at: case.clock.due,
         closed_at: case.closed_at,
         overdue: case.overdue(now),
-        planned_for: case.planned_for.clone(),
-        photos: if case.published { shown(&["report"]) } else { Vec::new() },
-        answer,
+        planned_for: case.planned_for.clone().filter(|_| open),
+        photos: if case.published && open { shown(&["report"]) } else { Vec::new() },
+        answer: answer.filter(|_| open),
         rating: case.stars,
         followers: case.followers,
         merged_into: case.merged_into.clone(),
@@ -146,7 +149,7 @@ impl Cases {
         for case in cases {
             let case_type = self.type_of(case).await?;
             let unit = self.unit_ref(&case.unit, &case_type);
-            out.push(public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, caller.now));
+            out.push(public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, (caller.now, false)));
         }
         Ok(out)
     }
@@ -154,17 +157,21 @@ impl Cases {
     /// One public case with its timeline. 404 `case.unknown`, also for cases taken from the public.
     pub async fn public_case(&self, caller: &Caller, code: &str) -> Result<PublicCase> {
         let case = tables::case_by_code(&self.store, code).await?.filter(|c| c.listed).ok_or_else(tables::unknown)?;
-        self.with_timeline(caller, &case).await
+        self.with_timeline(caller, &case, false).await
     }
 
-    async fn with_timeline(&self, caller: &Caller, case: &CaseRecord) -> Result<PublicCase> {
+    async fn with_timeline(&self, caller: &Caller, case: &CaseRecord, own: bool) -> Result<PublicCase> {
         let case_type = self.type_of(case).await?;
         let photos = tables::photos_of(&self.store, &[case.id]).await?;
         let log = tables::log_of(&self.store, case.id).await?;
         let unit = self.unit_ref(&case.unit, &case_type);
-        let public = public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, caller.now);
+        let public = public_case(case, &case_type, photos.get(&case.id).map_or(&[], Vec::as_slice), unit, (caller.now, own));
         let parts = self.public_parts(case).await?;
-        Ok(PublicCase { parts: Some(parts).filter(|p| !p.is_empty()), timeline: Some(timeline(&log, &case_type, |u| self.unit_ref(u, &case_type))), ..public })
+        let mut steps = timeline(&log, &case_type, |u| self.unit_ref(u, &case_type));
+        if case.private && !own {
+            steps.iter_mut().for_each(|s| s.text = None);
+        }
+        Ok(PublicCase { parts: Some(parts).filter(|p| !p.is_empty()), timeline: Some(steps), ..public })
     }
 
     /// Public cases as a compact GeoJSON FeatureCollection; the newest 5 000.
@@ -211,7 +218,7 @@ impl Cases {
         let dlat = f64::from(metres) / 111_000.0;
         let dlon = dlat / point.lat.to_radians().cos().abs().max(0.01);
         let mut filter = Filter::default();
-        filter.add("listed = 1 and closed_at is null", params![]);
+        filter.add("listed = 1 and private = 0 and closed_at is null", params![]);
         filter.within(BBox { west: point.lon - dlon, south: point.lat - dlat, east: point.lon + dlon, north: point.lat + dlat });
         if let Some(category) = category {
             filter.add("category = ?", params![category]);
@@ -263,7 +270,7 @@ impl Cases {
     }
 
     pub(crate) async fn own_view(&self, caller: &Caller, case: CaseRecord) -> Result<PublicCase> {
-        let view = self.with_timeline(caller, &case).await?;
+        let view = self.with_timeline(caller, &case, true).await?;
         let case_type = self.type_of(&case).await?;
         let photos = tables::photos_of(&self.store, &[case.id]).await?;
         let log = tables::log_of(&self.store, case.id).await?;
@@ -285,7 +292,7 @@ impl Cases {
                     name: m.name.clone(),
                     name_en: m.name_en.clone(),
                     requires: m.requires.iter().cloned().collect(),
-                    corrects: false,
+                    optional: Vec::new(),
                     until: None,
                 })
                 .collect(),
@@ -360,7 +367,7 @@ impl Cases {
         for photo in &uses {
             let case = tables::case(&self.store, photo.case).await?.ok_or_else(missing)?;
             let stage_shown = if photo.stage == "report" { case.published } else { case.answered_at.is_some() };
-            let public = photo.public && case.listed && stage_shown;
+            let public = photo.public && case.listed && !case.private && stage_shown;
             let allowed = if public || self.is_own(caller, &case, key).await? { Ok(()) } else { caller.require(Permission::CaseRead, Scope::unit(&case.unit)) };
             if let Err(e) = allowed {
                 refusal = e;

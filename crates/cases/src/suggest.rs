@@ -328,7 +328,7 @@ impl Cases {
         }
         if let (Some(lon), Some(lat)) = (input.lon, input.lat) {
             let mut filter = Filter::default();
-            filter.add("listed = 1 and closed_at is null", params![]);
+            filter.add("listed = 1 and private = 0 and closed_at is null", params![]);
             // What is not public yet is compared by nothing but its category.
             let shown = |c: &CaseRecord| c.public_text.clone().filter(|_| c.published).unwrap_or_default();
             let near = self.near(filter, (Point::new(lon, lat)?, case_type.nearby_metres), (&words, input.category.as_deref()), shown).await?;

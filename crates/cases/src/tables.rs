@@ -20,6 +20,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
+    Migration { domain: "cases", version: 5, sql: crate::tables_intake::SCHEMA },
     Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
 ];
 
@@ -80,6 +81,10 @@ pub(crate) struct CaseRecord {
     pub escalated: Option<String>,
     /// How often the reporter asked to look again.
     pub reopened: u32,
+    /// Whether only its kind and state are public.
+    pub private: bool,
+    /// Codes of what was noticed in the words, with a comma after each.
+    pub flags: String,
 }
 
 /// A log row as stored.
@@ -214,6 +219,8 @@ impl CaseRecord {
             unit_since: row.opt_time("unit_since")?.map_or_else(|| row.time("opened_at"), Ok)?,
             escalated: row.opt_text("escalated")?,
             reopened: small(row.int("reopened")?),
+            private: row.flag("private")?,
+            flags: row.text("flags")?,
         })
     }
 
@@ -293,8 +300,8 @@ const MUTABLE: [&str; 32] = [
 
 /// Inserts a new case.
 pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
-    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, touched";
-    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 19 + MUTABLE.len()].join(", "));
+    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, private, flags, touched";
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 21 + MUTABLE.len()].join(", "));
     let mut values = params![
         case.id,
         &case.code,
@@ -314,6 +321,8 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
         case.version,
         folded,
         case.parent,
+        case.private,
+        &case.flags,
         tx.now(),
     ];
     values.extend(case.mutable(public_folded)?);
@@ -710,7 +719,7 @@ pub(crate) struct Spot {
 pub(crate) async fn spots(store: &Store, filter: Filter, now: Timestamp, limit: usize) -> Result<Vec<Spot>> {
     let sql = format!(
         "select code, category, phase, lon, lat, cast(case when stopped = 0 and running_since is not null and due_at < ? then 1 else 0 end as bigint) as late \
-         from case_main where lon is not null and {} order by opened_at desc limit ?",
+         from case_main where lon is not null and private = 0 and {} order by opened_at desc limit ?",
         filter.sql()
     );
     let mut values = params![now];

@@ -20,6 +20,7 @@ pub(crate) struct Touched {
     pub stars: Option<u8>,
     pub phase: String,
     pub listed: bool,
+    pub private: bool,
     pub running: bool,
     pub stopped: bool,
     pub on_time: bool,
@@ -29,7 +30,7 @@ pub(crate) struct Touched {
 /// Rows changed after an instant, in the order of their changes. `from` is the last row's change and id.
 pub(crate) async fn touched(store: &Store, from: &(i64, String), limit: usize) -> Result<Vec<Touched>> {
     let sql = "select touched, id, code, opened_at, closed_at, due_at, used_minutes, unit, category, coalesce(area, '') as area, lon, lat, stars, phase, \
-               listed, running_since, stopped, on_time, reopened from case_main where (touched, id) > (?, ?) order by touched, id limit ?";
+               listed, private, running_since, stopped, on_time, reopened from case_main where (touched, id) > (?, ?) order by touched, id limit ?";
     let rows = store.rows(sql, params![from.0, &from.1, limit]).await?;
     rows.iter()
         .map(|r| {
@@ -48,6 +49,7 @@ pub(crate) async fn touched(store: &Store, from: &(i64, String), limit: usize) -
                 stars: r.opt_int("stars")?.and_then(|s| u8::try_from(s).ok()),
                 phase: r.text("phase")?,
                 listed: r.flag("listed")?,
+                private: r.flag("private")?,
                 running: r.opt_int("running_since")?.is_some(),
                 stopped: r.flag("stopped")?,
                 on_time: r.opt_int("on_time")? == Some(1),

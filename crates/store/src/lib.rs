@@ -9,6 +9,7 @@ mod dialect;
 mod events;
 mod jobs;
 mod migrate;
+pub mod outside;
 mod pending;
 mod row;
 #[cfg(feature = "testing")]

@@ -40,6 +40,11 @@ export interface CaseType {
   text_chars: number
   photos: number
   photo_bytes: number
+  /** What can be noticed in words. */
+  flags: NamedCode[]
+  /** What a private report means; empty = not offered. */
+  private_notice: string
+  private_notice_en: string
 }
 export interface Answer {
   text: string
@@ -89,12 +94,17 @@ export interface ReportDraft {
   kind: string
   category: string
   text: string
-  lon: number
-  lat: number
+  lon?: number
+  lat?: number
+  area?: string
   address?: string
   contact?: { name?: string; phone?: string; email?: string }
   answers?: Record<string, string>
   anonymous?: boolean
+  private?: boolean
+  device?: string
+  source?: string
+  urgency?: string
 }
 export interface ReportReceipt {
   id: string
@@ -130,15 +140,17 @@ export interface CaseRow {
   escalated?: string | null
   /** A part of another case. */
   part: boolean
+  /** What was noticed in the words (codes). */
+  flags: string[]
   version: number
 }
 export interface CaseMove {
   code: string
-  /** Whether category and urgency may be corrected with it. */
-  corrects?: boolean
   name: string
   name_en: string
   requires: string[]
+  /** Fields that it can take besides. */
+  optional?: string[]
   /** Until when it can be made, for moves that are open for a while only. */
   until?: string | null
 }
@@ -181,6 +193,27 @@ export interface CasePhoto {
   public: boolean
   width: number
   height: number
+  /** When the camera says it was taken. */
+  taken_at?: string | null
+  /** Metres from the reported spot to where the camera says it stood. */
+  taken_metres?: number | null
+  mask?: 'waiting' | 'clear' | 'proposed' | 'failed' | 'masked' | 'shown' | null
+  boxes?: MaskBox[]
+}
+/** A box on a photo, in shares of its sides. */
+export interface MaskBox {
+  x: number
+  y: number
+  w: number
+  h: number
+}
+export interface MediaRef {
+  id: string
+  kind: string
+  media_type: string
+  bytes: number
+  seconds: number
+  at: string
 }
 export interface Reply {
   code: string
@@ -188,6 +221,24 @@ export interface Reply {
   text: string
   moves: string[]
   categories?: string[]
+}
+export interface Screening {
+  flags: (NamedCode & { words: string[] })[]
+  /** The words as they could be shown. */
+  proposal: string
+}
+export interface Barred {
+  id: string
+  kind: string
+  label: string
+  reason: string
+  by: string
+  at: string
+  until: string
+  ended_at?: string | null
+  active: boolean
+  hits: number
+  last_hit?: string | null
 }
 export interface Case {
   id: string
@@ -210,6 +261,8 @@ export interface Case {
   location?: LonLat | null
   text: string
   answers: Record<string, string>
+  private: boolean
+  screening: Screening
   published: boolean
   public_text?: string | null
   photos: CasePhoto[]
@@ -299,8 +352,14 @@ export interface CaseStats {
   group: string
   rows: { key: string; name: string; opened: number; closed: number; open: number; overdue: number; on_time: number; solved: number; unsolved: number; reopened: number; rated: number; satisfied: number; mean_stars?: number | null; median_minutes?: number | null; p90_minutes?: number | null }[]
 }
+export interface Contact {
+  name?: string | null
+  phone?: string | null
+  email?: string | null
+}
 export interface Identity {
   code: string
-  contact: { name?: string | null; phone?: string | null; email?: string | null }
+  contact: Contact
+  callers: Contact[]
   person?: string | null
 }

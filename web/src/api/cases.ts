@@ -109,6 +109,7 @@ export interface DeskFilter {
   state?: string
   category?: string
   due?: 'overdue' | 'soon'
+  flagged?: 'any'
   q?: string
   sort?: string
 }

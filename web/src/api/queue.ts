@@ -105,9 +105,21 @@ async function run(send: Sender): Promise<void> {
   }
 }
 
+/** What this browser calls itself, so that a flood from it can be stopped; made up here, kept by the server as a hash. */
+function deviceName(): { device?: string } {
+  try {
+    const known = localStorage.getItem('dothi.device') ?? crypto.randomUUID()
+    localStorage.setItem('dothi.device', known)
+    return { device: known }
+  } catch {
+    // Private windows may refuse storage.
+    return {}
+  }
+}
+
 export async function sendReport(report: QueuedReport): Promise<ReportReceipt> {
   const form = new FormData()
-  form.set('report', new Blob([JSON.stringify(report.draft)], { type: 'application/json' }))
+  form.set('report', new Blob([JSON.stringify({ ...report.draft, ...deviceName() })], { type: 'application/json' }))
   report.photos.forEach((photo, index) => form.append('photo', photo, `photo-${index + 1}.jpg`))
   return call<ReportReceipt>('/api/cases', { form, headers: { 'Idempotency-Key': report.id } })
 }

@@ -1861,6 +1861,10 @@ export interface components {
         };
         /** @description A case as officers see it. */
         Case: {
+            /** @description Whether the reporter asked that only its kind and state are public. */
+            private: boolean;
+            /** @description What was noticed in the words, and how they could be shown. */
+            screening: components["schemas"]["Screening"];
             /** @description Address or description of the spot. */
             address?: string | null;
             answer?: components["schemas"]["Answer"] | null;
@@ -2010,7 +2014,27 @@ export interface components {
             unassigned: number;
         };
         /** @description A row of the officer's list. */
+        /** @description Something that was noticed. */
+        CaseFlag: {
+            /** @description Code of the list or pattern. */
+            code: string;
+            /** @description Name in Vietnamese. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description What was found, as it stands in the text; at most ten. */
+            words: string[];
+        };
+        /** @description What was noticed in a text. */
+        Screening: {
+            /** @description What was found, in the order of the pack. */
+            flags: components["schemas"]["CaseFlag"][];
+            /** @description The text as it could be shown: personal data and masked words replaced. */
+            proposal: string;
+        };
         CaseRow: {
+            /** @description What was noticed in the words (codes). */
+            flags: string[];
             /** @description Commune's name. */
             area_name?: string | null;
             /** @description Officer who works on it. */
@@ -2713,6 +2737,8 @@ export interface components {
         };
         /** @description Who reported. Reading it is on record. */
         Identity: {
+            /** @description Others who called about it. */
+            callers: components["schemas"]["Contact"][];
             /** @description Case. */
             code: string;
             /** @description Contact data. */
@@ -3015,6 +3041,8 @@ export interface components {
         };
         /** @description A move that the caller may make now. */
         MoveRef: {
+            /** @description Fields that it can take besides. */
+            optional?: string[];
             /** @description Code. */
             code: string;
             /** @description Label in Vietnamese. */
@@ -3141,6 +3169,21 @@ export interface components {
         };
         /** @description A citizen's report. */
         NewReport: {
+            /**
+             * @description What the sending browser or telephone calls itself: 16 to 100 characters it made up. Kept as a hash.
+             * @default null
+             */
+            device: string | null;
+            /**
+             * @description Whether the reporter asks that only its kind and state are public.
+             * @default false
+             */
+            private: boolean;
+            /**
+             * @description Urgency, when staff enter it; else by the case type's rules.
+             * @default null
+             */
+            urgency: string | null;
             /**
              * @description Address or description of the spot.
              * @default null
@@ -5034,6 +5077,12 @@ export interface components {
         };
         /** @description A case type as the form needs it. */
         TypeView: {
+            /** @description What can be noticed in words. */
+            flags: components["schemas"]["NamedCode"][];
+            /** @description What a private report means; empty = not offered. */
+            private_notice: string;
+            /** @description The same in English. */
+            private_notice_en: string;
             /** @description Categories. */
             categories: components["schemas"]["CategoryView"][];
             /** @description Whom to call when life is in danger. */

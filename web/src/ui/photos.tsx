@@ -2,6 +2,7 @@ import { Camera, ImagePlus, X } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { useT } from '@/i18n'
 import { Dialog } from './controls'
+import { photoPlace, type Told } from './exif'
 import { toast } from './states'
 
 export interface ShownPhoto {
@@ -52,7 +53,7 @@ export async function shrink(file: File): Promise<File> {
   return new File([blob], file.name.replace(/\.\w+$/, '') + '.jpg', { type: 'image/jpeg' })
 }
 
-export function PhotoPicker({ photos, onChange, max = 5, hero, label }: { photos: readonly File[]; onChange: (photos: File[]) => void; max?: number; hero?: boolean; label?: string }) {
+export function PhotoPicker({ photos, onChange, onPlace, max = 5, hero, label }: { photos: readonly File[]; onChange: (photos: File[]) => void; onPlace?: (at: Told) => void; max?: number; hero?: boolean; label?: string }) {
   const t = useT()
   const [busy, setBusy] = useState(false)
   const shown = useMemo(() => photos.map(photo => ({ photo, url: URL.createObjectURL(photo) })), [photos])
@@ -62,6 +63,11 @@ export function PhotoPicker({ photos, onChange, max = 5, hero, label }: { photos
     const chosen = [...(list ?? [])].slice(0, max - photos.length)
     if (chosen.length === 0) return
     setBusy(true)
+    // What the camera noted is lost when the picture is drawn anew.
+    if (onPlace) {
+      const place = (await Promise.all(chosen.map(photoPlace))).find(Boolean)
+      if (place) onPlace(place)
+    }
     const made = await Promise.allSettled(chosen.map(shrink))
     setBusy(false)
     const good = made.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))

@@ -6,6 +6,7 @@ mod boston;
 mod clocks;
 mod content;
 mod figures;
+mod intake;
 mod open;
 mod open311;
 mod openness;

@@ -31,7 +31,9 @@ export interface Screen {
 const ADMIN = ['people-manage', 'units-manage', 'pack-manage', 'device-manage', 'audit-read', 'system-read', 'history-query', 'case-triage']
 
 export const screens: readonly Screen[] = [
-  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox } },
+  { path: '/work', texts: ['work', 'citizen'], load: () => import('@/features/cases/desk/DeskPage'), needs: ['case-read'], rail: { label: 'nav.work', icon: Inbox }, tab: { face: '/work', label: 'tab.desk' } },
+  { path: '/work/intake', texts: ['intake', 'citizen'], load: () => import('@/features/cases/intake/CallPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.intake' } },
+  { path: '/work/moderation', texts: ['intake', 'work', 'citizen'], load: () => import('@/features/cases/intake/ModerationPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.moderation' } },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },

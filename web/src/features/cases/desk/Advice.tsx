@@ -1,7 +1,7 @@
 import { Lightbulb } from 'lucide-react'
-import { useAdvice, useCaseTypes, type Case, type MoveForm } from '@/api'
+import { useAdvice, useCaseTypes, type Case } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Badge, Card, Field, format, Select } from '@/ui'
+import { Badge, Card, format } from '@/ui'
 
 /** What the words of a case point at, and cases that may be the same. It suggests; the officer decides. */
 export function AdviceCard({ item }: { item: Case }) {
@@ -42,19 +42,5 @@ export function AdviceCard({ item }: { item: Case }) {
         ) : null}
       </div>
     </Card>
-  )
-}
-
-/** Category and urgency as the centre corrects them with its move; left alone they stay. */
-export function Corrections({ item, form, set }: { item: Case; form: MoveForm; set: (part: Partial<MoveForm>) => void }) {
-  const t = useT()
-  const lng = useLanguage()
-  const type = useCaseTypes().data?.find(one => one.kind === item.kind)
-  if (!type) return null
-  return (
-    <div className="two">
-      <Field label={t('work:move.category')}>{ids => <Select {...ids} value={form.category ?? item.category} onChange={e => set({ category: e.target.value })}>{type.categories.map(c => <option key={c.code} value={c.code}>{named(lng, c.name, c.name_en)}</option>)}</Select>}</Field>
-      <Field label={t('work:move.urgency')}>{ids => <Select {...ids} value={form.urgency ?? item.urgency} onChange={e => set({ urgency: e.target.value })}>{type.urgencies.map(u => <option key={u.code} value={u.code}>{named(lng, u.name, u.name_en)}</option>)}</Select>}</Field>
-    </div>
   )
 }

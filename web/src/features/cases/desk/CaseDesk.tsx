@@ -8,6 +8,7 @@ import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkBu
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
 import { AdviceCard } from './Advice'
+import { BarSender, Noticed } from '../intake/Noticed'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
 
@@ -16,7 +17,7 @@ function initials(name: string | undefined): string {
 }
 
 /** Steps that are not moves of the flow and so have no name in a pack. */
-const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'update'])
+const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'update', 'caller', 'mask', 'media', 'mail'])
 
 function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
@@ -93,6 +94,7 @@ function Reporter({ item }: { item: Case }) {
         {known ? (
           <dl className="facts">
             {(['name', 'phone', 'email'] as const).map(key => (known[key] ? <div key={key}><dt>{t(`access.${key}`)}</dt><dd>{known[key]}</dd></div> : null))}
+            {identity.data?.callers.map((other, i) => <div key={i}><dt>{t('work:case.called_too')}</dt><dd>{[other.name, other.phone, other.email].filter(Boolean).join(' · ')}</dd></div>)}
             {known.name || known.phone || known.email ? null : <p className="quiet">{t('work:case.no_identity')}</p>}
           </dl>
         ) : (
@@ -155,6 +157,7 @@ function Desk({ item }: { item: Case }) {
           <div className="row">
             <PhaseBadge phase={item.phase}>{named(lng, item.state_name, item.state_name_en)}</PhaseBadge>
             {item.urgency_name ? <Badge>{item.urgency_name}</Badge> : null}
+            {item.private ? <Badge tone="high">{t('work:case.private')}</Badge> : null}
             <span className="quiet tnum">{item.code}</span>
             <span className="quiet">{item.unit.name}</span>
             {item.rating ? <Stars value={item.rating} /> : null}
@@ -169,6 +172,7 @@ function Desk({ item }: { item: Case }) {
             <div className="stack">
               <p className="said">{item.text}</p>
               {item.published ? null : <Badge tone="waiting">{t('work:case.not_public')}</Badge>}
+              <Noticed item={item} />
               <Photos photos={photos} size={168} />
               <div className="case-meta">
                 <span className="bit"><MapPin size={15} aria-hidden /> {[item.address, item.area_name].filter(Boolean).join(', ')}</span>
@@ -224,6 +228,7 @@ function Desk({ item }: { item: Case }) {
             </Card>
           ) : null}
           <Reporter item={item} />
+          <BarSender item={item} />
         </div>
       </div>
       {move ? <MoveDialog key={move.code} item={item} move={move} onClose={() => setMove(undefined)} /> : null}

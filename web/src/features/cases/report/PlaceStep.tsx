@@ -8,7 +8,7 @@ import { boundsOf, centreOf, featureAt, PickMap } from '@/map'
 import { Button, fold, SearchBox } from '@/ui'
 
 /** Where it is: GPS, the map under the pin, or a commune by its new or old name. */
-export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | undefined; onPlace: (at: LonLat) => void; onNext: (name: string) => void }) {
+export default function PlaceStep({ place, camera, onPlace, onNext }: { place: LonLat | undefined; camera: LonLat | undefined; onPlace: (at: LonLat) => void; onNext: (name: string) => void }) {
   const t = useT()
   const me = useMe()
   const home = me.data?.home.code
@@ -18,21 +18,30 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
   const [fly, setFly] = useState<Parameters<typeof PickMap>[0]['flyTo']>()
   const where = useLocate(place)
   const asked = useRef(false)
+  const [photoPlace, setPhotoPlace] = useState(false)
 
   useEffect(() => {
     // Ask for the position once, at the moment it is needed; who says no simply moves the map.
-    if (asked.current || place || !('geolocation' in navigator)) return
+    if (asked.current || place) return
     asked.current = true
+    const fromPhoto = () => {
+      if (!camera) return
+      onPlace(camera)
+      setFly({ ...camera, zoom: 13.5 })
+      setPhotoPlace(true)
+    }
+    if (!('geolocation' in navigator)) return fromPhoto()
     navigator.geolocation.getCurrentPosition(
       found => {
         const at = { lon: found.coords.longitude, lat: found.coords.latitude }
         onPlace(at)
         setFly({ ...at, zoom: 13.5 })
       },
-      () => undefined,
+      // No position from the phone: then from the photo, if its camera noted one.
+      fromPhoto,
       { enableHighAccuracy: true, timeout: 10_000 },
     )
-  }, [place, onPlace])
+  }, [place, camera, onPlace])
 
   function toCommune(code: string): void {
     const shape = communes.data?.features.find(f => f.properties?.['code'] === code)
@@ -86,6 +95,7 @@ export default function PlaceStep({ place, onPlace, onNext }: { place: LonLat | 
               <>
                 <strong>{name || t('citizen:report.place_chosen')}</strong>
                 <span className="small quiet"> {where.data?.province_name ?? ''}</span>
+                {photoPlace ? <span className="small quiet"> · {t('citizen:report.from_photo')}</span> : null}
               </>
             )
           ) : (

@@ -1,8 +1,9 @@
-import { ArrowLeft, Check, MapPin, Send, Users } from 'lucide-react'
+import { ArrowLeft, Check, Clock3, MapPin, Send, Users } from 'lucide-react'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import type { Category, LonLat, PublicCase, ReportDraft } from '@/api'
 import { useLocate, useMe } from '@/api/access'
 import { useCaseTypes, useFollow, useNearby } from '@/api/cases'
+import { useHours } from '@/api/intake'
 import { enqueue, flush, queued, type QueuedReport } from '@/api/queue'
 import { useSuggest, type Suggestion } from '@/api/suggest'
 import { named, useLanguage, useT } from '@/i18n'
@@ -29,6 +30,8 @@ const STEPS: readonly Step[] = ['photo', 'place', 'words']
 interface Draft {
   photos: File[]
   place?: LonLat
+  /** Where the camera says it stood: offered when the phone does not say where it is. */
+  camera?: LonLat
   placeName?: string
   category?: string
   /** Whether the person chose the category; what they chose is never changed for them. */
@@ -36,6 +39,7 @@ interface Draft {
   text: string
   contact: { name: string; phone: string }
   anonymous: boolean
+  private: boolean
   answers: Record<string, string>
 }
 
@@ -157,7 +161,7 @@ function Receipt({ report, onAgain }: { report: QueuedReport; onAgain: () => voi
 
 const blank = (): Draft => {
   const category = new URLSearchParams(location.search).get('category')
-  return { photos: [], text: '', contact: { name: '', phone: '' }, anonymous: false, answers: {}, byHand: category !== null, ...(category ? { category } : {}) }
+  return { photos: [], text: '', contact: { name: '', phone: '' }, anonymous: false, private: false, answers: {}, byHand: category !== null, ...(category ? { category } : {}) }
 }
 
 export default function ReportPage() {
@@ -166,6 +170,7 @@ export default function ReportPage() {
   const lng = useLanguage()
   const types = useCaseTypes()
   const me = useMe()
+  const hours = useHours()
   const [draft, setDraft] = useState<Draft>(blank)
   const [step, setStep] = useState<Step>('photo')
   const [sent, setSent] = useState<QueuedReport>()
@@ -199,6 +204,7 @@ export default function ReportPage() {
       ...(Object.keys(answers).length > 0 ? { answers } : {}),
       ...(Object.keys(contact).length > 0 ? { contact } : {}),
       ...(draft.anonymous ? { anonymous: true } : {}),
+      ...(draft.private ? { private: true } : {}),
     }
     try {
       const kept = await enqueue({ draft: body, photos: draft.photos, category_name: category?.name ?? draft.category, place_name: placeName })
@@ -229,11 +235,13 @@ export default function ReportPage() {
       <Progress step={step} onStep={setStep} />
       {step === 'photo' ? (
         <div className="stack">
+          {hours.data && !hours.data.open ? <Note icon={<Clock3 size={20} aria-hidden />}>{t('citizen:report.after_hours', { at: format.dateTime(hours.data.opens_at) })}</Note> : null}
           {type?.emergency_notice ? <Note tone="high">{named(lng, type.emergency_notice, type.emergency_notice_en)}</Note> : null}
           <PhotoPicker
             hero
             photos={draft.photos}
             max={type?.photos ?? 5}
+            onPlace={camera => change({ camera })}
             label={draft.photos.length === 0 ? t('citizen:report.take_photo') : undefined}
             onChange={photos => {
               change({ photos })
@@ -246,7 +254,7 @@ export default function ReportPage() {
       ) : null}
       {step === 'place' ? (
         <Suspense fallback={<Loading rows={1} height="20rem" />}>
-          <PlaceStep place={draft.place} onPlace={placed} onNext={name => (change({ placeName: name }), setStep('words'))} />
+          <PlaceStep place={draft.place} camera={draft.camera} onPlace={placed} onNext={name => (change({ placeName: name }), setStep('words'))} />
         </Suspense>
       ) : null}
       {step === 'words' ? (
@@ -269,6 +277,7 @@ export default function ReportPage() {
               ) : (
                 <CheckBox checked={draft.anonymous} onChange={e => change({ anonymous: e.target.checked })}>{t('citizen:report.anonymous')}</CheckBox>
               )}
+              {type?.private_notice ? <CheckBox checked={draft.private} onChange={e => change({ private: e.target.checked })}>{named(lng, type.private_notice, type.private_notice_en)}</CheckBox> : null}
               <p className="small quiet">{t('citizen:report.privacy')}</p>
             </div>
           </details>
