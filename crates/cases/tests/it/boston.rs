@@ -150,10 +150,13 @@ fn pack(rows: &[Row], codes: &BTreeMap<&str, String>, calendar: &WorkCalendar) -
         departments.entry(&row.department).or_default().insert(codes[row.kind.as_str()].clone());
     }
     let blank: RoutingRule = serde_json::from_value(serde_json::json!({ "code": "x", "why": "the type's department" })).unwrap();
+    // The last rule takes whatever no other did; here there is nothing left for it.
+    let rest = RoutingRule { code: "rest".into(), unit: departments.keys().next().map(|u| u.to_string()), ..blank.clone() };
     base.routing = departments
         .into_iter()
         .enumerate()
         .map(|(n, (unit, categories))| RoutingRule { code: format!("department-{n}"), unit: Some(unit.into()), categories, ..blank.clone() })
+        .chain([rest])
         .collect();
     base.urgency_rules.clear();
     base.replies.clear();
