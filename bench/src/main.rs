@@ -15,6 +15,7 @@ mod process;
 mod query;
 mod reports;
 mod soak;
+mod sta;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,15 @@ enum What {
         messages: u64,
         /// Observations by NGSI-LD batch.
         #[arg(long, default_value_t = 200_000)]
+        observations: u64,
+        /// Rounds; the median is quoted.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Durable observations a second by SensorThings data arrays.
+    Sta {
+        /// Observations of a round.
+        #[arg(long, default_value_t = 2_000_000)]
         observations: u64,
         /// Rounds; the median is quoted.
         #[arg(long, default_value_t = 3)]
@@ -68,6 +78,12 @@ enum What {
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Folder to keep the city in; one that is there already is not loaded again.
+        #[arg(long)]
+        data: Option<std::path::PathBuf>,
+        /// Only measurements whose name holds this word.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// A million reports: desk, public map and list, statistics. On PostgreSQL with `DOTHI_DATABASE_URL` (an empty database).
     Cases {
@@ -129,9 +145,10 @@ async fn main() {
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
+        What::Sta { observations, rounds } => sta::measure(observations, rounds).await,
         What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,
         What::Bytes { files } => query::bytes(&files).await,
-        What::City { entities, seconds } => city::measure(entities, seconds).await,
+        What::City { entities, seconds, data, only } => city::measure(entities, seconds, data, &only).await,
         What::Cases { cases } => cases::measure(cases).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Overload { seconds } => overload::measure(seconds).await,

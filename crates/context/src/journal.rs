@@ -5,13 +5,15 @@
 //! after a checkpoint's position are replayed in order; so it does no harm that the table may hold later states of some
 //! entities when a crash interrupts a checkpoint.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dothi_kernel::{Error, Result};
 use dothi_store::Store;
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use crate::live::{Live, Staged};
 use crate::model::{Attr, AttrKind, Entity, Iri, Names, find, find_mut};
@@ -30,8 +32,15 @@ const FOLD: usize = 500;
 const EVERY: Duration = Duration::from_secs(30);
 /// … or when so many bytes were journaled since.
 const BYTES: usize = 64 << 20;
+/// Bytes of a row that are made room for before they are seen.
+const LONG: usize = 64 << 20;
 /// Pages of the journal that are unpacked at once.
 const READING: usize = 2;
+/// So many superseded states are settled together at the latest. The more wait, the more of them share a page of the
+/// indexes; the fewer, the sooner a reader of the past is served …
+const UNSETTLED: usize = 40_000;
+/// … and so many by one transaction: others write in between.
+const SETTLE: usize = 400;
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -47,9 +56,31 @@ pub struct Journal {
     state: Mutex<State>,
     /// One checkpoint runs at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Whether superseded states may wait to be settled; one settles them at a time.
-    recent: AtomicBool,
+    /// Superseded states that wait to be settled; one settles them at a time.
+    unsettled: Mutex<Unsettled>,
     settling: tokio::sync::Mutex<()>,
+}
+
+/// Which entities have superseded states that are durable, but not yet where readers of the past look.
+#[derive(Default)]
+struct Unsettled {
+    waiting: Waiting,
+    /// Those that are being settled just now.
+    going: Waiting,
+}
+
+#[derive(Default)]
+struct Waiting {
+    states: usize,
+    of: HashSet<Iri>,
+    /// After a start or a failure anything may be among them.
+    unknown: bool,
+}
+
+impl Waiting {
+    fn concerns(&self, entity: Option<&str>) -> bool {
+        self.unknown || entity.map_or(self.states > 0, |id| self.of.contains(id))
+    }
 }
 
 struct State {
@@ -64,9 +95,8 @@ struct State {
 impl Journal {
     /// Reads the table of entities, replays the journal and fills `live`.
     pub async fn open(store: Store, live: Arc<Live>, names: &Arc<Names>) -> Result<Arc<Self>> {
-        let mut entities = tables::load(&store, names).await?;
-        let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::new());
-        let mut by_id: HashMap<Iri, Entity> = HashMap::new();
+        let mut found = Replay::of(tables::load(&store, names).await?);
+        let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::default());
         let mut reading = VecDeque::new();
         loop {
             // While one page is read, those before it are unpacked beside.
@@ -78,24 +108,18 @@ impl Journal {
                 let names = names.clone();
                 reading.push_back(tokio::task::spawn_blocking(move || rows.iter().map(|(_, row)| decode(row, &names)).collect::<Result<Vec<_>>>()));
             }
-            if by_id.is_empty() && !reading.is_empty() {
-                by_id = entities.drain(..).map(|e| (e.id.clone(), Arc::unwrap_or_clone(e))).collect();
-            }
             while reading.len() > if more { READING } else { 0 } {
                 let Some(page) = reading.pop_front() else { break };
                 for record in page.await.map_err(|e| Error::internal("reading the journal", e))??.into_iter().flatten() {
                     dirty.insert(record.id().clone());
-                    record.replay(&mut by_id);
+                    found.take(record);
                 }
             }
             if !more {
                 break;
             }
         }
-        if !by_id.is_empty() {
-            entities.extend(by_id.into_values().map(Arc::new));
-        }
-        live.load(entities);
+        live.load(found.entities);
         let state = Mutex::new(State { seq, dirty, bytes, since: Instant::now() });
         Ok(Arc::new(Self {
             store,
@@ -103,7 +127,7 @@ impl Journal {
             last: seq.into(),
             state,
             turn: tokio::sync::Mutex::new(()),
-            recent: true.into(),
+            unsettled: Mutex::new(Unsettled { waiting: Waiting { unknown: true, ..Waiting::default() }, going: Waiting::default() }),
             settling: tokio::sync::Mutex::new(()),
         }))
     }
@@ -129,27 +153,70 @@ impl Journal {
         }
     }
 
-    /// Notes that superseded states were stored beside the journal.
-    pub fn superseded(&self) {
-        self.recent.store(true, Ordering::Release);
+    fn unsettled(&self) -> MutexGuard<'_, Unsettled> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the superseded states where readers of the past look for them. Who reads the past calls this first.
-    pub async fn settle(&self) -> Result<()> {
+    /// Notes of which entities superseded states were stored beside the journal.
+    pub fn superseded(&self, entities: impl Iterator<Item = Iri>) {
+        let mut unsettled = self.unsettled();
+        for entity in entities {
+            unsettled.waiting.states += 1;
+            unsettled.waiting.of.insert(entity);
+        }
+    }
+
+    /// Puts the superseded states where readers of the past look for them, unless none of them is of this entity. Who
+    /// reads the past calls this first.
+    pub async fn settle(&self, entity: Option<&str>) -> Result<()> {
+        let concerns = |u: &Unsettled| u.waiting.concerns(entity) || u.going.concerns(entity);
+        if !concerns(&self.unsettled()) {
+            return Ok(());
+        }
         let _turn = self.settling.lock().await;
-        while self.recent.swap(false, Ordering::Acquire) {
-            if self.settle_some().await.inspect_err(|_| self.superseded())? {
-                self.superseded();
+        {
+            let mut unsettled = self.unsettled();
+            if !concerns(&unsettled) {
+                return Ok(());
+            }
+            // Something is still there when the last one was broken off.
+            let broken = unsettled.going.concerns(None);
+            unsettled.going = std::mem::take(&mut unsettled.waiting);
+            unsettled.going.unknown |= broken;
+        }
+        let done = self.settle_all().await;
+        let mut unsettled = self.unsettled();
+        unsettled.going = Waiting::default();
+        unsettled.waiting.unknown |= done.is_err();
+        done
+    }
+
+    /// Settles all that is there when it begins. It may be interrupted anywhere and begun again: a state that is at its
+    /// place stays as it is.
+    async fn settle_all(&self) -> Result<()> {
+        let Some(last) = tables_temporal::last_recent(&self.store).await? else { return Ok(()) };
+        while let Some((mut rows, upto)) = tables_temporal::recent(&self.store, last, UNSETTLED).await? {
+            loop {
+                let rest = rows.split_off(rows.len().min(SETTLE));
+                let mut tx = self.store.begin_as("context").await?;
+                // A change of history itself settles what came before it, and then this is over.
+                let there = tables_temporal::place_recent(&mut tx, rows, upto).await?;
+                if rest.is_empty() && there {
+                    tables_temporal::drop_recent(&mut tx, upto).await?;
+                }
+                tx.commit().await?;
+                rows = rest;
+                if rows.is_empty() || !there {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    async fn settle_some(&self) -> Result<bool> {
-        let mut tx = self.store.begin_as("context").await?;
-        let some = tables_temporal::settle(&mut tx).await?;
-        tx.commit().await?;
-        Ok(some)
+    fn many_unsettled(&self) -> bool {
+        let unsettled = self.unsettled();
+        unsettled.waiting.unknown || unsettled.waiting.states >= UNSETTLED
     }
 
     fn due(&self) -> bool {
@@ -159,11 +226,15 @@ impl Journal {
 
     /// Checkpoints when it is time, until the journal is dropped.
     pub async fn keep(journal: Weak<Self>) {
+        let mut settled = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(journal) = journal.upgrade() else { return };
-            if let Err(e) = journal.settle().await {
-                tracing::warn!(error = %e, "moving superseded states to their places failed; it will be tried again");
+            if journal.many_unsettled() || settled.elapsed() >= EVERY {
+                settled = Instant::now();
+                if let Err(e) = journal.settle(None).await {
+                    tracing::warn!(error = %e, "moving superseded states to their places failed; it will be tried again");
+                }
             }
             if journal.due()
                 && let Err(e) = journal.checkpoint().await
@@ -225,7 +296,7 @@ impl Journal {
 /// What a row says of one entity.
 enum Record {
     /// It is this.
-    Whole(Entity),
+    Whole(Arc<Entity>),
     /// It is gone.
     Gone(Iri),
     /// These default instances were set.
@@ -239,14 +310,59 @@ impl Record {
             Record::Gone(id) | Record::Values { id, .. } => id,
         }
     }
+}
 
-    fn replay(self, entities: &mut HashMap<Iri, Entity>) {
-        match self {
-            Record::Whole(entity) => drop(entities.insert(entity.id.clone(), entity)),
-            Record::Gone(id) => drop(entities.remove(&id)),
+/// Entities while the journal is replayed, found by id. The table of ids holds four bytes for each and is made when the
+/// first record comes.
+struct Replay {
+    entities: Vec<Arc<Entity>>,
+    ids: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Replay {
+    fn of(entities: Vec<Arc<Entity>>) -> Self {
+        Self { entities, ids: HashTable::new(), hasher: DefaultHashBuilder::default() }
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.ids.find(self.hasher.hash_one(id), |at| *self.entities[*at as usize].id == *id).map(|at| *at as usize)
+    }
+
+    fn note(&mut self, at: usize) {
+        let Self { entities, ids, hasher } = self;
+        // There are never more than four thousand million.
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        ids.insert_unique(hasher.hash_one(&*entities[at as usize].id), at, |at| hasher.hash_one(&*entities[*at as usize].id));
+    }
+
+    fn take(&mut self, record: Record) {
+        if self.ids.is_empty() {
+            (0..self.entities.len()).for_each(|at| self.note(at));
+        }
+        match record {
+            Record::Whole(entity) => match self.find(&entity.id) {
+                Some(at) => self.entities[at] = entity,
+                None => {
+                    self.entities.push(entity);
+                    self.note(self.entities.len() - 1);
+                }
+            },
+            Record::Gone(id) => {
+                let Some(at) = self.find(&id) else { return };
+                self.forget(at);
+                if at + 1 < self.entities.len() {
+                    self.forget(self.entities.len() - 1);
+                }
+                self.entities.swap_remove(at);
+                if at < self.entities.len() {
+                    self.note(at);
+                }
+            }
             Record::Values { id, version, modified, area, values } => {
                 // Missing only when a later row deletes it or states it whole, and the table knows that already.
-                let Some(entity) = entities.get_mut(&id) else { return };
+                let Some(at) = self.find(&id) else { return };
+                let entity = Arc::make_mut(&mut self.entities[at]);
                 (entity.version, entity.modified, entity.area) = (version, modified, area);
                 for (name, attr) in values {
                     match find_mut(&mut entity.attrs, &name) {
@@ -258,6 +374,14 @@ impl Record {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes the one at a place out of the table of ids.
+    fn forget(&mut self, at: usize) {
+        let hash = self.hasher.hash_one(&*self.entities[at].id);
+        if let Ok(entry) = self.ids.find_entry(hash, |a| *a as usize == at) {
+            entry.remove();
         }
     }
 }
@@ -396,13 +520,22 @@ fn damaged() -> Error {
     Error::internal("reading the journal", "a row is damaged")
 }
 
+/// Unpacks at once what says how long it is; growing step by step would move it again and again.
+fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let stated = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten().and_then(|n| usize::try_from(n).ok());
+    match stated.filter(|n| *n <= LONG) {
+        Some(n) => zstd::bulk::decompress(packed, n),
+        None => zstd::stream::decode_all(packed),
+    }
+}
+
 /// Reads a row.
 fn decode(row: &[u8], names: &Names) -> Result<Vec<Record>> {
     let packed = match row.split_first() {
         Some((&FORMAT, packed)) => packed,
         _ => return Err(Error::internal("reading the journal", "a row has an unknown format; it was written by a newer version of the program")),
     };
-    let bytes = zstd::stream::decode_all(packed).map_err(|e| Error::internal("reading the journal", e))?;
+    let bytes = unpack(packed).map_err(|e| Error::internal("reading the journal", e))?;
     let mut input = Input { rest: &bytes, names: Vec::new(), shared: names };
     let mut records = Vec::new();
     while !input.rest.is_empty() {
@@ -474,7 +607,7 @@ impl<'a> Input<'a> {
                 let mut entity: Entity = self.json()?;
                 (entity.id, entity.version) = (id.into(), version);
                 entity.intern(self.shared);
-                Ok(Record::Whole(entity))
+                Ok(Record::Whole(Arc::new(entity)))
             }
             VALUES => {
                 let (id, version, modified, area) = (self.text()?.into(), self.unsigned()?, self.signed()?, self.name()?);

@@ -6,14 +6,13 @@ mod fields;
 mod places;
 mod sorted;
 
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dothi_kernel::geo::BBox;
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 pub use fields::{Ask, Wanted};
 
@@ -31,7 +30,7 @@ const WISHES: u32 = 16;
 /// Entities that must be in question for a condition to count.
 const LARGE: usize = 5_000;
 /// Entities that the building of an index takes under one lock.
-const STEP: u32 = 256;
+const STEP: usize = 256;
 /// Candidates that are ever collected and sorted.
 const GATHER: usize = 200_000;
 
@@ -54,9 +53,9 @@ struct State {
     slots: Slots,
     free: Vec<u32>,
     ids: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     all: Sorted,
-    by_type: HashMap<Iri, Sorted>,
+    by_type: hashbrown::HashMap<Iri, Sorted>,
     places: Places,
     fields: BTreeMap<Iri, (Field, AtomicU64)>,
     /// Entities that expire some time.
@@ -166,7 +165,7 @@ impl State {
         for kind in next.iter().flat_map(|n| &n.types).filter(|k| !has(before, k)) {
             by_type.entry(kind.clone()).or_default().insert(slot, slots);
         }
-        if before.and_then(Entity::location) != next.and_then(Entity::location) {
+        if before.and_then(Entity::location) != next.and_then(Entity::location) || before.map(|e| &e.types) != next.map(|e| &e.types) {
             before.iter().for_each(|e| places.remove(slot, e));
             next.iter().for_each(|e| places.insert(slot, e));
         }
@@ -211,8 +210,8 @@ impl State {
         let all = self.all.len().max(1) as f64;
         let (mut likely, mut best, mut lists) = (listed as f64, None::<(usize, Option<&Ask>)>, None::<(usize, &Ask)>);
         if let Some(area) = clues.area {
-            let n = self.places.estimate(area, most);
-            likely *= (n as f64 / all).min(1.0);
+            let n = self.places.estimate(area, clues.types.as_deref(), most);
+            likely *= (n as f64 / (listed as f64).max(1.0)).min(1.0);
             offer(&mut best, most, n, None);
         }
         for ask in &clues.asks {
@@ -239,7 +238,7 @@ impl State {
             (Some((n, how)), _) if 2.0 * n as f64 <= by_type.min(by_list) => {
                 let slots: Vec<u32> = match (how, clues.area) {
                     (Some(ask), _) => self.fields.get(&ask.attr).map(|(f, _)| f.collect(ask, &self.slots)).unwrap_or_default(),
-                    (None, Some(area)) => self.places.near(area).collect(),
+                    (None, Some(area)) => self.places.near(area, clues.types.as_deref()),
                     (None, None) => return walk(),
                 };
                 Plan::Gathered(slots.into_iter().filter_map(|s| self.slots.get(s).cloned()).collect())
@@ -263,27 +262,41 @@ fn mortal_one(entity: &Entity) -> bool {
 impl Live {
     /// Takes over what start-up read.
     pub fn load(&self, mut entities: Vec<Arc<Entity>>) {
-        entities.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        let by_id = |a: &Arc<Entity>, b: &Arc<Entity>| a.id.cmp(&b.id);
+        // Two at a time; the whole is then two runs that are merged.
+        let half = entities.len() / 2;
+        let (first, second) = entities.split_at_mut(half);
+        std::thread::scope(|threads| {
+            threads.spawn(|| first.sort_by(by_id));
+            second.sort_by(by_id);
+        });
+        entities.sort_by(by_id);
         entities.dedup_by(|a, b| a.id == b.id);
         let mut state = State::default();
         state.slots.0 = entities.into_iter().map(Some).collect();
         let State { slots, ids, hasher, all, by_type, places, mortal, sta, .. } = &mut state;
         let slots = &*slots;
-        ids.reserve(slots.0.len(), |_| 0);
-        for (slot, entity) in (0u32..).zip(&slots.0) {
-            let Some(entity) = entity else { continue };
-            ids.insert_unique(hasher.hash_one(&*entity.id), slot, |s| hasher.hash_one(slots.id(*s)));
-            all.push_last(slot);
-            for (_, kind) in entity.types.iter().enumerate().filter(|(i, k)| !entity.types[..*i].contains(k)) {
-                match by_type.get_mut(kind) {
-                    Some(list) => list.push_last(slot),
-                    None => by_type.entry(kind.clone()).or_default().push_last(slot),
+        let numbered = || (0u32..).zip(&slots.0).filter_map(|(slot, entity)| Some((slot, entity.as_ref()?)));
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for (slot, entity) in numbered() {
+                    places.insert(slot, entity);
+                    sta.set(&entity.id, None, Some(entity));
+                    *mortal += usize::from(mortal_one(entity));
+                }
+            });
+            ids.reserve(slots.0.len(), |_| 0);
+            for (slot, entity) in numbered() {
+                ids.insert_unique(hasher.hash_one(&*entity.id), slot, |s| hasher.hash_one(slots.id(*s)));
+                all.push_last(slot);
+                for (_, kind) in entity.types.iter().enumerate().filter(|(i, k)| !entity.types[..*i].contains(k)) {
+                    match by_type.get_mut(kind) {
+                        Some(list) => list.push_last(slot),
+                        None => by_type.entry(kind.clone()).or_default().push_last(slot),
+                    }
                 }
             }
-            places.insert(slot, entity);
-            sta.set(&entity.id, None, Some(entity));
-            *mortal += usize::from(mortal_one(entity));
-        }
+        });
         let wanted: Vec<Iri> = {
             let mut held = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut *held, &mut state);
@@ -333,7 +346,8 @@ impl Live {
 
     /// Ids of entities whose location may touch a box, sorted. None when there are more than `most`.
     pub fn near(&self, area: BBox, most: usize) -> Option<Vec<Iri>> {
-        let mut ids: Vec<Iri> = self.read(|s| s.places.near(area).take(most + 1).filter_map(|slot| s.slots.get(slot).map(|e| e.id.clone())).collect());
+        let mut ids: Vec<Iri> =
+            self.read(|s| s.places.near(area, None).into_iter().take(most + 1).filter_map(|slot| s.slots.get(slot).map(|e| e.id.clone())).collect());
         if ids.len() > most {
             return None;
         }
@@ -436,12 +450,13 @@ impl Live {
     }
 }
 
-/// Puts all entities into a new index, a few at a time; changes meanwhile keep it right where it has been.
+/// Puts all entities into a new index, a few at a time and in the order of their ids, in which each goes to the end of
+/// its list; changes meanwhile keep it right where it has been.
 fn fill(shared: &Shared, attr: &Iri) {
-    let mut at = 0u32;
+    let mut at: Option<Iri> = None;
     loop {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        let State { slots, fields, .. } = &mut *state;
+        let State { slots, fields, all, .. } = &mut *state;
         let held: usize = fields.values().map(|(f, _)| f.entries).sum();
         let Some((field, _)) = fields.get_mut(attr) else { return };
         if held > ENTRIES {
@@ -449,17 +464,16 @@ fn fill(shared: &Shared, attr: &Iri) {
             tracing::info!(attribute = %attr, "no index: all indexes of attributes together would be too large");
             return;
         }
-        let end = u32::try_from(slots.0.len()).unwrap_or(u32::MAX);
-        for slot in at..end.min(at + STEP) {
-            if let Some(entity) = slots.get(slot) {
-                field.insert(attr, slot, entity, slots);
-            }
+        let mut last = None;
+        for slot in all.up(at.as_deref(), slots).take(STEP) {
+            last = slots.get(slot);
+            last.iter().for_each(|entity| field.insert(attr, slot, entity, slots));
         }
-        at = end.min(at + STEP);
-        if at == end {
+        let Some(last) = last else {
             field.ready = true;
             return;
-        }
+        };
+        at = Some(last.id.clone());
         drop(state);
         std::thread::yield_now();
     }

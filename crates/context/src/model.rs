@@ -3,10 +3,10 @@
 //! The serde form of [`Entity`] is the stored format (`context_entity.doc`), version [`FORMAT`]; single-letter member
 //! names keep a million of them small. Golden files in `tests/golden` must load for ever.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
+use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     crate::tables_devices::MIGRATION,
     crate::tables_federation::RELAY,
     crate::tables_temporal::RECENT,
+    crate::tables_temporal::OBSERVED,
 ];
 
 /// Pages that are parsed at once.
@@ -104,20 +105,18 @@ pub async fn delete(tx: &mut Tx, ids: &[&str]) -> Result<()> {
 }
 
 /// Reads all entities, page by page; while one page is read, those before it are parsed beside.
-pub async fn load(store: &Store, names: &Names) -> Result<Vec<Arc<Entity>>> {
+pub async fn load(store: &Store, names: &Arc<Names>) -> Result<Vec<Arc<Entity>>> {
     let (mut all, mut after, mut parsing) = (Vec::new(), String::new(), VecDeque::new());
     loop {
         let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 4000", params![&after]).await?;
         let last = rows.last().map(|r| r.text("id")).transpose()?;
         if last.is_some() {
-            parsing.push_back(tokio::task::spawn_blocking(move || rows.iter().map(entity).collect::<Result<Vec<_>>>()));
+            let names = names.clone();
+            parsing.push_back(tokio::task::spawn_blocking(move || rows.iter().map(|row| entity(row, &names)).collect::<Result<Vec<_>>>()));
         }
         while parsing.len() > if last.is_some() { PARSING } else { 0 } {
             let Some(page) = parsing.pop_front() else { break };
-            for mut entity in page.await.map_err(|e| Error::internal("reading entities", e))?? {
-                entity.intern(names);
-                all.push(Arc::new(entity));
-            }
+            all.extend(page.await.map_err(|e| Error::internal("reading entities", e))??);
         }
         match last {
             Some(last) => after = last,
@@ -126,11 +125,12 @@ pub async fn load(store: &Store, names: &Names) -> Result<Vec<Arc<Entity>>> {
     }
 }
 
-fn entity(row: &Row) -> Result<Entity> {
+fn entity(row: &Row, names: &Names) -> Result<Arc<Entity>> {
     let mut entity: Entity = row.json("doc")?;
     entity.id = row.text("id")?.into();
     entity.version = u64::try_from(row.int("version")?).unwrap_or(0);
-    Ok(entity)
+    entity.intern(names);
+    Ok(Arc::new(entity))
 }
 
 /// Which of these message ids were taken before.

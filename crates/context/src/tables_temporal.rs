@@ -26,6 +26,15 @@ pub const MIGRATION: Migration = Migration {
 pub const RECENT: Migration =
     Migration { domain: "context", version: 13, sql: "create table context_recent (seq BIGINT not null primary key, doc BYTEA not null)" };
 
+/// Most states say nothing of when they were observed: an index of times of observation without them spares each of
+/// them a page of its own.
+pub const OBSERVED: Migration = Migration {
+    domain: "context",
+    version: 14,
+    sql: "drop index context_instance_observed;
+          create index context_instance_observed on context_instance (entity, attr, observed) where observed is not null",
+};
+
 /// Rows of one statement.
 const ROWS: usize = 100;
 /// Commits that one step of [`settle`] looks at, and states after which it ends.
@@ -41,8 +50,59 @@ pub async fn put_recent(tx: &mut Tx, seq: i64, doc: Vec<u8>) -> Result<()> {
     tx.exec("insert into context_recent (seq, doc) values (?, ?)", params![seq, doc]).await.map(|_| ())
 }
 
+/// Position of the newest commit with recent states.
+pub async fn last_recent(store: &Store) -> Result<Option<i64>> {
+    let row = store.row("select max(seq) as seq from context_recent", params![]).await?;
+    row.map_or(Ok(None), |r| r.opt_int("seq"))
+}
+
+/// The oldest recent states of commits up to `last`, about `most` of them, in the order of their places, and the position
+/// of the last commit among them; none when no more are there.
+pub async fn recent(store: &Store, last: i64, most: usize) -> Result<Option<(Vec<Row>, i64)>> {
+    let (mut rows, mut upto) = (Vec::new(), None);
+    while rows.len() < most {
+        let sql = "select seq, doc from context_recent where seq > ? and seq <= ? order by seq limit ?";
+        let found = store.rows(sql, params![upto.unwrap_or(i64::MIN), last, STEP.0]).await?;
+        for row in &found {
+            rows.extend(recent::unpack(&row.bytes("doc")?)?);
+            upto = Some(row.int("seq")?);
+            if rows.len() >= most {
+                break;
+            }
+        }
+        if found.len() < STEP.0 {
+            break;
+        }
+    }
+    sort(&mut rows);
+    Ok(upto.map(|upto| (rows, upto)))
+}
+
+/// Neighbours in the index are written together. Of two at one place the first stays: the sort is stable.
+fn sort(rows: &mut [Row]) {
+    rows.sort_by(|a, b| (&a.entity, &a.name, &a.key).cmp(&(&b.entity, &b.name, &b.key)));
+}
+
+/// Puts recent states at their places; false, and nothing is done, when the commits up to `upto` are settled already. The
+/// lock of that row makes sure that they stay so until this transaction ends.
+pub async fn place_recent(tx: &mut Tx, mut rows: Vec<Row>, upto: i64) -> Result<bool> {
+    if tx.exec("update context_recent set seq = seq where seq = ?", params![upto]).await? == 0 {
+        return Ok(false);
+    }
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS));
+        insert(tx, std::mem::replace(&mut rows, rest), "do nothing").await?;
+    }
+    Ok(true)
+}
+
+/// Forgets recent states that are at their places.
+pub async fn drop_recent(tx: &mut Tx, upto: i64) -> Result<()> {
+    tx.exec("delete from context_recent where seq <= ?", params![upto]).await.map(|_| ())
+}
+
 /// Puts the oldest recent states where they are looked for; false when none were left.
-pub async fn settle(tx: &mut Tx) -> Result<bool> {
+async fn settle(tx: &mut Tx) -> Result<bool> {
     let found = tx.rows("select seq, doc from context_recent order by seq limit ?", params![STEP.0]).await?;
     let (mut rows, mut upto) = (Vec::new(), None);
     for row in &found {
@@ -53,22 +113,17 @@ pub async fn settle(tx: &mut Tx) -> Result<bool> {
         }
     }
     let Some(upto) = upto else { return Ok(false) };
-    // Neighbours in the index are written together. Of two at one place the first stays: the sort is stable.
-    rows.sort_by(|a, b| (&a.entity, &a.name, &a.key).cmp(&(&b.entity, &b.name, &b.key)));
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS));
-        insert(tx, std::mem::replace(&mut rows, rest), "do nothing").await?;
-    }
-    tx.exec("delete from context_recent where seq <= ?", params![upto]).await?;
+    sort(&mut rows);
+    place_recent(tx, rows, upto).await?;
+    drop_recent(tx, upto).await?;
     Ok(true)
 }
 
 /// Makes changes of history, in order, after those that are recent.
 pub async fn apply(tx: &mut Tx, writes: Vec<Write>) -> Result<()> {
-    if writes.is_empty() {
-        return Ok(());
+    if writes.iter().any(Write::is_of_instances) {
+        while settle(tx).await? {}
     }
-    while settle(tx).await? {}
     let mut writes = writes.into_iter().peekable();
     while let Some(write) = writes.next() {
         match write {

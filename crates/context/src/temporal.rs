@@ -168,6 +168,13 @@ pub enum Write {
     Header(Iri, Header),
 }
 
+impl Write {
+    /// Whether it concerns instances that may stand where recent ones belong, so that those come first.
+    pub fn is_of_instances(&self) -> bool {
+        matches!(self, Write::Past(_) | Write::Set(_) | Write::Forget(..))
+    }
+}
+
 /// Whether an attribute's state is one that the lake keeps: a plain observed scalar without anything beside it.
 pub fn is_plain(attr: &Attr) -> bool {
     let marks = |name: &str| name.strip_prefix(DEFAULT_VOCAB) == Some("quality");

@@ -75,13 +75,10 @@ impl Window {
 
     /// Means of `hours` hours ending with `hour`, latest first; missing ones are none.
     pub fn latest_first(&self, hour: Hour, hours: usize) -> Vec<Option<f64>> {
-        (0..hours)
-            .map(|back| {
-                let wanted = hour.back(back);
-                let at = self.slots.partition_point(|s| s.hour < wanted);
-                self.slots.get(at).filter(|s| s.hour == wanted).map(|s| s.sum / s.count as f64)
-            })
-            .collect()
+        let from = self.slots.partition_point(|s| s.hour <= hour);
+        let mut slots = self.slots.range(..from).rev().peekable();
+        let mean = |back| slots.next_if(|s| s.hour == hour.back(back)).map(|s| s.sum / s.count as f64);
+        (0..hours).map(mean).collect()
     }
 
     /// Change per hour between the reading at `t` and the one before it; none for other instants.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -18,6 +18,8 @@ const SCREENS: usize = 5_000;
 /// Events a returning screen may be behind before it must start afresh.
 const REPLAY: usize = 2_000;
 const READ: usize = 500;
+/// Readings of the outbox begin at least so far apart: under load one serves many commits.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Hands new events to all listening screens.
 pub struct LiveHub {
@@ -42,14 +44,18 @@ impl LiveHub {
         let mut newest = self.store.watch_events();
         let mut seen = *newest.borrow_and_update();
         while newest.changed().await.is_ok() {
+            let begun = Instant::now();
             loop {
                 match self.store.events_after(seen, READ).await {
-                    Ok(records) if records.is_empty() => break,
                     Ok(records) => {
+                        let more = records.len() >= READ;
                         for record in records {
                             seen = record.seq;
                             // Nobody listening is fine.
                             let _listeners = self.sender.send(Arc::new(record));
+                        }
+                        if !more {
+                            break;
                         }
                     }
                     Err(e) => {
@@ -58,6 +64,7 @@ impl LiveHub {
                     }
                 }
             }
+            tokio::time::sleep(PACE.saturating_sub(begun.elapsed())).await;
         }
     }
 }

@@ -4,7 +4,7 @@
 //! cursor's move repeats it and loses nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dothi_kernel::{Caller, Event, EventRecord, Result};
 
@@ -14,6 +14,9 @@ use crate::City;
 pub const CONSUMER: &str = "reactions";
 const READ: usize = 200;
 const TRIES: u32 = 6;
+/// Steps begin at least so far apart: under load one reading of the outbox and one move of the cursor, which is a commit,
+/// serve many events.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Follows the outbox until the task is dropped.
 pub async fn run(city: Arc<City>) {
@@ -21,13 +24,19 @@ pub async fn run(city: Arc<City>) {
     let (mut failing, mut tries) = (0i64, 0u32);
     loop {
         newest.mark_unchanged();
+        let begun = Instant::now();
         match step(&city, failing, tries >= TRIES).await {
             Ok(0) => {
                 if newest.changed().await.is_err() {
                     return;
                 }
             }
-            Ok(_) => tries = 0,
+            Ok(n) => {
+                tries = 0;
+                if n < READ {
+                    tokio::time::sleep(PACE.saturating_sub(begun.elapsed())).await;
+                }
+            }
             Err((seq, e)) => {
                 tries = if seq == failing { tries + 1 } else { 1 };
                 failing = seq;

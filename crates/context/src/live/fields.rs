@@ -1,9 +1,10 @@
 //! Indexes of attributes' values. They hold for every entity that might pass a condition, never fewer; the exact
 //! condition is asked afterwards.
 
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
 
 use super::sorted::{Slots, Sorted};
 use crate::model::{Entity, Iri, find};
@@ -92,7 +93,7 @@ pub struct Field {
     words: HashMap<u64, Posting>,
     /// Entities with too many values.
     rest: Sorted,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 /// A number as one that is ordered the same way.

@@ -47,22 +47,23 @@ impl Sorted {
 
     /// Run and place of the first whose id is not before `id`.
     fn place(&self, id: &str, slots: &Slots) -> (usize, usize) {
+        // Indexes are built in the order of ids.
+        if self.runs.last().and_then(|r| r.last()).is_some_and(|s| slots.id(*s) < id) {
+            return (self.runs.len(), 0);
+        }
         let run = self.runs.partition_point(|r| r.last().is_some_and(|s| slots.id(*s) < id));
         (run, self.runs.get(run).map_or(0, |r| r.partition_point(|s| slots.id(*s) < id)))
     }
 
     /// Adds an entity; false when it was there.
     pub fn insert(&mut self, slot: u32, slots: &Slots) -> bool {
-        let (mut at, mut place) = self.place(slots.id(slot), slots);
+        let (at, place) = self.place(slots.id(slot), slots);
         if self.runs.get(at).and_then(|r| r.get(place)) == Some(&slot) {
             return false;
         }
         if at == self.runs.len() {
-            if at == 0 {
-                self.runs.push(Vec::new());
-            }
-            at = self.runs.len() - 1;
-            place = self.runs[at].len();
+            self.push_last(slot);
+            return true;
         }
         let run = &mut self.runs[at];
         run.insert(place, slot);

@@ -174,7 +174,12 @@ impl Link {
                     self.leave(reason);
                 }
                 () = revoked.cancelled() => self.leave(DisconnectReasonCode::AdministrativeAction),
-                outcome = first_done(&mut self.pending) => self.settle(outcome).await,
+                outcome = first_done(&mut self.pending) => {
+                    // What was stored together is told together: the others first note that they are done, and one write
+                    // answers them all.
+                    tokio::task::yield_now().await;
+                    self.settle(outcome).await;
+                }
                 kept = first_kept(&mut self.owed) => self.pay(kept),
                 () = at(self.deadline) => self.late(),
                 () = at(self.client.as_ref().filter(|c| c.certified || c.principal.entry().is_none()).map(|c| c.recheck)) => self.recheck().await,

@@ -379,7 +379,7 @@ impl Context {
     /// Live and deleted entities beyond an id, in order.
     async fn chunk(&self, candidates: &Candidates, from: Option<&str>, down: bool) -> Result<Vec<(Iri, Option<Arc<Entity>>, Option<Header>)>> {
         let order = if down { Order::Down } else { Order::Up };
-        self.journal.settle().await?;
+        self.journal.settle(None).await?;
         let live = self.live.chunk(candidates, from, order, CHUNK);
         let dead = tables::deleted(&self.store, from, down, CHUNK).await?;
         // Where one list was cut, the other may not go on beyond it.

@@ -146,7 +146,7 @@ fn observed(point: &Point, unit: Option<&Iri>) -> Attr {
 impl Context {
     /// An entity that is or was. None when nothing is known of it.
     pub(crate) async fn subject(&self, caller: &Caller, id: &str) -> Result<Option<Subject>> {
-        self.journal.settle().await?;
+        self.journal.settle(Some(id)).await?;
         let live = self.look_up(id, caller);
         let header = tables::header(&self.store, id).await?;
         Ok((live.is_some() || header.is_some()).then(|| Subject { id: id.into(), live, header }))

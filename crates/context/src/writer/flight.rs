@@ -16,9 +16,11 @@ use crate::journal::{self, Measured};
 use crate::live::Staged;
 use crate::model::Iri;
 use crate::subs::Notice;
-use crate::temporal::{Write, recent};
+use crate::temporal::{Row, Write, recent};
 use crate::{tables, tables_journal, tables_subs, tables_temporal};
 
+/// Entities and observations of a batch that is packed without a thread of its own.
+const SMALL: usize = 256;
 /// Instances that one step of forgetting takes.
 const EXPIRE_ROWS: usize = 1_000;
 const DAY_US: i64 = 86_400_000_000;
@@ -89,8 +91,10 @@ struct Cargo {
 /// The same, as it goes into the tables.
 struct Packed {
     row: Option<Vec<u8>>,
-    /// Superseded states, when history holds nothing else; never without a row.
+    /// Superseded states, when no instance is set or forgotten beside them; never without a row.
     recent: Option<Vec<u8>>,
+    /// All other changes of history.
+    history: Vec<Write>,
     batches: Vec<(u32, i64, i64, Vec<u8>)>,
     timers: Vec<(Iri, i64)>,
     changed: Vec<Iri>,
@@ -208,9 +212,19 @@ fn answer(jobs: Vec<Job>, replies: impl Iterator<Item = Result<Reply>>) {
 }
 
 impl Cargo {
-    /// All that costs time happens before the transaction begins, and away from the writing task.
+    /// Whether packing it is over sooner than another thread would have begun.
+    fn is_small(&self) -> bool {
+        self.staged.len() + self.observations.len() < SMALL
+    }
+
+    fn superseded(&self) -> impl Iterator<Item = &Row> {
+        self.history.iter().filter_map(|w| if let Write::Past(row) = w { Some(row) } else { None })
+    }
+
+    /// All that costs time happens before the transaction begins.
     fn pack(&self, history: &dyn History) -> Result<Packed> {
-        let mut packed = Packed { row: None, recent: None, batches: Vec::new(), timers: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
+        let mut packed =
+            Packed { row: None, recent: None, history: Vec::new(), batches: Vec::new(), timers: Vec::new(), changed: Vec::new(), deleted: Vec::new() };
         for (id, next) in &*self.staged {
             match next {
                 Some(entity) => {
@@ -227,9 +241,12 @@ impl Cargo {
         packed.deleted.sort_unstable();
         if !self.staged.is_empty() {
             packed.row = Some(journal::encode(&self.staged, &self.measured)?);
-            let superseded: Option<Vec<_>> = self.history.iter().map(|w| if let Write::Past(row) = w { Some(row) } else { None }).collect();
-            packed.recent = superseded.filter(|s| !s.is_empty()).map(|s| recent::pack(s.into_iter())).transpose()?;
+            if self.history.iter().all(|w| matches!(w, Write::Past(_)) || !w.is_of_instances()) {
+                let superseded: Vec<_> = self.superseded().collect();
+                packed.recent = (!superseded.is_empty()).then(|| recent::pack(superseded.into_iter())).transpose()?;
+            }
         }
+        packed.history = self.history.iter().filter(|w| packed.recent.is_none() || !matches!(w, Write::Past(_))).cloned().collect();
         for chunk in self.observations.chunks(BATCH_OBSERVATIONS) {
             let (low, high) = chunk.iter().fold((i64::MAX, i64::MIN), |(l, h), o| (l.min(o.t), h.max(o.t)));
             packed.batches.push((u32::try_from(chunk.len()).unwrap_or(u32::MAX), low, high, history.encode(chunk)?));
@@ -320,9 +337,9 @@ impl Desk {
             let _next = tell.send(());
             return Ok(Landed { row: None, notices: cargo.notices, observations: Vec::new() });
         }
-        let history = self.history.clone();
-        let packing = tokio::task::spawn_blocking(move || cargo.pack(&*history).map(|packed| (packed, cargo)));
-        let (packed, cargo) = packing.await.map_err(|e| Error::internal("packing a batch", e))??;
+        let (history, small) = (self.history.clone(), cargo.is_small());
+        let pack = move || cargo.pack(&*history).map(|packed| (packed, cargo));
+        let (packed, cargo) = if small { pack()? } else { tokio::task::spawn_blocking(pack).await.map_err(|e| Error::internal("packing a batch", e))?? };
         if let Some(before) = before {
             let aborted = |e| Error::internal("storing a batch", e);
             before.ok_or_else(|| aborted("the order was lost".to_string()))?.await.map_err(|_| aborted("the one before failed".to_string()))?;
@@ -335,17 +352,17 @@ impl Desk {
 
     async fn store(&self, packed: Packed, cargo: &Cargo) -> Result<Option<(i64, usize)>> {
         let mut tx = self.store.begin_as("context").await?;
-        let (mut place, superseded) = (None, packed.recent.is_some());
+        let (mut place, recent) = (None, packed.recent.is_some());
         if let Some(row) = packed.row {
             let seq = self.journal.next();
             place = Some((seq, row.len()));
             tables_journal::append(&mut tx, seq, row).await?;
         }
         tables::remember_messages(&mut tx, &cargo.messages).await?;
-        match packed.recent.zip(place) {
-            Some((recent, (seq, _))) => tables_temporal::put_recent(&mut tx, seq, recent).await?,
-            None => tables_temporal::apply(&mut tx, cargo.history.clone()).await?,
+        if let Some((recent, (seq, _))) = packed.recent.zip(place) {
+            tables_temporal::put_recent(&mut tx, seq, recent).await?;
         }
+        tables_temporal::apply(&mut tx, packed.history).await?;
         tables_subs::put_notices(&mut tx, &cargo.notices).await?;
         for (id, at) in packed.timers {
             tx.schedule(EXPIRE, &id, time::micros(at)).await?;
@@ -360,8 +377,8 @@ impl Desk {
             tx.emit(Event::EntityDeleted { entity: entity.to_string() });
         }
         tx.commit().await?;
-        if superseded {
-            self.journal.superseded();
+        if recent {
+            self.journal.superseded(cargo.superseded().map(|row| row.entity.clone()));
         }
         Ok(place)
     }
