@@ -3,6 +3,7 @@
 //! Both sides of a comparison run in one call on one machine; the load generator shares its processors with the server.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
+mod cases;
 mod city;
 mod dossiers;
 mod http;
@@ -85,6 +86,12 @@ enum What {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// A million reports: desk, public map and list, statistics. On PostgreSQL with `DOTHI_DATABASE_URL` (an empty database).
+    Cases {
+        /// Reports.
+        #[arg(long, default_value_t = 1_000_000)]
+        cases: u64,
+    },
     /// Notifications told, and how soon.
     Notify {
         /// Subscriptions.
@@ -152,6 +159,7 @@ async fn main() {
         What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds, data, only } => city::measure(entities, seconds, data, &only).await,
+        What::Cases { cases } => cases::measure(cases).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Dossiers { dossiers, rounds } => dossiers::measure(dossiers, rounds).await,
         What::Overload { seconds } => overload::measure(seconds).await,

@@ -61,6 +61,8 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .merge(crate::http_open311::keys(this.clone()))
         .merge(crate::http_work::router(this.clone()))
         .merge(crate::http_desk::router(this.clone()))
+        .merge(crate::http_suggest::router(this.clone()))
+        .merge(crate::http_openness::router(this.clone()))
         .merge(crate::http_open::router(this))
 }
 
@@ -274,7 +276,7 @@ async fn photo(State(this): This, caller: Caller, Path(sha): Path<String>, Query
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, cache), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], bytes).into_response())
 }
 
-fn case_id(text: &str) -> Result<Uuid> {
+pub(crate) fn case_id(text: &str) -> Result<Uuid> {
     text.parse().map_err(|e| crate::tables::unknown().because(e))
 }
 

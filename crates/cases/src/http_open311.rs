@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -31,7 +31,7 @@ pub fn router(this: Arc<Cases>) -> Router {
     Router::new()
         .route("/open311/discovery.xml", get(discovery_xml))
         .route("/open311/discovery.json", get(discovery_json))
-        .route("/open311/v2/{resource}", get(list).post(post).layer(DefaultBodyLimit::max(BODY)))
+        .route("/open311/v2/{resource}", get(list).post(post).fallback(allowed).layer(DefaultBodyLimit::max(BODY)))
         .route("/open311/v2/{resource}/{name}", get(one))
         .with_state(this)
 }
@@ -120,6 +120,17 @@ async fn list(State(this): This, caller: Caller, Path(resource): Path<String>, R
         "servicerequestupdates" => said(format, Root::RequestUpdates, this.open311_updates(&caller, &args, &base).await),
         _ => fault(format, &not_found()),
     }
+}
+
+/// What may be done here, for whoever asks (`OPTIONS`) or tries something else: not every resource takes POST.
+async fn allowed(method: Method, Path(resource): Path<String>) -> Response {
+    let posts = split(&resource).is_some_and(|(name, _)| matches!(name, "requests" | "servicerequestupdates"));
+    let allow = [(header::ALLOW, if posts { "GET,HEAD,POST,OPTIONS" } else { "GET,HEAD,OPTIONS" })];
+    if method == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, allow).into_response();
+    }
+    let format = split(&resource).map_or(Format::Xml, |(_, format)| format);
+    (allow, fault(format, &Faults::one(405, "This address does not take this method."))).into_response()
 }
 
 async fn one(State(this): This, caller: Caller, Path((resource, name)): Path<(String, String)>, RawQuery(raw): RawQuery, headers: HeaderMap) -> Response {

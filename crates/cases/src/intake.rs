@@ -69,6 +69,7 @@ impl Cases {
             text::hash(&[&serde_json::to_string(&report).unwrap_or_default(), &photos.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(",")]);
         let developed = self.darkroom.develop(photos).await?;
 
+        let learned = self.learned(kind, caller.now).await?;
         let id = self.store.clock().id();
         let mut tx = self.store.begin(caller).await?;
         let code = self.free_code(&mut tx, &case_type.code_prefix).await?;
@@ -111,6 +112,7 @@ impl Cases {
             tables_intake::set_device(&mut tx, id, device).await?;
         }
         tables::insert_photos(&mut tx, id, "report", &developed).await?;
+        Self::note_suggestion(&mut tx, learned.as_deref(), &case, &case_type).await?;
         let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System);
         let log = LogRecord {
             at: caller.now,

@@ -14,11 +14,15 @@ use crate::{Cases, tables};
 impl Cases {
     /// Registers the domain's timers.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        let (clock, timeout, retention) = (self.clone(), self.clone(), self);
+        let (clock, learner, retention, timeout) = (self.clone(), self.clone(), self.clone(), self);
         runner
             .on(CLOCK_JOB, move |job| {
                 let cases = clock.clone();
                 async move { cases.remind(&job).await }
+            })
+            .on(crate::suggest::LEARN_JOB, move |job| {
+                let cases = learner.clone();
+                async move { cases.learn(&job).await }
             })
             .on(TIMEOUT_JOB, move |job| {
                 let cases = timeout.clone();

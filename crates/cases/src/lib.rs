@@ -5,6 +5,7 @@ pub mod barred;
 pub mod bulk;
 mod clock;
 pub(crate) mod crews;
+mod columns;
 mod feed;
 pub mod flow_desk;
 pub mod forward;
@@ -15,6 +16,8 @@ mod http_intake;
 mod http_open;
 pub mod http_open311;
 mod http_work;
+mod http_openness;
+mod http_suggest;
 mod intake;
 pub mod intake_desk;
 mod jobs;
@@ -28,6 +31,7 @@ mod open311_read;
 mod open311_render;
 mod open311_wire;
 mod orders;
+pub mod openness;
 pub mod pack;
 pub mod parts;
 mod photos;
@@ -38,8 +42,10 @@ pub mod retention;
 mod routing;
 pub mod routing_desk;
 mod stats;
+pub mod suggest;
 mod tables;
 mod tables_forward;
+mod tables_columns;
 mod tables_intake;
 mod tables_open311;
 mod tables_parts;
@@ -47,6 +53,7 @@ mod tables_routing;
 mod tables_stats;
 mod tables_upkeep;
 mod tables_work;
+mod tables_suggest;
 mod text;
 pub mod work;
 pub mod work_pack;
@@ -81,6 +88,8 @@ pub struct Cases {
     work: RwLock<Arc<crews::Kinds>>,
     /// People to choose crews from.
     staff: Option<Arc<dyn Staff>>,
+    advisers: suggest::Advisers,
+    counted: columns::Counted,
 }
 
 impl Cases {
@@ -91,7 +100,18 @@ impl Cases {
         let secret = tables::secret(&mut tx, &text::random_code(40)).await?;
         tx.commit().await?;
         let darkroom = Darkroom::new(store.clone());
-        let cases = Self { store, directory, calendar, types: RwLock::default(), darkroom, secret, work: RwLock::default(), staff: None };
+        let cases = Self {
+            store,
+            directory,
+            calendar,
+            types: RwLock::default(),
+            darkroom,
+            secret,
+            work: RwLock::default(),
+            staff: None,
+            advisers: suggest::Advisers::default(),
+            counted: columns::Counted::default(),
+        };
         cases.reload().await?;
         Ok(cases)
     }
@@ -115,6 +135,9 @@ impl Cases {
             let counts = tables_routing::as_it_counts(&mut tx, case_type).await?;
             if let Some(version) = tables::install_type(&mut tx, pack, &counts).await? {
                 tx.audit("case.type.install", &format!("case-type:{}", case_type.kind), &serde_json::json!({ "pack": pack, "version": version })).await?;
+            }
+            if case_type.suggest.is_some() {
+                tx.schedule(suggest::LEARN_JOB, &case_type.kind, caller.now).await?;
             }
         }
         self.install_work(&mut tx, pack, &part.work).await?;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::moderation::Screening;
 use crate::pack::{Policy, Question, Reply};
 use crate::parts::{PartRef, PublicPart};
+pub use crate::stats::{StatRow, Stats, StatsQuery};
 
 /// A citizen's report.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -650,69 +651,6 @@ pub struct Counts {
     pub unassigned: i64,
     /// Answers published since midnight.
     pub answered_today: i64,
-}
-
-/// What statistics are asked for.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default)]
-pub struct StatsQuery {
-    /// From, inclusive (RFC 3339); 90 days ago when left out.
-    pub from: Option<String>,
-    /// To, exclusive (RFC 3339); now when left out.
-    pub to: Option<String>,
-    /// `unit` (the default), `category`, `area` or `month` (of arrival, by the clock here).
-    pub group: Option<String>,
-}
-
-/// A row of the public statistics.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct StatRow {
-    /// Unit, category, commune, or month (`2026-11`).
-    pub key: String,
-    /// Its name.
-    pub name: String,
-    /// Reports that came in.
-    pub opened: i64,
-    /// Of these: ended.
-    pub closed: i64,
-    /// Of these: still open.
-    pub open: i64,
-    /// Of the open ones: over the deadline.
-    pub overdue: i64,
-    /// Of the ended ones: in time.
-    pub on_time: i64,
-    /// Of the ended ones: solved.
-    pub solved: i64,
-    /// Of the ended ones: answered, not solved.
-    pub unsolved: i64,
-    /// Of all: the reporter asked to look again.
-    pub reopened: i64,
-    /// Rated.
-    pub rated: i64,
-    /// Of these: four or five stars.
-    pub satisfied: i64,
-    /// Mean of the stars.
-    pub mean_stars: Option<f64>,
-    /// Working minutes within which half of the ended ones were answered; pauses do not count.
-    pub median_minutes: Option<i64>,
-    /// Working minutes within which nine of ten were.
-    pub p90_minutes: Option<i64>,
-}
-
-/// Public statistics.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Stats {
-    /// From, inclusive.
-    #[schema(value_type = String, format = DateTime)]
-    pub from: Timestamp,
-    /// To, exclusive.
-    #[schema(value_type = String, format = DateTime)]
-    pub to: Timestamp,
-    /// What the rows are.
-    pub group: String,
-    /// Rows, most reports first; at most 200.
-    pub rows: Vec<StatRow>,
 }
 
 /// A case type as the form needs it.

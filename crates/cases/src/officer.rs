@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dothi_kernel::flow::Phase;
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope, Timestamp};
 use dothi_store::params;
@@ -31,6 +32,9 @@ impl Cases {
         match query.view.as_deref().unwrap_or("todo") {
             "todo" => {
                 filter.waiting_for(&self.waiting(caller));
+                if self.waits_open() {
+                    filter.add("closed_at is null", params![]);
+                }
             }
             "unit" => {
                 filter.add("closed_at is null", params![]);
@@ -105,6 +109,13 @@ impl Cases {
         .into_iter()
         .map(|(permission, column, values): (Permission, _, BTreeSet<String>)| Waiting { column, values, units: caller.units_with(permission) })
         .collect()
+    }
+
+    /// Whether nothing that has ended waits for anybody, so that only open cases need to be looked through.
+    fn waits_open(&self) -> bool {
+        let types = self.installed();
+        let ended = |t: &CaseType, state: &String| t.flow.states.get(state).is_some_and(|s| matches!(s.phase, Phase::Solved | Phase::Unsolved));
+        types.values().flat_map(|versions| versions.values()).all(|t| !t.todo.centre.iter().chain(&t.todo.handler).chain(&t.todo.approver).any(|s| ended(t, s)))
     }
 
     /// Until when a deadline counts as near.
@@ -306,18 +317,17 @@ impl Cases {
         let (now, soon) = (caller.now, self.soon(caller.now)?);
         let zone = self.calendar.zone();
         let midnight = zone.to_datetime(now).date().to_zoned(zone.clone()).map_or(now, |z| micros(z.timestamp().as_microsecond()));
-        let [open, overdue, soon, unassigned, answered_today] = tables::count_where(
-            &self.store,
-            filter,
-            [
-                ("closed_at is null", params![]),
-                ("closed_at is null and running_since is not null and due_at < ?", params![now]),
-                ("closed_at is null and running_since is not null and due_at >= ? and due_at <= ?", params![now, soon]),
-                ("closed_at is null and assignee is null", params![]),
-                ("answered_at >= ?", params![midnight]),
-            ],
-        )
-        .await?;
+        let mut answered = filter.clone();
+        answered.add("answered_at >= ?", params![midnight]);
+        filter.add("closed_at is null", params![]);
+        let counted = [
+            ("1 = 1", params![]),
+            ("running_since is not null and due_at < ?", params![now]),
+            ("running_since is not null and due_at >= ? and due_at <= ?", params![now, soon]),
+            ("assignee is null", params![]),
+        ];
+        let [open, overdue, soon, unassigned] = tables::count_where(&self.store, filter, counted).await?;
+        let [answered_today] = tables::count_where(&self.store, answered, [("1 = 1", params![])]).await?;
         Ok(Counts { open, overdue, soon, unassigned, answered_today })
     }
 }

@@ -353,7 +353,12 @@ impl Cases {
         let closed = case.closed_at;
         let photo = |sha: &String| format!("{base}/api/cases/photos/{sha}");
         let mut row = Map::new();
-        let mut put = |name: &str, value: Value| row.insert(name.to_string(), value);
+        // The standard's fields are texts and numbers, never null: what is not known is left out.
+        let mut put = |name: &str, value: Value| {
+            if !value.is_null() {
+                row.insert(name.to_string(), value);
+            }
+        };
         put("service_request_id", json!(p.code));
         put("status", json!(if closed.is_some() { "closed" } else { "open" }));
         let notes = p.answer.as_ref().map(|a| a.text.clone()).unwrap_or_else(|| pick(en, &p.state_name, &p.state_name_en).to_string());
@@ -425,14 +430,17 @@ impl Cases {
             let media = p.answer.as_ref().filter(|_| answered).and_then(|a| a.photos.first()).map(|sha| format!("{base}/api/cases/photos/{sha}"));
             let ended =
                 case_type.is_end(&step.to) && state.is_some_and(|s| matches!(s.phase, dothi_kernel::flow::Phase::Solved | dothi_kernel::flow::Phase::Unsolved));
-            rows.push(json!({
+            let mut row = json!({
                 "update_id": format!("{}-{}", case.code, step.n),
                 "service_request_id": case.code,
                 "status": if ended { "closed" } else { "open" },
                 "updated_datetime": self.wall(step.at),
                 "description": words,
-                "media_url": media,
-            }));
+            });
+            if let Some(media) = media {
+                row["media_url"] = media.into();
+            }
+            rows.push(row);
         }
         Ok(Value::Array(rows))
     }

@@ -8,6 +8,7 @@ use dothi_store::params;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::columns::SpotQuery;
 use crate::model::{Answer, Followers, MoveInput, MoveRef, OwnDetails, PublicCase, PublicQuery, RatingInput, TimelineEntry};
 use crate::moves::Step;
 use crate::pack::CaseType;
@@ -175,11 +176,34 @@ impl Cases {
 
     /// Public cases as a compact GeoJSON FeatureCollection; the newest 5 000.
     pub async fn public_map(&self, caller: &Caller, query: &PublicQuery) -> Result<serde_json::Value> {
+        if query.q.is_none() {
+            return self.counted_map(caller, query).await;
+        }
         let spots = tables::spots(&self.store, Self::public_filter(query)?, caller.now, MAP_LIMIT).await?;
         let features: Vec<_> = spots
             .into_iter()
             .map(|s| {
                 let p = rounded(s.location);
+                json!({ "type": "Feature", "geometry": { "type": "Point", "coordinates": [p.lon, p.lat] },
+                    "properties": { "code": s.code, "category": s.category, "phase": s.phase, "overdue": s.overdue } })
+            })
+            .collect();
+        Ok(json!({ "type": "FeatureCollection", "features": features }))
+    }
+
+    /// The same without a search for words, which needs no database.
+    async fn counted_map(&self, caller: &Caller, query: &PublicQuery) -> Result<serde_json::Value> {
+        if let Some(phase) = &query.phase {
+            tables::phase_of(phase)?;
+        }
+        let bbox = query.bbox.as_deref().map(BBox::parse).transpose()?;
+        let asked = SpotQuery { bbox, category: query.category.as_deref(), area: query.area.as_deref(), phase: query.phase.as_deref() };
+        let columns = self.counted.now(&self.store).await?;
+        let features: Vec<_> = columns
+            .spots(&asked, caller.now, MAP_LIMIT)
+            .into_iter()
+            .map(|s| {
+                let p = rounded(Point { lon: s.lon, lat: s.lat });
                 json!({ "type": "Feature", "geometry": { "type": "Point", "coordinates": [p.lon, p.lat] },
                     "properties": { "code": s.code, "category": s.category, "phase": s.phase, "overdue": s.overdue } })
             })

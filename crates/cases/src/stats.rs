@@ -5,34 +5,124 @@ use dothi_kernel::measure::MeasureQuery;
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Error, Evidence, Measure, Measures, Result, Timestamp};
 use dothi_store::params;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Cases;
-use crate::model::{StatRow, Stats, StatsQuery};
+use crate::columns::{Group, Span, StatRecord};
 use crate::tables::{self, Filter};
-use crate::tables_stats::{self, Group};
+
+/// What statistics are asked for.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct StatsQuery {
+    /// From, inclusive (RFC 3339); 90 days ago when left out.
+    pub from: Option<String>,
+    /// To, exclusive (RFC 3339); now when left out.
+    pub to: Option<String>,
+    /// `unit` (the default), `category`, `area`, `month` (of arrival, by the clock here) or `all` (one row).
+    pub group: Option<String>,
+    /// Only reports of this unit.
+    pub unit: Option<String>,
+    /// Only reports of this category.
+    pub category: Option<String>,
+    /// Only reports of this commune.
+    pub area: Option<String>,
+}
+
+/// A row of the public statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatRow {
+    /// Unit, category, commune, or month (`2026-11`).
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Reports that came in.
+    pub opened: i64,
+    /// Of these: ended.
+    pub closed: i64,
+    /// Of these: still open.
+    pub open: i64,
+    /// Of the open ones: over the deadline.
+    pub overdue: i64,
+    /// Of the ended ones: in time.
+    pub on_time: i64,
+    /// Of the ended ones: solved.
+    pub solved: i64,
+    /// Of the ended ones: answered, not solved.
+    pub unsolved: i64,
+    /// Of all: the reporter asked to look again.
+    pub reopened: i64,
+    /// Rated.
+    pub rated: i64,
+    /// Of these: four or five stars.
+    pub satisfied: i64,
+    /// Mean of the stars.
+    pub mean_stars: Option<f64>,
+    /// Working minutes within which half of the ended ones were answered; pauses do not count.
+    pub median_minutes: Option<i64>,
+    /// Working minutes within which nine of ten were.
+    pub p90_minutes: Option<i64>,
+}
+
+/// Public statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Stats {
+    /// From, inclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// To, exclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Timestamp,
+    /// What the rows are.
+    pub group: String,
+    /// Rows, most reports first; at most 200.
+    pub rows: Vec<StatRow>,
+}
+
+/// A span as it is asked for; the last 90 days when nothing is said.
+pub(crate) fn span(from: Option<&str>, to: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp)> {
+    let instant = |text: Option<&str>, default: Timestamp| match text {
+        None => Ok(default),
+        Some(t) => t.parse::<Timestamp>().map_err(|_| Error::invalid("case.stats.span", "A time looks like 2026-11-21T00:00:00Z.")),
+    };
+    let to = instant(to, now)?;
+    Ok((instant(from, micros(to.as_microsecond().saturating_sub(90 * 86_400_000_000)))?, to))
+}
 
 impl Cases {
-    /// Public statistics of reports that came in within a span (default: the last 90 days, at most ten years).
+    /// Reads all cases once, so that nobody's first question waits for it.
+    pub async fn warm(&self) {
+        if let Err(e) = self.counted.now(&self.store).await {
+            tracing::warn!(error = %e, "reading the cases for statistics failed; the first question will try again");
+        }
+    }
+
+    /// Public statistics of reports that came in within a span (default: the last 90 days).
     pub async fn stats(&self, caller: &Caller, query: &StatsQuery) -> Result<Stats> {
-        let instant = |text: &Option<String>, default: Timestamp| match text {
-            None => Ok(default),
-            Some(t) => t.parse::<Timestamp>().map_err(|_| Error::invalid("case.stats.span", "A time looks like 2026-11-21T00:00:00Z.")),
-        };
-        let to = instant(&query.to, caller.now)?;
-        let from = instant(&query.from, micros(to.as_microsecond() - 90 * 86_400_000_000))?;
+        let (from, to) = span(query.from.as_deref(), query.to.as_deref(), caller.now)?;
         let group = query.group.as_deref().unwrap_or("unit");
         let by = match group {
-            "unit" => Group::Column("unit"),
-            "category" => Group::Column("category"),
-            "area" => Group::Column("area"),
+            "unit" => Group::Unit,
+            "category" => Group::Category,
+            "area" => Group::Area,
+            "all" => Group::All,
             "month" => Group::Months(self.months(from, to)?),
-            _ => return Err(Error::invalid("case.stats.group", "Statistics are grouped by unit, category, area or month.")),
+            _ => return Err(Error::invalid("case.stats.group", "Statistics are grouped by unit, category, area, month or all.")),
         };
-        let mut rows = tables_stats::stats(&self.store, &by, from, to, caller.now).await?;
+        let span = Span { unit: query.unit.as_deref(), category: query.category.as_deref(), area: query.area.as_deref(), ..Span::of(from, to) };
+        let mut rows = self.counted.now(&self.store).await?.stats(&by, &span, caller.now);
         if group == "month" {
             rows.sort_by(|a, b| b.key.cmp(&a.key));
         }
-        let rows = rows.into_iter().map(|r| StatRow {
+        let rows = rows.into_iter().map(|r| self.stat_row(group, r)).collect();
+        Ok(Stats { from, to, group: group.to_string(), rows })
+    }
+
+    /// A record with the name of what it counts.
+    pub(crate) fn stat_row(&self, group: &str, r: StatRecord) -> StatRow {
+        StatRow {
             name: self.group_name(group, &r.key),
             opened: r.opened,
             closed: r.closed,
@@ -48,12 +138,11 @@ impl Cases {
             median_minutes: r.median,
             p90_minutes: r.p90,
             key: r.key,
-        });
-        Ok(Stats { from, to, group: group.to_string(), rows: rows.collect() })
+        }
     }
 
     /// The months of a span, by the clock on the wall here: names and first instants, with the end of the last.
-    fn months(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(String, Timestamp)>> {
+    pub(crate) fn months(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(String, Timestamp)>> {
         let zone = self.calendar.zone();
         let bad = |e: jiff::Error| Error::invalid("case.stats.span", "Months are told over ten years at most.").because(e);
         let mut day = zone.to_datetime(from).date().first_of_month();
@@ -69,10 +158,11 @@ impl Cases {
         Err(Error::invalid("case.stats.span", "Months are told over ten years at most."))
     }
 
-    fn group_name(&self, group: &str, key: &str) -> String {
+    pub(crate) fn group_name(&self, group: &str, key: &str) -> String {
         let types = self.installed();
         let newest = || types.values().filter_map(|v| v.last_key_value()).map(|(_, t)| t);
         let found = match group {
+            "all" | "month" => None,
             "unit" if key.is_empty() => newest().next().map(|t| t.queue.name.clone()),
             "unit" => self.directory.unit(key).map(|u| u.name),
             "category" => newest().find_map(|t| t.category(key)).map(|c| c.name.clone()),

@@ -20,9 +20,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 2, sql: WORK },
     Migration { domain: "cases", version: 3, sql: crate::tables_open311::SCHEMA },
     Migration { domain: "cases", version: 4, sql: crate::tables_routing::SCHEMA },
+    Migration { domain: "cases", version: 5, sql: crate::tables_intake::SCHEMA },
     Migration { domain: "cases", version: 6, sql: crate::tables_work::SCHEMA },
     Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
-    Migration { domain: "cases", version: 5, sql: crate::tables_intake::SCHEMA },
+    Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
     Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
 ];
 
@@ -303,8 +304,8 @@ const MUTABLE: [&str; 32] = [
 
 /// Inserts a new case.
 pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
-    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, private, flags";
-    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 20 + MUTABLE.len()].join(", "));
+    let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, private, flags, touched";
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 21 + MUTABLE.len()].join(", "));
     let mut values = params![
         case.id,
         &case.code,
@@ -326,6 +327,7 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
         case.parent,
         case.private,
         &case.flags,
+        tx.now(),
     ];
     values.extend(case.mutable(public_folded)?);
     tx.exec(&sql, values).await?;
@@ -335,9 +337,9 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
 /// Writes a changed case when nobody else did since `case.version`; the row's version grows by one. 409 `case.version`.
 pub(crate) async fn update_case(tx: &mut Tx, case: &CaseRecord, public_folded: &str) -> Result<()> {
     let sets: Vec<String> = MUTABLE.iter().map(|c| format!("{c} = ?")).collect();
-    let sql = format!("update case_main set {}, version = version + 1 where id = ? and version = ?", sets.join(", "));
+    let sql = format!("update case_main set {}, touched = ?, version = version + 1 where id = ? and version = ?", sets.join(", "));
     let mut values = case.mutable(public_folded)?;
-    values.extend(params![case.id, case.version]);
+    values.extend(params![tx.now(), case.id, case.version]);
     if tx.exec(&sql, values).await? == 1 { Ok(()) } else { Err(stale()) }
 }
 

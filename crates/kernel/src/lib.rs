@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod caller;
+pub mod classify;
 pub mod error;
 pub mod event;
 pub mod flow;

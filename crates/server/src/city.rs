@@ -183,6 +183,8 @@ impl City {
         self.spawn(forget_events(self.store.clone())).await;
         self.spawn(self.notify.clone().run(self.shutdown.clone())).await;
         self.spawn(self.forwarder.clone().run(self.shutdown.clone())).await;
+        let cases = self.cases.clone();
+        self.spawn(async move { cases.warm().await }).await;
         let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
         self.spawn(async move {
             if let Err(e) = broker.run(stop).await {

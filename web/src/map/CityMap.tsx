@@ -31,6 +31,17 @@ function addLayers(map: Engine, cluster: boolean, scale: number): void {
   map.addSource('points', { type: 'geojson', data: empty, cluster, clusterRadius: 42, clusterMaxZoom: 13 })
   map.addLayer({ id: 'commune-fill', type: 'fill', source: 'communes', paint: { 'fill-color': ['coalesce', ['feature-state', 'fill'], token('brand')], 'fill-opacity': ['coalesce', ['feature-state', 'opacity'], 0] } }, 'home-line')
   map.addLayer({ id: 'commune-lines', type: 'line', source: 'communes', paint: { 'line-color': token('line-strong'), 'line-opacity': 0.5, 'line-width': ['interpolate', ['linear'], ['zoom'], 8, 0.4, 13, 1.4] } }, 'home-line')
+  map.addSource('heat', { type: 'geojson', data: empty })
+  map.addLayer({
+    id: 'heat', type: 'heatmap', source: 'heat',
+    paint: {
+      'heatmap-weight': ['interpolate', ['linear'], ['ln', ['+', 1, ['get', 'n']]], 0, 0.15, 6, 1],
+      'heatmap-radius': ['interpolate', ['exponential', 2], ['zoom'], 7, 10, 11, 26, 15, 120],
+      'heatmap-intensity': ['interpolate', ['linear'], ['zoom'], 7, 0.8, 13, 1.6],
+      'heatmap-color': ['interpolate', ['linear'], ['heatmap-density'], 0, 'rgba(0,0,0,0)', 0.2, token('warm-soft'), 0.5, token('warm'), 0.8, token('high'), 1, token('critical')],
+      'heatmap-opacity': 0.8,
+    },
+  })
   map.addLayer({ id: 'commune-chosen', type: 'line', source: 'communes', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': token('brand'), 'line-width': 3 } })
   map.addLayer({
     id: 'commune-names', type: 'symbol', source: 'commune-centres', minzoom: 9.6,
@@ -56,7 +67,7 @@ function addLayers(map: Engine, cluster: boolean, scale: number): void {
 }
 
 export default function CityMap(props: CityMapProps) {
-  const { communes, points = [], chosen, chosenArea, areaFill, cluster = true, view, onPoint, onArea, onMove, label, bare, large } = props
+  const { communes, points = [], chosen, chosenArea, areaFill, heat, cluster = true, view, onPoint, onArea, onMove, label, bare, large } = props
   const t = useT()
   const theme = useTheme()
   const lng = useLanguage()
@@ -166,8 +177,12 @@ export default function CityMap(props: CityMapProps) {
     const map = engine.current
     if (!ready || !map) return
     map.removeFeatureState({ source: 'communes' })
-    for (const [code, fill] of Object.entries(areaFill ?? {})) map.setFeatureState({ source: 'communes', id: code }, { fill, opacity: 0.55 })
+    for (const [code, fill] of Object.entries(areaFill ?? {})) map.setFeatureState({ source: 'communes', id: code }, typeof fill === 'number' ? { fill: token('brand'), opacity: fill } : { fill, opacity: 0.55 })
   }, [ready, areaFill, communes])
+
+  useEffect(() => {
+    if (ready) engine.current?.getSource<GeoJSONSource>('heat')?.setData(heat ?? { type: 'FeatureCollection', features: [] })
+  }, [ready, heat])
 
   const flown = useRef<CityMapProps['flyTo']>(undefined)
   useEffect(() => {

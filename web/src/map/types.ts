@@ -28,8 +28,10 @@ export interface CityMapProps {
   chosen?: string | undefined
   /** Code of the chosen commune. */
   chosenArea?: string | undefined
-  /** Colours of communes by code. */
-  areaFill?: Record<string, string> | undefined
+  /** Colours of communes by code; a number from 0 to 1 is a strength of the brand's colour. */
+  areaFill?: Record<string, string | number> | undefined
+  /** Points with a count `n`, drawn as heat. */
+  heat?: GeoJSON.FeatureCollection | undefined
   cluster?: boolean
   /** First view; the communes' bounds when absent. */
   view?: 'nation' | { lon: number; lat: number; zoom: number } | undefined

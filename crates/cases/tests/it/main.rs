@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod access;
+mod boston;
 mod clocks;
 mod content;
 mod field;
@@ -9,8 +10,10 @@ mod figures;
 mod intake;
 mod open;
 mod open311;
+mod openness;
 mod photos;
 mod routing;
+mod suggest;
 mod upkeep;
 mod walk;
 mod web;

@@ -7,7 +7,7 @@ use crate::walk::resolve;
 use crate::{App, light, with_app};
 
 async fn stats(app: &App, group: &str, from: &str, to: &str) -> Vec<dothi_cases::model::StatRow> {
-    let query = StatsQuery { group: Some(group.into()), from: Some(from.into()), to: Some(to.into()) };
+    let query = StatsQuery { group: Some(group.into()), from: Some(from.into()), to: Some(to.into()), ..StatsQuery::default() };
     app.cases.stats(&app.anybody(), &query).await.unwrap().rows
 }
 
@@ -49,7 +49,7 @@ async fn months_begin_at_midnight_here_and_reopening_is_counted() {
         let rows = stats(&app, "month", "2026-01-01T00:00:00Z", "2026-12-06T00:00:00Z").await;
         let told: Vec<_> = rows.iter().map(|r| (r.key.as_str(), r.opened, r.reopened, r.satisfied)).collect();
         assert_eq!(told, [("2026-12", 1, 1, 0), ("2026-11", 1, 0, 1), ("2026-10", 1, 0, 1)]);
-        let long = StatsQuery { group: Some("month".into()), from: Some("1990-01-01T00:00:00Z".into()), to: None };
+        let long = StatsQuery { group: Some("month".into()), from: Some("1990-01-01T00:00:00Z".into()), ..StatsQuery::default() };
         assert_eq!(app.cases.stats(&app.anybody(), &long).await.unwrap_err().code(), "case.stats.span");
     })
     .await;

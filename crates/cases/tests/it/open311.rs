@@ -171,7 +171,7 @@ async fn the_standards_calls_say_the_same_in_xml_and_json() {
         "service_request_id": id, "status": "open", "status_notes": "Đã tiếp nhận", "service_name": "Đèn đường hỏng", "service_code": "street-light",
         "description": "", "agency_responsible": "UBND phường Phố Hiến", "service_notice": "", "requested_datetime": "2026-11-23T08:00:00+07:00",
         "updated_datetime": "2026-11-23T08:00:00+07:00", "expected_datetime": "2026-11-26T08:00:00+07:00", "address": "Phường Phố Hiến", "address_id": "11953",
-        "zipcode": "", "lat": 20.6599, "long": 106.0512, "media_url": null
+        "zipcode": "", "lat": 20.6599, "long": 106.0512
     });
     assert_eq!(seen, expected);
     let case = app.cases.list(&app.centre(), &dothi_cases::model::ListQuery::default()).await.unwrap().items.remove(0);
@@ -394,4 +394,25 @@ async fn photos_come_in_the_form_and_floods_of_a_key_are_stopped() {
         statuses.push(post(&app, "v2/requests.json", &args).await.status);
     }
     assert_eq!(statuses, [200, 200, 429], "three in all, with the one before");
+}
+
+#[tokio::test]
+async fn what_may_be_done_is_told_by_resource() {
+    let app = app().await;
+    for (method, resource, status, allowed) in [
+        ("OPTIONS", "services.json", 204, "GET,HEAD,OPTIONS"),
+        ("OPTIONS", "requests.xml", 204, "GET,HEAD,POST,OPTIONS"),
+        ("PUT", "servicerequestupdates.json", 405, "GET,HEAD,POST,OPTIONS"),
+        ("DELETE", "services.xml", 405, "GET,HEAD,OPTIONS"),
+    ] {
+        let mut request = Request::builder().method(method).uri(format!("/open311/v2/{resource}")).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(app.anybody());
+        let response = router(app.cases.clone()).oneshot(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers()[header::ALLOW].to_str().unwrap()), (status, allowed), "{method} {resource}");
+    }
+    // No field is ever null: what is not known is left out.
+    let key = key(&app).await;
+    let id = post(&app, "v2/requests.json", &[("api_key", &key), ("service_code", "noise"), ("address_id", "11953"), ("description", "Ồn")]).await.json();
+    let seen = get(&app, &format!("v2/requests/{}.json", id[0]["service_request_id"].as_str().unwrap())).await.json();
+    assert!(seen[0].as_object().unwrap().values().all(|v| !v.is_null()) && seen[0].get("lat").is_none(), "{seen}");
 }

@@ -90,8 +90,13 @@ async fn few_stars_ask_for_another_look_and_only_the_reporter_rates() {
 
 /// Brings a case of Phố Hiến to a public answer.
 pub async fn resolve(app: &crate::App, id: uuid::Uuid) {
-    let (officer, leader) = (app.officer("canbo", "ubnd-11953"), app.leader("lanhdao", "ubnd-11953"));
     app.step(&app.centre(), id, "accept", MoveInput::default()).await.unwrap();
+    resolve_from_assigned(app, id).await;
+}
+
+/// The same for a case that the unit has already.
+pub async fn resolve_from_assigned(app: &crate::App, id: uuid::Uuid) {
+    let (officer, leader) = (app.officer("canbo", "ubnd-11953"), app.leader("lanhdao", "ubnd-11953"));
     app.step(&officer, id, "take", MoveInput::default()).await.unwrap();
     app.step(&officer, id, "answer", answer("Đã xử lý.")).await.unwrap();
     let version = app.cases.get(&leader, id).await.unwrap().version;

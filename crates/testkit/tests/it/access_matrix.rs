@@ -69,6 +69,8 @@ fn body(path: &str) -> Value {
         "/api/cases/open311/peers" | "/api/cases/open311/peers/{id}" => json!({"name": "Nhà thầu", "url": "http://127.0.0.1:9/open311/v2", "api_key": "x"}),
         "/api/cases/open311/forwards/{id}" => json!({"what": "again"}),
         "/api/cases/{id}/forwards" => json!({"peer": "019a0000-0000-7000-8000-000000000000"}),
+        "/api/cases/suggest" => json!({"text": "đèn đường không sáng"}),
+        "/api/cases/people" => json!({"year": 2026, "source": "thử", "rows": []}),
         "/api/cases/calls/{code}" => json!({"note": "người gọi thứ hai"}),
         "/api/cases/screen" => json!({"text": "gọi 0912345678"}),
         "/api/cases/barred" => json!({"kind": "phone", "value": "0912345678", "reason": "thử", "days": 1}),

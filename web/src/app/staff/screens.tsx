@@ -61,6 +61,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin', 'notify'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/messages', texts: ['admin', 'notify'], load: () => import('@/features/notify/MessagesPage'), needs: ['system-read'], tab: { face: '/admin', label: 'tab.messages' } },
+  { path: '/admin/learning', texts: ['admin'], load: () => import('@/features/cases/learning/LearningPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.learning' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },
   { path: '/work/$id', texts: ['work', 'citizen', 'field', 'notify'], load: () => import('@/features/cases/desk/CaseDesk'), needs: ['case-read'] },
 ]

@@ -8,6 +8,7 @@ import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkBu
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
 import { Forwards } from './Forwards'
+import { AdviceCard } from './Advice'
 import { BarSender, Noticed } from '../intake/Noticed'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
@@ -222,6 +223,7 @@ function Desk({ item }: { item: Case }) {
           </Card>
           <Clock item={item} />
           <WorkCard item={item} />
+          <AdviceCard item={item} />
           <Parts item={item} onSplit={() => setSplitting(true)} />
           <Forwards item={item} />
           {item.location ? (

@@ -1,10 +1,11 @@
 import { ArrowLeft, Check, Clock3, MapPin, Send, Users } from 'lucide-react'
-import { lazy, Suspense, useMemo, useState } from 'react'
-import type { Category, LonLat, ReportDraft } from '@/api'
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import type { Category, LonLat, PublicCase, ReportDraft } from '@/api'
 import { useLocate, useMe } from '@/api/access'
 import { useCaseTypes, useFollow, useNearby } from '@/api/cases'
 import { useHours } from '@/api/intake'
 import { enqueue, flush, queued, type QueuedReport } from '@/api/queue'
+import { useSuggest, type Suggestion } from '@/api/suggest'
 import { named, useLanguage, useT } from '@/i18n'
 import { Button, Check as CheckBox, Failed, Field, fold, format, Input, LinkButton, Loading, Note, PackIcon, PhotoPicker, TextArea, toast, toastError, useTitle } from '@/ui'
 import '../cases.css'
@@ -12,6 +13,16 @@ import { Questions, stopOf } from './Questions'
 
 // The map comes with its step.
 const PlaceStep = lazy(() => import('./PlaceStep'))
+
+/** A value that has stood still for a while. */
+function useSettled<T>(value: T, ms: number): T {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms)
+    return () => clearTimeout(timer)
+  }, [value, ms])
+  return settled
+}
 
 type Step = 'photo' | 'place' | 'words'
 const STEPS: readonly Step[] = ['photo', 'place', 'words']
@@ -23,6 +34,8 @@ interface Draft {
   camera?: LonLat
   placeName?: string
   category?: string
+  /** Whether the person chose the category; what they chose is never changed for them. */
+  byHand: boolean
   text: string
   contact: { name: string; phone: string }
   anonymous: boolean
@@ -47,18 +60,19 @@ function Progress({ step, onStep }: { step: Step; onStep: (step: Step) => void }
   )
 }
 
-function Similar({ place, category }: { place: LonLat | undefined; category: string | undefined }) {
+function Similar({ place, category, found }: { place: LonLat | undefined; category: string | undefined; found: readonly PublicCase[] | undefined }) {
   const t = useT()
   const lng = useLanguage()
-  const near = useNearby(category ? place : undefined, category)
+  const nearby = useNearby(category && !found ? place : undefined, category)
   const follow = useFollow()
   const [followed, setFollowed] = useState<string>()
-  if (!near.data || near.data.length === 0) return null
+  const near = found ?? nearby.data ?? []
+  if (near.length === 0) return null
   return (
     <Note tone="brand" icon={<Users size={20} aria-hidden />}>
-      <p className="strong">{t('citizen:report.similar', { n: near.data.length, count: near.data.length })}</p>
+      <p className="strong">{t('citizen:report.similar', { n: near.length, count: near.length })}</p>
       <ul className="stack-s" style={{ marginTop: 'var(--s2)' }}>
-        {near.data.slice(0, 3).map(item => (
+        {near.slice(0, 3).map(item => (
           <li key={item.code} className="spread">
             <a href={`/r/${item.code}`} target="_blank" rel="noreferrer" className="grow">
               {item.text || named(lng, item.category_name, item.category_name_en)} <span className="small quiet">· {format.ago(item.opened_at)}</span>
@@ -75,17 +89,19 @@ function Similar({ place, category }: { place: LonLat | undefined; category: str
   )
 }
 
-function Categories({ all, value, text, onChange }: { all: readonly Category[]; value: string | undefined; text: string; onChange: (code: string) => void }) {
+function Categories({ all, value, text, learned, filled, onChange }: { all: readonly Category[]; value: string | undefined; text: string; learned: Suggestion | undefined; filled: boolean; onChange: (code: string) => void }) {
   const t = useT()
   const lng = useLanguage()
-  // What the words point at comes first; the person chooses.
+  // What the words point at comes first, by what was learned from earlier reports, else by names and hints; the person chooses.
+  const guesses = learned?.model ? learned.categories : undefined
   const words = fold(text).split(/[^a-z0-9]+/).filter(w => w.length > 2)
-  const score = (category: Category) => words.filter(word => fold(`${category.name} ${category.name_en} ${category.hint ?? ''}`).includes(word)).length
-  const best = Math.max(1, ...all.map(score))
+  const score = (category: Category) => guesses ? (guesses.find(g => g.code === category.code)?.p ?? 0) : words.filter(word => fold(`${category.name} ${category.name_en} ${category.hint ?? ''}`).includes(word)).length
+  const best = Math.max(guesses ? 0.2 : 1, ...all.map(score))
   const sorted = all.map((category, i) => ({ category, i, s: score(category) })).sort((a, b) => b.s - a.s || a.i - b.i)
   return (
     <fieldset>
       <legend className="field-label">{t('citizen:report.category')}</legend>
+      <p className="small quiet" role="status">{filled ? t('citizen:suggest.filled') : guesses ? t('citizen:suggest.from_words') : ''}</p>
       <div className="tiles boxed">
         {sorted.map(({ category, s }) => (
           <label key={category.code} className="tile">
@@ -145,7 +161,7 @@ function Receipt({ report, onAgain }: { report: QueuedReport; onAgain: () => voi
 
 const blank = (): Draft => {
   const category = new URLSearchParams(location.search).get('category')
-  return { photos: [], text: '', contact: { name: '', phone: '' }, anonymous: false, private: false, answers: {}, ...(category ? { category } : {}) }
+  return { photos: [], text: '', contact: { name: '', phone: '' }, anonymous: false, private: false, answers: {}, byHand: category !== null, ...(category ? { category } : {}) }
 }
 
 export default function ReportPage() {
@@ -166,6 +182,11 @@ export default function ReportPage() {
   const category = type?.categories.find(c => c.code === draft.category)
   const placeName = where.data?.commune_name ?? draft.placeName ?? ''
   const anonymous = !me.data || me.data.kind === 'anonymous'
+  const words = useSettled(draft.text.trim(), 500)
+  const learned = useSuggest(step === 'words' ? type?.kind : undefined, words, draft.place, draft.byHand ? draft.category : undefined)
+  const fill = learned.data?.fill ?? undefined
+  // Filled in only when the model is sure, and only as long as the person has not chosen.
+  useEffect(() => setDraft(before => (before.byHand || before.category === fill ? before : { ...before, category: fill })), [fill])
 
   const placed = useMemo(() => (place: LonLat) => setDraft(before => ({ ...before, place })), [])
 
@@ -242,9 +263,9 @@ export default function ReportPage() {
           <Field label={t('citizen:report.words')} hint={named(lng, category?.hint, category?.hint_en) || t('citizen:report.words_hint')}>
             {ids => <TextArea {...ids} required rows={4} maxLength={type?.text_chars ?? 2000} value={draft.text} onChange={e => change({ text: e.target.value })} />}
           </Field>
-          {type ? <Categories all={type.categories} value={draft.category} text={draft.text} onChange={code => change({ category: code })} /> : types.error ? <Failed error={types.error} onRetry={() => void types.refetch()} kept={t('citizen:report.kept')} /> : <Loading rows={2} />}
+          {type ? <Categories all={type.categories} value={draft.category} text={draft.text} learned={learned.data} filled={!draft.byHand && draft.category !== undefined} onChange={code => change({ category: code, byHand: true })} /> : types.error ? <Failed error={types.error} onRetry={() => void types.refetch()} kept={t('citizen:report.kept')} /> : <Loading rows={2} />}
           {category ? <Questions category={category} answers={draft.answers} onChange={answers => change({ answers })} /> : null}
-          <Similar place={draft.place} category={draft.category} />
+          <Similar place={draft.place} category={draft.category} found={learned.data?.similar} />
           {type?.excluded_notice ? <p className="small quiet">{named(lng, type.excluded_notice, type.excluded_notice_en)}</p> : null}
           <details className="more">
             <summary>{t('citizen:report.contact')}</summary>

@@ -1,4 +1,4 @@
-import { Download, Rss } from 'lucide-react'
+import { CalendarRange, Download, Map as MapIcon, Rss } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import type { CaseStats } from '@/api'
 import { useStats } from '@/api/cases'
@@ -78,6 +78,8 @@ export default function PublicStatsPage() {
         }}
       </Loaded>
       <p className="row">
+        <a className="bit" href="/stats/map"><MapIcon size={16} aria-hidden /> {t('citizen:density.open')}</a>
+        <a className="bit" href={`/stats/${new Date().getFullYear()}`}><CalendarRange size={16} aria-hidden /> {t('citizen:year.report', { year: new Date().getFullYear() })}</a>
         <a className="bit" href="/api/cases/public.csv" download="phan-anh.csv"><Download size={16} aria-hidden /> {t('citizen:stats.csv')}</a>
         <a className="bit" href="/api/cases/public.atom"><Rss size={16} aria-hidden /> {t('citizen:stats.feed')}</a>
         <a href="/open311/discovery.xml">Open311</a>
