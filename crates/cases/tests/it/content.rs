@@ -128,7 +128,9 @@ fn a_workflow_that_cannot_work_is_told_why() {
     });
     tells("move `leap` names the unknown state `void`", &|t| drop(t.flow.moves.insert("leap".into(), step("assigned", "void", Actor::Handler))));
     tells("move `take` starts from no state", &|t| t.flow.moves.get_mut("take").unwrap().from.clear());
-    tells("names the unknown move `sing`", &|t| drop(t.flow.moves.get_mut("approve").unwrap().not_by_maker_of.insert("sing".into())));
+    tells("names the unknown move `sing`", &|t| {
+        t.flow.moves.get_mut("approve").unwrap().not_by_maker_of.insert("sing".into());
+    });
     tells("a crew moves work orders, not cases", &|t| t.flow.moves.get_mut("take").unwrap().by = Actor::Crew);
     tells("a handler may draft an answer, a second person publishes it", &|t| {
         let approve = t.flow.moves.get_mut("approve").unwrap();
@@ -144,9 +146,13 @@ fn a_workflow_that_cannot_work_is_told_why() {
     tells("reminders must rise", &|t| t.reminders.swap(0, 1));
     tells("window: move `fly` is named but not declared", &|t| t.windows[0].step = "fly".into());
     tells("are no states of an open case", &|t| t.parts.as_mut().unwrap().opens_in = "resolved".into());
-    tells("state `dreaming` is named but not declared", &|t| drop(t.todo.handler.insert("dreaming".into())));
+    tells("state `dreaming` is named but not declared", &|t| {
+        t.todo.handler.insert("dreaming".into());
+    });
     tells("no deadline for the urgency `urgent`", &|t| drop(t.deadline.remove("urgent")));
-    tells("`assigned` is no state in which a case has ended", &|t| drop(t.sampling.as_mut().unwrap().states.insert("assigned".into())));
+    tells("`assigned` is no state in which a case has ended", &|t| {
+        t.sampling.as_mut().unwrap().states.insert("assigned".into());
+    });
     tells("sampling.percent is 1 to 100", &|t| t.sampling.as_mut().unwrap().percent = 0);
     tells("retention.media_after_days is 1 to 36500", &|t| t.retention.as_mut().unwrap().media_after_days = 0);
     // What cannot even be read names the role and the working time it does not know.
