@@ -123,9 +123,11 @@ export default function CallPage() {
   const type = types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
   const category = type?.categories.find(c => c.code === draft.category?.code)
 
+  // The call has begun: the cursor stands in the words as soon as the form is drawn.
+  const drawn = type !== undefined && !done
   useEffect(() => {
-    if (!done) words.current?.querySelector('textarea')?.focus()
-  }, [done])
+    if (drawn) words.current?.querySelector('textarea')?.focus()
+  }, [drawn])
 
   const features = useMemo(() => communes.data?.features ?? [], [communes.data])
   const areas = useMemo(() => {
