@@ -121,6 +121,7 @@ pub struct HandIn {
 
 /// A record that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DossierReject)]
 pub struct Reject {
     /// Line of the file, or position in the request, from 1.
     pub line: u64,

@@ -225,6 +225,7 @@ pub struct AnomalyQuery {
 
 /// One finding: a dossier, or a heap of them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DossierFound)]
 pub struct Found {
     /// Agency.
     pub unit: UnitRef,

@@ -25,6 +25,7 @@ pub struct Mark {
 /// How far a rule is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DossierStatus)]
 pub enum Status {
     /// Read in the act itself.
     Confirmed,
@@ -43,6 +44,7 @@ pub enum Status {
 /// The rules of one time: how deadlines are counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DossierPolicy)]
 pub struct Policy {
     /// From when; dossiers received from that day on follow it.
     #[schema(value_type = String, format = Date)]
@@ -71,6 +73,7 @@ pub struct Policy {
 /// What a state means for the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DossierPhase)]
 pub enum Phase {
     /// Handed in, not yet received: no clock.
     Registered,
@@ -149,6 +152,7 @@ pub enum OnlineLevel {
 /// Which level of government handles a procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DossierLevel)]
 pub enum Level {
     /// The province and its departments.
     Province,
@@ -284,6 +288,7 @@ fn one() -> f64 {
 /// A group of parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DossierGroup)]
 pub struct Group {
     /// Code.
     pub code: String,
