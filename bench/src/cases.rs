@@ -247,7 +247,6 @@ pub async fn measure(cases: u64) {
     fill(folder.path(), database, cases).await;
     let permissions = ["case-read", "case-triage", "case-handle", "case-approve"].map(|p| ["--permission", p]).concat();
     let token = command(folder.path(), &[["token", "bench"].as_slice(), &permissions].concat());
-    let token = Some(token.as_str());
     let server = Server::start(folder.path()).await;
     println!("start {:.1} s, {:.0} MB", server.started.as_secs_f64(), server.process.memory_mb());
     let asker = Asker { client: reqwest::Client::new(), base: format!("http://127.0.0.1:{}", server.http) };
@@ -262,7 +261,7 @@ pub async fn measure(cases: u64) {
         ("desk: one category, all", "/api/cases?view=all&category=noise&limit=100"),
         ("desk: counts", "/api/cases/counts"),
     ] {
-        asker.time(what, token, path).await;
+        asker.time(what, Some(&token), path).await;
     }
     let years = "from=2000-01-01T00:00:00Z";
     for (what, path) in [
@@ -286,7 +285,7 @@ pub async fn measure(cases: u64) {
         let report = json!({ "kind": "report", "category": "garbage", "text": format!("Rác chất đống ở đầu ngõ {n}"), "area": "11953", "source": "phone" });
         let start = Instant::now();
         let request = asker.client.post(format!("{}/api/cases", asker.base)).json(&report);
-        let answer: Value = request.bearer_auth(token.unwrap_or_default()).send().await.expect("an answer").json().await.expect("JSON");
+        let answer: Value = request.bearer_auth(&token).send().await.expect("an answer").json().await.expect("JSON");
         assert!(answer["code"].is_string(), "{answer}");
         times.push(start.elapsed().as_secs_f64() * 1000.0);
     }

@@ -1,5 +1,6 @@
 //! Work orders: given to a crew, moved on by it from the phone (also later, when there was no network), checked by the unit.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -364,9 +365,9 @@ impl Cases {
         let mut names: BTreeMap<Uuid, String> = BTreeMap::new();
         let mut out = Vec::with_capacity(orders.len());
         for order in orders {
-            if !names.contains_key(&order.crew) {
+            if let Entry::Vacant(unknown) = names.entry(order.crew) {
                 let crew = tables_work::crews(&self.store, Some(order.crew), None).await?.pop();
-                names.insert(order.crew, crew.map(|c| c.name).unwrap_or_default());
+                unknown.insert(crew.map(|c| c.name).unwrap_or_default());
             }
             let kind = self.kind_of(&order).await?;
             let case = self.order_case(&order).await?;

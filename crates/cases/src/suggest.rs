@@ -76,7 +76,9 @@ pub(crate) struct Learned {
 
 /// Models in use by kind, and when each was last looked for (another node may have learned).
 #[derive(Default)]
-pub(crate) struct Advisers(RwLock<BTreeMap<String, (i64, Option<Arc<Learned>>)>>);
+pub(crate) struct Advisers(RwLock<BTreeMap<String, Adviser>>);
+
+type Adviser = (i64, Option<Arc<Learned>>);
 
 /// A class with its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -222,25 +224,30 @@ fn class(labels: &[String], code: &str) -> usize {
     labels.iter().position(|l| l == code).unwrap_or(labels.len())
 }
 
-fn decided<'a>(cases: &'a [DecidedCase], labels: &[String], of: fn(&DecidedCase) -> &str) -> Vec<Decided<'a>> {
+fn decided<'a>(cases: &'a [DecidedCase], labels: &[String], of: Decision) -> Vec<Decided<'a>> {
     cases.iter().map(|c| Decided { text: &c.text, class: class(labels, of(c)) }).collect()
 }
 
 /// Classes that enough cases were decided as, by code.
-fn labels(cases: &[DecidedCase], least: u32, of: fn(&DecidedCase) -> &str) -> Vec<String> {
+fn labels(cases: &[DecidedCase], least: u32, of: Decision) -> Vec<String> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     cases.iter().for_each(|c| *counts.entry(of(c)).or_default() += 1);
     counts.into_iter().filter(|(_, n)| *n >= least).map(|(code, _)| code.to_string()).collect()
 }
 
+/// What of a case was decided.
+type Decision = fn(&DecidedCase) -> &str;
+/// Models of categories and of urgencies, as they are kept.
+type Models = (Vec<u8>, Vec<u8>);
+
 /// Learns from the older cases, sets thresholds by the newer, is tested by the newest: as it will be used, on what comes after.
-fn learn(cases: &[DecidedCase], policy: &SuggestPolicy, at: Timestamp) -> Result<(ModelRecord, (Vec<u8>, Vec<u8>))> {
+fn learn(cases: &[DecidedCase], policy: &SuggestPolicy, at: Timestamp) -> Result<(ModelRecord, Models)> {
     let (train, rest) = cases.split_at(cases.len() * 70 / 100);
     let (tune, test) = rest.split_at(rest.len() / 2);
     let plain = |cases: &[DecidedCase]| -> Vec<DecidedCase> {
         cases.iter().map(|c| DecidedCase { text: fold(&c.text), category: c.category.clone(), urgency: c.urgency.clone(), opened_at: c.opened_at }).collect()
     };
-    let one = |of: fn(&DecidedCase) -> &str| -> Result<(Model, Vec<u8>, Vec<f32>)> {
+    let one = |of: Decision| -> Result<(Model, Vec<u8>, Vec<f32>)> {
         let labels = labels(train, policy.least_of_each, of);
         let bytes = Model::train(&labels, &decided(train, &labels, of)).to_bytes();
         // Measured as it is kept.
@@ -248,7 +255,7 @@ fn learn(cases: &[DecidedCase], policy: &SuggestPolicy, at: Timestamp) -> Result
         let thresholds = model.thresholds(&decided(tune, &labels, of), policy.precision, PROOF);
         Ok((model, bytes, thresholds))
     };
-    let (category, urgency): (fn(&DecidedCase) -> &str, fn(&DecidedCase) -> &str) = (|c| &c.category, |c| &c.urgency);
+    let (category, urgency): (Decision, Decision) = (|c| &c.category, |c| &c.urgency);
     let (by_category, category_bytes, thresholds) = one(category)?;
     let (by_urgency, urgency_bytes, urgent) = one(urgency)?;
     let measured = |model: &Model, cases: &[DecidedCase], of, thresholds: &[f32]| model.measure(&decided(cases, model.labels(), of), thresholds);

@@ -47,7 +47,7 @@ impl Measures for Dossiers {
             let link = format!("/lead/dossiers?unit={unit}&by=procedure");
             rows.push(Evidence { label: format!("{}: {part} / {}", self.unit_name(unit), tally.received), link, counts: part > 0 });
         }
-        if !self.names().iter().any(|n| *n == name) {
+        if !self.names().contains(&name) {
             return Err(unknown());
         }
         rows.truncate(200);

@@ -149,7 +149,9 @@ fn a_workflow_that_cannot_work_is_told_why() {
     tells("state `dreaming` is named but not declared", &|t| {
         t.todo.handler.insert("dreaming".into());
     });
-    tells("no deadline for the urgency `urgent`", &|t| drop(t.deadline.remove("urgent")));
+    tells("no deadline for the urgency `urgent`", &|t| {
+        t.deadline.remove("urgent");
+    });
     tells("`assigned` is no state in which a case has ended", &|t| {
         t.sampling.as_mut().unwrap().states.insert("assigned".into());
     });

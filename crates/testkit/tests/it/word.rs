@@ -55,7 +55,7 @@ async fn who_reported_who_follows_and_who_works_on_it_get_word() {
 
     follow(&city, &sink, &city.anonymous(), &format!("case:{code}"), "lang.gieng@example.vn").await;
     centre.post(&format!("/api/cases/{id}/moves/accept"), &json!({"version": 1, "unit": "ubnd-13225", "reason": "đã rõ"})).await;
-    let work = mail(&city, &sink, "canbo@example.vn", "việc mới").await;
+    let work = mail(&city, &sink, "canbo@example.vn", &format!("{code}: việc mới")).await;
     assert_eq!(work.link("/work"), "https://dothi.example.vn/work");
     // At night the ordinary ones wait; they are in the queue at any hour.
     let queue = city
