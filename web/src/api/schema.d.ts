@@ -4,6 +4,41 @@
  */
 
 export interface paths {
+    "/api/access/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mail address of one's account. */
+        get: operations["access_address"];
+        put?: never;
+        /** Ask for the letter that confirms an address. */
+        post: operations["access_ask_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access/address/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an address with the letter's link. */
+        post: operations["access_confirm_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/access/areas.geojson": {
         parameters: {
             query?: never;
@@ -117,6 +152,40 @@ export interface paths {
         put?: never;
         /** Change one's own password; all sessions end. */
         post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access/password/forgotten": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for the letter that sets a new password; the answer says nothing about whether there is such an account. */
+        post: operations["access_ask_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set a new password with the letter's link; all sessions end. */
+        post: operations["access_reset_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -364,6 +433,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/barred": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Barred senders, newest first. */
+        get: operations["cases_barred"];
+        put?: never;
+        /** Bars a sender. */
+        post: operations["cases_bar"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/barred/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends an entry early. */
+        delete: operations["cases_unbar"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/bulk/{move}": {
         parameters: {
             query?: never;
@@ -381,6 +485,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/calls/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** "Me too" for somebody who calls the centre. */
+        post: operations["cases_caller_too"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/counts": {
         parameters: {
             query?: never;
@@ -390,6 +511,108 @@ export interface paths {
         };
         /** Figures for the officer's start page. */
         get: operations["cases_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/density": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reports by commune, for a thousand people where counts of people were entered. Public. */
+        get: operations["cases_density"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Requests for erasure, the open ones first. */
+        get: operations["cases_erasures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/erasures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides a request for erasure. */
+        post: operations["cases_decide_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/following": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Public cases that the signed-in person follows. */
+        get: operations["cases_following"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/heat.geojson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where reports come from: cells with counts, as GeoJSON. Public. */
+        get: operations["cases_heat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/hours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether it is working time now. Public. */
+        get: operations["cases_hours"];
         put?: never;
         post?: never;
         delete?: never;
@@ -432,6 +655,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/open311/forwards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cases in other systems' hands. */
+        get: operations["cases_open311_forwards"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/open311/forwards/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides about a hand-over: send again, take back, or name its id there. */
+        post: operations["cases_open311_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/open311/keys": {
         parameters: {
             query?: never;
@@ -467,6 +724,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/open311/peers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Other systems that cases can be handed to. */
+        get: operations["cases_open311_peers"];
+        put?: never;
+        /** Enters another system. */
+        post: operations["cases_open311_add_peer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/open311/peers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes another system; an empty key keeps the one there is. */
+        put: operations["cases_open311_change_peer"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/open311/peers/{id}/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What another system offers, asked now. */
+        get: operations["cases_open311_outside_services"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Enters how many people live in each commune, in place of what was entered before. */
+        put: operations["cases_set_people"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/photos/{sha}": {
         parameters: {
             query?: never;
@@ -493,6 +819,40 @@ export interface paths {
         };
         /** Public cases, newest first. */
         get: operations["cases_public_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/public.atom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest public cases as an Atom feed, with the filters of the list. */
+        get: operations["cases_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/public.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Public cases as a table, newest first; at most 5,000 rows. `Link: rel="next"` names the next table. */
+        get: operations["cases_table"];
         put?: never;
         post?: never;
         delete?: never;
@@ -535,6 +895,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/public/{code}/feed.atom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The steps of a public case as an Atom feed. */
+        get: operations["cases_case_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/public/{code}/follow": {
         parameters: {
             query?: never;
@@ -569,6 +946,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Closed cases drawn for a check, and the figures of the units. */
+        get: operations["cases_samples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What is noticed in a text before it is published. */
+        post: operations["cases_screen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/stats": {
         parameters: {
             query?: never;
@@ -586,6 +997,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the words of a report in the making point at, and similar reports nearby. Nothing is kept of it. */
+        post: operations["cases_suggest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/track/{code}": {
         parameters: {
             query?: never;
@@ -597,6 +1025,40 @@ export interface paths {
         get: operations["cases_track"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/track/{code}/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything held about the reporter of a case, for the reporter. On record. */
+        get: operations["cases_held_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/track/{code}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks to have the own data erased; an officer decides. */
+        post: operations["cases_ask_erasure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -637,6 +1099,249 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/types/{kind}/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A case type's workflow: states, moves, roles, clocks. */
+        get: operations["cases_flow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/types/{kind}/flow/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a changed workflow or policy would have meant for past cases. Changes nothing. */
+        post: operations["cases_try_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/types/{kind}/learning": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was learned from ended cases, and how good it is. */
+        get: operations["cases_learning"];
+        put?: never;
+        /** Asks for a new model now; it is made in the background. */
+        post: operations["cases_learn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/types/{kind}/routing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The routing rules in force. */
+        get: operations["cases_routing"];
+        /** Saves routing rules, once they compile and pass their tests. */
+        put: operations["cases_save_routing"];
+        post?: never;
+        /** Gives saved rules up: the pack's count again. */
+        delete: operations["cases_reset_routing"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/types/{kind}/routing/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What rules would have done to past cases; nothing is changed. */
+        post: operations["cases_try_routing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/crews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Crews of one's units. */
+        get: operations["work_crews"];
+        put?: never;
+        /** Makes a crew. */
+        post: operations["work_add_crew"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/crews/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a crew. */
+        put: operations["work_change_crew"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Kinds of work that can be given. */
+        get: operations["work_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Work orders: those that wait for a crew of mine, or those of my units. */
+        get: operations["work_orders"];
+        put?: never;
+        /** Gives a work order to a crew. The header `Idempotency-Key` makes it safe to repeat. */
+        post: operations["work_give"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A work order. */
+        get: operations["work_order"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/orders/{id}/moves/{move}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a step of a work order. The header `Idempotency-Key` makes it safe to repeat: what was done without network is sent later. */
+        post: operations["work_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People of a unit who may belong to a crew. */
+        get: operations["work_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/work/photos/{sha}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A photo of a work order, or of the report it is about. */
+        get: operations["work_photo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/years/{year}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A year in figures beside the year before. Public. */
+        get: operations["cases_year"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/{id}": {
         parameters: {
             query?: never;
@@ -648,6 +1353,41 @@ export interface paths {
         get: operations["cases_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/advice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is suggested for a case: category, urgency, cases that may be the same. */
+        get: operations["cases_advice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/forwards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hand-overs of a case, newest first. */
+        get: operations["cases_forwards"];
+        put?: never;
+        /** Hands a case to another system. */
+        post: operations["cases_forward"];
         delete?: never;
         options?: never;
         head?: never;
@@ -716,6 +1456,23 @@ export interface paths {
         put?: never;
         /** Splits a case into parts for several units. */
         post: operations["cases_split"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes down what a check found. */
+        post: operations["cases_check_sample"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1129,6 +1886,332 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dossiers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Dossiers of one's units. */
+        get: operations["dossiers_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What looks odd, with the figures that triggered it. */
+        get: operations["dossiers_anomalies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** On time, due soon, overdue: by agency, commune or procedure. */
+        get: operations["dossiers_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Procedures, states and the rules of deadlines. Public. */
+        get: operations["dossiers_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reported figures, oldest first. */
+        get: operations["dossiers_figures"];
+        put?: never;
+        /** Reports a figure, to be approved by somebody else. */
+        post: operations["dossiers_report_figure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/figures/{id}/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves or rejects a figure. */
+        post: operations["dossiers_settle_figure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A CSV table of a source. May be repeated. */
+        post: operations["dossiers_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/public/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shares on time. Public. */
+        get: operations["dossiers_public_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/public/look-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** One's own dossier, by its code and the last four digits of the telephone number. Public. */
+        post: operations["dossiers_look_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/ratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a tablet shows; its token is in the header `X-Tablet-Token`. */
+        get: operations["dossiers_tablet_face"];
+        put?: never;
+        /** Faces that were touched; the tablet's token is in the header `X-Tablet-Token`. May be repeated. */
+        post: operations["dossiers_rate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Dossiers of a source as they stand now, at most 5,000. May be repeated. */
+        post: operations["dossiers_hand_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/satisfaction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Satisfaction at counters. */
+        get: operations["dossiers_satisfaction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The score of an agency in a period, opened down to its figures. */
+        get: operations["dossiers_score"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The scores of all agencies that one may see. */
+        get: operations["dossiers_scores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/tablets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tablets of counters. */
+        get: operations["dossiers_tablets"];
+        put?: never;
+        /** Adds a tablet; its token is told once. */
+        post: operations["dossiers_add_tablet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/tablets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a tablet. */
+        delete: operations["dossiers_end_tablet"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/{dossier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A dossier with its history. */
+        get: operations["dossiers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/{dossier}/applicant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The applicant's name. On record. */
+        get: operations["dossiers_applicant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/{dossier}/slips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Issues an apology slip with a new date. */
+        post: operations["dossiers_slip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/history/quality": {
         parameters: {
             query?: never;
@@ -1231,6 +2314,178 @@ export interface paths {
         get: operations["stream"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin what the link in a mail stands for. */
+        post: operations["notify_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/follows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is followed. */
+        get: operations["notify_following"];
+        put?: never;
+        /** Follow a case, a commune, a category, or (in office) one's work. */
+        post: operations["notify_follow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/follows/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one thing that is followed. */
+        delete: operations["notify_unfollow"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the sending stands. */
+        get: operations["notify_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The queue and what became of it; no address and no words. */
+        get: operations["notify_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a message back that has not gone out. */
+        delete: operations["notify_withdraw"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/messages/{id}/again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try a message again that was given up. */
+        post: operations["notify_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/offer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be chosen here: mail, and the key for web push. */
+        get: operations["notify_offer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A template with made-up values. */
+        get: operations["notify_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same address opened by a person, or looked at by a mail scanner: ends nothing, leads to the page that does. */
+        get: operations["notify_stop_page"];
+        put?: never;
+        /** One-click end of everything that goes to an address (RFC 8058); the body is not looked at. */
+        post: operations["notify_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1531,6 +2786,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The address of one's account. */
+        AccountAddress: {
+            /** @description Whether its owner opened the link. */
+            confirmed: boolean;
+            /** @description Mail address. */
+            email?: string | null;
+        };
         /** @description An operator's words. */
         Acknowledgement: {
             /**
@@ -1538,6 +2800,30 @@ export interface components {
              * @default null
              */
             note: string | null;
+        };
+        /**
+         * @description Who makes a move.
+         * @enum {string}
+         */
+        Actor: "centre" | "handler" | "approver" | "crew" | "reporter" | "system";
+        /** @description A mail address. */
+        AddressInput: {
+            email: string;
+        };
+        /** @description What the platform suggests for a case; an officer decides. */
+        Advice: {
+            /** @description At most three categories, likeliest first. */
+            categories: components["schemas"]["Guess"][];
+            /**
+             * Format: int64
+             * @description Number of the model; none = nothing was learned yet.
+             */
+            model?: number | null;
+            /** @description Open cases nearby that may be the same, likeliest first; at most eight. */
+            similar: components["schemas"]["SimilarCase"][];
+            /** @description Whether the first is likely enough to be filled in. */
+            sure: boolean;
+            urgency?: components["schemas"]["Guess"] | null;
         };
         /** @description An alarm. */
         Alarm: {
@@ -1621,6 +2907,43 @@ export interface components {
          * @enum {string}
          */
         AlarmState: "active" | "acknowledged" | "cleared" | "closed";
+        /** @description Anomalies of a period. */
+        Anomalies: {
+            /** @description By rule. */
+            findings: components["schemas"]["Finding"][];
+            /** @description First month. */
+            from: string;
+            /** @description Last month. */
+            to: string;
+        };
+        /** @description An anomaly that is told. */
+        AnomalyRule: {
+            /** @description Code. */
+            code: string;
+            /**
+             * Format: int32
+             * @description Least number.
+             */
+            count?: number;
+            /**
+             * Format: int32
+             * @description Hours.
+             */
+            hours?: number;
+            /**
+             * Format: int32
+             * @description Minutes.
+             */
+            minutes?: number;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description What is looked for. */
+            pattern: components["schemas"]["Pattern"];
+            /** @description How far its figures are known. */
+            status: components["schemas"]["DossierStatus"];
+        };
         /** @description The public answer. */
         Answer: {
             /**
@@ -1638,6 +2961,11 @@ export interface components {
          * @enum {string}
          */
         AnswerKind: "string" | "number" | "datetime" | "text" | "singlevaluelist" | "multivaluelist" | "notice";
+        /** @description The applicant. Reading it is on record. */
+        ApplicantView: {
+            /** @description Name, if the source gave one. */
+            name?: string | null;
+        };
         /** @description The index. */
         AqiAnswer: {
             /**
@@ -1705,6 +3033,109 @@ export interface components {
             request: string;
             /** Format: int64 */
             seq: number;
+        };
+        /** @description A barred sender. */
+        Barred: {
+            /** @description Whether it counts now. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /** @description Who added it. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When it was ended early.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: int64
+             * @description Reports it held back.
+             */
+            hits: number;
+            /** @description Entry's id. */
+            id: string;
+            /** @description `phone`, `email`, `person` or `device`. */
+            kind: string;
+            /** @description The last digits, the first letters: enough to tell entries apart. */
+            label: string;
+            /**
+             * Format: date-time
+             * @description The last of them.
+             */
+            last_hit?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
+        /** @description Somebody is to be barred: by a telephone number or mail address, or as the sender of a case. */
+        BarredInput: {
+            /**
+             * @description Code of a case: all that its sender is known by.
+             * @default null
+             */
+            case: string | null;
+            /**
+             * Format: int32
+             * @description For how many days, at most 730.
+             * @default 0
+             */
+            days: number;
+            /** @default null */
+            kind: components["schemas"]["BarredKind"] | null;
+            /**
+             * @description Why.
+             * @default
+             */
+            reason: string;
+            /**
+             * @description The number or address.
+             * @default null
+             */
+            value: string | null;
+        };
+        /**
+         * @description What somebody is recognised by.
+         * @enum {string}
+         */
+        BarredKind: "phone" | "email" | "person" | "device";
+        /** @description A board. */
+        Board: {
+            /**
+             * Format: date-time
+             * @description When it was so.
+             */
+            at: string;
+            /** @description What the rows are. */
+            by: string;
+            /** @description First month. */
+            from: string;
+            /** @description By month of receipt. */
+            months: components["schemas"]["BoardRow"][];
+            /** @description Rows, most overdue first. */
+            rows: components["schemas"]["BoardRow"][];
+            /**
+             * Format: date-time
+             * @description Until when a deadline counts as soon.
+             */
+            soon_until: string;
+            /** @description Last month. */
+            to: string;
+            /** @description All rows together. */
+            total: components["schemas"]["Cell"];
+        };
+        /** @description A row of a board. */
+        BoardRow: components["schemas"]["Cell"] & {
+            /** @description Key: organisation, commune, procedure or month. */
+            key: string;
+            /** @description Name. */
+            name: string;
         };
         /** @description One action on many devices. */
         Bulk: {
@@ -1797,6 +3228,16 @@ export interface components {
              */
             medium: number;
         };
+        /** @description Somebody calls about a report that is open already. */
+        CallerInput: {
+            /** @default null */
+            contact: components["schemas"]["Contact"] | null;
+            /**
+             * @description What they add, for the officers.
+             * @default null
+             */
+            note: string | null;
+        };
         /**
          * @description What kind of caller.
          * @enum {string}
@@ -1861,10 +3302,6 @@ export interface components {
         };
         /** @description A case as officers see it. */
         Case: {
-            /** @description Whether the reporter asked that only its kind and state are public. */
-            private: boolean;
-            /** @description What was noticed in the words, and how they could be shown. */
-            screening: components["schemas"]["Screening"];
             /** @description Address or description of the spot. */
             address?: string | null;
             answer?: components["schemas"]["Answer"] | null;
@@ -1943,6 +3380,8 @@ export interface components {
             photos: components["schemas"]["PhotoRef"][];
             /** @description Date of planned work. */
             planned_for?: string | null;
+            /** @description Whether the reporter asked that only its kind and state are public. */
+            private: boolean;
             /** @description The words as the public sees them. */
             public_text?: string | null;
             /** @description Whether the words may be shown to the public. */
@@ -1958,6 +3397,8 @@ export interface components {
             replies: components["schemas"]["Reply"][];
             /** @description Why this unit. */
             routing: components["schemas"]["RoutingTrace"];
+            /** @description What was noticed in the words, and how they could be shown. */
+            screening: components["schemas"]["Screening"];
             /** @description Channel it came by. */
             source: string;
             /** @description State code. */
@@ -2013,7 +3454,6 @@ export interface components {
              */
             unassigned: number;
         };
-        /** @description A row of the officer's list. */
         /** @description Something that was noticed. */
         CaseFlag: {
             /** @description Code of the list or pattern. */
@@ -2025,16 +3465,81 @@ export interface components {
             /** @description What was found, as it stands in the text; at most ten. */
             words: string[];
         };
-        /** @description What was noticed in a text. */
-        Screening: {
-            /** @description What was found, in the order of the pack. */
-            flags: components["schemas"]["CaseFlag"][];
-            /** @description The text as it could be shown: personal data and masked words replaced. */
-            proposal: string;
+        /** @description A case in another system's hands. */
+        CaseForward: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who handed it over. */
+            by: string;
+            /** @description Case id. */
+            case: string;
+            /**
+             * Format: date-time
+             * @description When it was last looked at there.
+             */
+            checked_at?: string | null;
+            /** @description Case code. */
+            code: string;
+            /** @description Id. */
+            id: string;
+            /** @description System. */
+            peer: string;
+            /** @description Its name. */
+            peer_name: string;
+            /** @description Why it is stuck, or why the last try failed. */
+            reason?: string | null;
+            /** @description Service there. */
+            service_code: string;
+            /** @description Id there. */
+            service_request_id?: string | null;
+            /** @description `waiting`, `unsure` (sent, fate unknown), `token` (its id will follow), `open`, `closed`, `stuck`, `taken-back`. */
+            state: string;
+            /** @description State there. */
+            status?: string | null;
+            /** @description What they say. */
+            status_notes?: string | null;
+            /**
+             * Format: int32
+             * @description Tries of what is under way.
+             */
+            tries: number;
         };
+        /** @description What a person decides about one that is stuck. */
+        CaseForwardDecision: {
+            /**
+             * @description Why.
+             * @default null
+             */
+            reason: string | null;
+            /**
+             * @description Its id there.
+             * @default null
+             */
+            service_request_id: string | null;
+            /**
+             * @description `again`, `take-back`, or `adopt` (it exists there under `service_request_id`).
+             * @default
+             */
+            what: string;
+        };
+        /** @description Hands a case over. */
+        CaseForwardInput: {
+            /**
+             * @description Which system.
+             * @default 00000000-0000-0000-0000-000000000000
+             */
+            peer: string;
+            /**
+             * @description Which of its services; by itself what the case's category is mapped to.
+             * @default null
+             */
+            service_code: string | null;
+        };
+        /** @description A row of the officer's list. */
         CaseRow: {
-            /** @description What was noticed in the words (codes). */
-            flags: string[];
             /** @description Commune's name. */
             area_name?: string | null;
             /** @description Officer who works on it. */
@@ -2052,6 +3557,8 @@ export interface components {
             due_at: string;
             /** @description Who was told that its deadline is near or over: `approver` or `centre`. */
             escalated?: string | null;
+            /** @description What was noticed in the words (codes). */
+            flags: string[];
             /** @description Id. */
             id: string;
             location?: components["schemas"]["Point"] | null;
@@ -2087,6 +3594,18 @@ export interface components {
              */
             version: number;
         };
+        /** @description What the screens need to know before any dossier. */
+        Catalogue: {
+            /** @description Channels. */
+            channels: components["schemas"]["Numbered"][];
+            policy?: components["schemas"]["PolicyView"] | null;
+            /** @description Procedures. */
+            procedures: components["schemas"]["Procedure"][];
+            /** @description Sources that files may come from. */
+            sources: components["schemas"]["UnitRef"][];
+            /** @description States. */
+            states: components["schemas"]["StateDef"][];
+        };
         /** @description A category as the form shows it. */
         CategoryView: {
             /** @description Code. */
@@ -2111,6 +3630,64 @@ export interface components {
             /** @description More questions. */
             questions: components["schemas"]["Question"][];
         };
+        /** @description Figures of one row. The first six are of the dossiers received in the period; the last four are of all that stand open now. */
+        Cell: {
+            /**
+             * Format: int64
+             * @description Of these, ended.
+             */
+            ended: number;
+            /**
+             * Format: int64
+             * @description Of these, late: after the deadline, or more supplements asked for than are in order.
+             */
+            late: number;
+            /**
+             * Format: double
+             * @description Working days that half of those ended took at most, in half-days; none without any.
+             */
+            median_days?: number | null;
+            /**
+             * Format: double
+             * @description Share of those received that is not late, per cent; none without any.
+             */
+            on_time?: number | null;
+            /**
+             * Format: int64
+             * @description Of these, online.
+             */
+            online: number;
+            /**
+             * Format: int64
+             * @description Open now.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Of these, overdue.
+             */
+            overdue: number;
+            /**
+             * Format: double
+             * @description Working days that nine tenths took at most.
+             */
+            p90_days?: number | null;
+            /**
+             * Format: int64
+             * @description Received.
+             */
+            received: number;
+            /**
+             * Format: int64
+             * @description Of these, due soon.
+             */
+            soon: number;
+            /**
+             * Format: int64
+             * @description Of these, waiting for the citizen.
+             */
+            waiting: number;
+        };
         /** @description What checking the audit log's chain found. */
         ChainState: {
             /**
@@ -2125,10 +3702,104 @@ export interface components {
             rows: number;
         };
         /**
+         * @description What the answer to a line of a checklist looks like.
+         * @enum {string}
+         */
+        CheckAnswer: "done" | "yes-no" | "number" | "text";
+        /** @description One line of a checklist. */
+        CheckItem: {
+            /** @description What an answer looks like. */
+            answer?: components["schemas"]["CheckAnswer"];
+            /** @description Code of the answer. */
+            code: string;
+            /**
+             * Format: double
+             * @description Greatest number that can be.
+             */
+            max?: number | null;
+            /**
+             * Format: double
+             * @description Least number that can be.
+             */
+            min?: number | null;
+            /** @description Whether a photo must prove it. */
+            photo?: boolean;
+            /** @description Whether the work is not done without it. */
+            required?: boolean;
+            /** @description Vietnamese. */
+            text: string;
+            /** @description English. */
+            text_en: string;
+            /** @description Unit of a number. */
+            unit?: string | null;
+        };
+        /** @description A line of the checklist with its answer. */
+        CheckLine: components["schemas"]["CheckItem"] & {
+            /** @description Its answer. */
+            value?: string | null;
+        };
+        /** @description A class that a sum of points falls into. */
+        Class: {
+            /**
+             * Format: double
+             * @description From how many points.
+             */
+            from: number;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
+        /** @description How well a model does on one class. Shares are of texts it never saw; none when there is nothing to divide by. */
+        ClassMeasure: {
+            /**
+             * Format: float
+             * @description Both in one.
+             */
+            f1?: number | null;
+            /**
+             * Format: int32
+             * @description Texts that reached it.
+             */
+            filled: number;
+            /**
+             * Format: int32
+             * @description Of these: rightly.
+             */
+            filled_right: number;
+            /** @description The class. */
+            label: string;
+            /**
+             * Format: float
+             * @description Of those named so, how many are.
+             */
+            precision?: number | null;
+            /**
+             * Format: float
+             * @description Of those that are, how many are named so.
+             */
+            recall?: number | null;
+            /**
+             * Format: int32
+             * @description Texts of it that were tested.
+             */
+            tested: number;
+            /**
+             * Format: float
+             * @description Probability from which on the class is filled in; more than one: never.
+             */
+            threshold: number;
+        };
+        /**
          * @description What is done with a time of measurement that cannot be believed. One that cannot be read is always replaced.
          * @enum {string}
          */
         ClockPolicy: "replace" | "mark" | "keep";
+        /**
+         * @description Whether the deadline's clock runs in a state.
+         * @enum {string}
+         */
+        ClockRun: "runs" | "paused" | "stopped";
         /** @description The clock as a screen shows it. */
         ClockView: {
             /** @description Whether it stands still. */
@@ -2146,6 +3817,11 @@ export interface components {
              */
             used_minutes: number;
         };
+        /**
+         * @description Which scripts a device profile's codec is one of.
+         * @enum {string}
+         */
+        CodecKind: "lorawan" | "thingsboard" | "tbel";
         /** @description Titles of the columns of the act. */
         Columns: {
             /** @description Of `base`. */
@@ -2316,6 +3992,25 @@ export interface components {
          * @enum {string}
          */
         CredentialKind: "secret" | "fingerprint" | "name";
+        /** @description A step of the crew, so that a phone without network knows what comes next. */
+        CrewStep: {
+            /** @description Move's code. */
+            code: string;
+            /** @description States it starts from. */
+            from: string[];
+            /** @description Label in Vietnamese. */
+            name: string;
+            /** @description Label in English. */
+            name_en: string;
+            /** @description Fields it needs. */
+            requires: string[];
+            /** @description State it leads to. */
+            to: string;
+            /** @description That state's name in Vietnamese. */
+            to_name: string;
+            /** @description That state's name in English. */
+            to_name_en: string;
+        };
         /**
          * @description How far a special day is known.
          * @enum {string}
@@ -2336,6 +4031,50 @@ export interface components {
             place: number;
             /** @description Why. */
             reason: string;
+        };
+        /** @description Reports by commune, every commune of the province. */
+        Density: {
+            /**
+             * Format: date-time
+             * @description From, inclusive.
+             */
+            from: string;
+            /**
+             * Format: double
+             * @description Reports for a thousand people over all communes with a count.
+             */
+            per_thousand?: number | null;
+            /** @description Communes, fewest reports for a thousand people first; those without a count of people last. */
+            rows: components["schemas"]["DensityRow"][];
+            /** @description Whose counts of people, and of which years; empty = nobody has entered any. */
+            sources: string[];
+            /**
+             * Format: date-time
+             * @description To, exclusive.
+             */
+            to: string;
+        };
+        /** @description A commune with its reports. */
+        DensityRow: {
+            /** @description Commune code. */
+            area: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description People who live there, where that is known.
+             */
+            people?: number | null;
+            /**
+             * Format: double
+             * @description Reports for a thousand of them.
+             */
+            per_thousand?: number | null;
+            /**
+             * Format: int64
+             * @description Reports that came in.
+             */
+            reports: number;
         };
         /** @description A device as others see it. */
         Device: {
@@ -2450,6 +4189,11 @@ export interface components {
              *     the network server's own decoding is read.
              */
             codec?: string | null;
+            /**
+             * @description What kind of script that is. A converter (`thingsboard`, `tbel`) is given the whole message and makes records of it, each with
+             *     the values, `ts`, `attributes` and `deviceName`; `ts` is the time unless `time` says otherwise.
+             */
+            codec_kind?: components["schemas"]["CodecKind"];
             /** @description Commands that its devices understand. */
             command?: components["schemas"]["CommandSpec"][];
             /** @description Where the payload names the device, for gateways that speak for many. */
@@ -2491,6 +4235,261 @@ export interface components {
          * @enum {string}
          */
         DeviceState: "ok" | "silent" | "never";
+        /** @description One finding: a dossier, or a heap of them. */
+        DossierFound: {
+            /**
+             * Format: date-time
+             * @description The instant that it is about: the end, the request, the deadline.
+             */
+            at: string;
+            /** @description The dossier; of a heap the first by code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description Deadline; of a heap the first.
+             */
+            due_at?: string | null;
+            /**
+             * Format: int64
+             * @description How many dossiers.
+             */
+            n: number;
+            /**
+             * Format: date-time
+             * @description Received; of a heap the first.
+             */
+            received_at?: string | null;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description A dossier as its source tells it now. What is left out is not known. */
+        DossierInput: {
+            /** @description Name of the applicant. */
+            applicant?: string | null;
+            /**
+             * Format: date-time
+             * @description Date of return that the source gave.
+             */
+            appointed_at?: string | null;
+            channel?: components["schemas"]["Word"] | null;
+            /** @description Code of the dossier. */
+            code: string;
+            /** @description Commune it concerns. */
+            commune?: string | null;
+            /** @description Its papers were digitised. */
+            digitised?: boolean | null;
+            /** @description The result is an electronic document. */
+            electronic_result?: boolean | null;
+            /**
+             * Format: int64
+             * @description Fee in đồng.
+             */
+            fee?: number | null;
+            /**
+             * Format: date-time
+             * @description Result made.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Paid.
+             */
+            paid_at?: string | null;
+            /** @description Paid online. */
+            paid_online?: boolean | null;
+            /** @description Telephone number; nothing of it is kept but a keyed hash of its last digits. */
+            phone?: string | null;
+            /** @description Code of the procedure. */
+            procedure: string;
+            /**
+             * Format: date-time
+             * @description Received in order.
+             */
+            received_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Handed in.
+             */
+            registered_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Result handed over.
+             */
+            returned_at?: string | null;
+            /** @description Papers digitised before were used again. */
+            reused?: boolean | null;
+            /** @description State. */
+            state: components["schemas"]["Word"];
+            /**
+             * Format: date-time
+             * @description Since when it is in that state.
+             */
+            state_at?: string | null;
+            /** @description Every time it waited for the citizen; left out when the source does not tell. */
+            supplements?: components["schemas"]["Supplement"][] | null;
+            /** @description Agency: an organisation here, or the source's code of it. */
+            unit: string;
+            /**
+             * Format: date-time
+             * @description When the source last changed the record.
+             */
+            updated_at?: string | null;
+        };
+        /**
+         * @description Which level of government handles a procedure.
+         * @enum {string}
+         */
+        DossierLevel: "province" | "commune";
+        /**
+         * @description What a state means for the clock.
+         * @enum {string}
+         */
+        DossierPhase: "registered" | "refused" | "working" | "supplement" | "payment" | "stopped" | "done" | "returned";
+        /** @description A record that could not be used. */
+        DossierReject: {
+            /** @description Code of the reason. */
+            code: string;
+            /** @description The reason. */
+            detail: string;
+            /** @description Code of the dossier, as far as it was read. */
+            dossier: string;
+            /**
+             * Format: int64
+             * @description Line of the file, or position in the request, from 1.
+             */
+            line: number;
+        };
+        /** @description A dossier in a list. No word about the applicant. */
+        DossierRow: {
+            /**
+             * Format: int32
+             * @description Channel.
+             */
+            channel: number;
+            /** @description Code. */
+            code: string;
+            commune?: components["schemas"]["UnitRef"] | null;
+            /**
+             * Format: date-time
+             * @description Deadline.
+             */
+            due_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Ended.
+             */
+            ended_at?: string | null;
+            /** @description Why it is late: `deadline` or `supplements`. */
+            late_why?: string | null;
+            phase?: components["schemas"]["DossierPhase"] | null;
+            /** @description Procedure. */
+            procedure: string;
+            /** @description Name of the procedure, or its code when it is not known here. */
+            procedure_name: string;
+            /**
+             * Format: date-time
+             * @description New date promised by an apology slip.
+             */
+            promised_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Received.
+             */
+            received_at?: string | null;
+            /** @description `on-time`, `soon`, `waiting`, `overdue`, `ended-on-time`, `ended-late` or `not-received`. */
+            standing: string;
+            /**
+             * Format: int32
+             * @description State of the national set.
+             */
+            state: number;
+            /**
+             * Format: int32
+             * @description Requests for supplements.
+             */
+            supplements: number;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: date-time
+             * @description Waits for the citizen since.
+             */
+            waiting_since?: string | null;
+        };
+        /**
+         * @description How far a rule is known.
+         * @enum {string}
+         */
+        DossierStatus: "confirmed" | "secondary" | "reverse-engineered" | "unconfirmed" | "proposed" | "invented";
+        /** @description A dossier in full, without the applicant. */
+        DossierView: components["schemas"]["DossierRow"] & {
+            /**
+             * Format: date-time
+             * @description Date of return that the source gave.
+             */
+            appointed_at?: string | null;
+            /**
+             * Format: date
+             * @description Day that it counts as received on.
+             */
+            counts_from?: string | null;
+            /**
+             * Format: int32
+             * @description Working days allowed; none when the procedure is not known here.
+             */
+            days?: number | null;
+            /**
+             * Format: int64
+             * @description Fee in đồng.
+             */
+            fee: number;
+            /**
+             * Format: date-time
+             * @description Result made.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Late since.
+             */
+            late_at?: string | null;
+            /** @description History, newest first, at most 200 entries. */
+            log: components["schemas"]["LogView"][];
+            /** @description The caller may see the applicant's name. */
+            may_name: boolean;
+            /** @description The caller may issue an apology slip. */
+            may_slip: boolean;
+            /**
+             * Format: date-time
+             * @description Paid.
+             */
+            paid_at?: string | null;
+            /** @description Paid online. */
+            paid_online: boolean;
+            /**
+             * Format: date-time
+             * @description Result handed over.
+             */
+            returned_at?: string | null;
+            /** @description Apology slips. */
+            slips: components["schemas"]["SlipView"][];
+            /** @description Source. */
+            source: string;
+            /** @description Steps of the procedure. */
+            steps: string[];
+            /**
+             * Format: double
+             * @description Working days it took, in half-days.
+             */
+            took_days?: number | null;
+            /**
+             * Format: int64
+             * @description Version, for changes.
+             */
+            version: number;
+            /** @description Times it waited for the citizen. */
+            waits: components["schemas"]["Supplement"][];
+        };
         /** @description How commands reach the devices of a profile. */
         Downlink: {
             /**
@@ -2544,6 +4543,58 @@ export interface components {
              * @description To, exclusive; at most 31 days later.
              */
             to: string;
+        };
+        /**
+         * @description What a part of a score is when there was nothing to measure.
+         * @enum {string}
+         */
+        Empty: "zero" | "full";
+        /** @description A request for erasure, for the officer who decides. */
+        Erasure: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            asked_at: string;
+            /** @description Who decided. */
+            by?: string | null;
+            /** @description Case id. */
+            case: string;
+            /** @description Public code of the case. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When it was decided.
+             */
+            decided_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Why. */
+            reason?: string | null;
+            /** @description `open`, `granted` or `refused`. */
+            state: string;
+            /** @description The reporter's words. */
+            words: string;
+        };
+        /** @description A decision on a request. */
+        ErasureDecision: {
+            /** @description Whether the data are erased. */
+            grant: boolean;
+            /** @description Why; the reporter reads it. */
+            reason: string;
+        };
+        /** @description Asks for erasure. */
+        ErasureInput: {
+            /**
+             * @description The reporter's secret; not needed for signed-in reporters.
+             * @default null
+             */
+            key: string | null;
+            /**
+             * @description Why, in the reporter's words.
+             * @default
+             */
+            words: string;
         };
         /** @description A row behind a figure. */
         Evidence: {
@@ -2600,6 +4651,245 @@ export interface components {
          * @enum {string}
          */
         FieldKind: "number" | "bool" | "text";
+        /**
+         * @description Where a figure comes from.
+         * @enum {string}
+         */
+        FigureSource: "counted" | "reported";
+        /** @description A reported figure. */
+        FigureView: {
+            /** @description Who approved or rejected it. */
+            decided_by?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            entered_at: string;
+            /** @description Who reported it. */
+            entered_by: string;
+            /** @description Code. */
+            figure: string;
+            /** @description Id. */
+            id: string;
+            /** @description The caller may approve and reject it. */
+            may_settle: boolean;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Where it comes from. */
+            note: string;
+            /** @description Period. */
+            period: string;
+            /** @description Why it was rejected. */
+            reason?: string | null;
+            /** @description Set of indicators. */
+            set: string;
+            /** @description `pending`, `approved`, `rejected` or `superseded`. */
+            status: string;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: double
+             * @description Value.
+             */
+            value: number;
+        };
+        /** @description What one rule found. */
+        Finding: {
+            /** @description Findings, newest first, at most 100. */
+            found: components["schemas"]["DossierFound"][];
+            /** @description There are more. */
+            more: boolean;
+            /** @description The rule with its limits. */
+            rule: components["schemas"]["AnomalyRule"];
+        };
+        /** @description A deadline. */
+        FlowDeadline: {
+            /** @description Category code; empty = where the category says nothing. */
+            category: string;
+            /**
+             * Format: int32
+             * @description Working minutes.
+             */
+            minutes: number;
+            /** @description Working time as the pack writes it (`5d`). */
+            time: string;
+            /** @description Urgency code. */
+            urgency: string;
+        };
+        /** @description Cases in a state (or with a category) that would no longer exist. */
+        FlowLoss: {
+            /** @description Code. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Cases, or times a step was made.
+             */
+            count: number;
+        };
+        /** @description A move as it is drawn. */
+        FlowMove: {
+            /** @description Who makes it. */
+            by: components["schemas"]["Actor"];
+            /** @description Code. */
+            code: string;
+            /** @description States it starts from. */
+            from: string[];
+            /** @description Name in Vietnamese. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Fields it needs. */
+            requires: string[];
+            /** @description Moves whose maker must not make it. */
+            second_person: string[];
+            /** @description State it leads to. */
+            to: string;
+            /** @description Working time within which it is open. */
+            within?: string | null;
+        };
+        /** @description A case whose lateness the change turns round. */
+        FlowSample: {
+            /**
+             * Format: int32
+             * @description Working minutes the tried definition allows.
+             */
+            after: number;
+            /**
+             * Format: int32
+             * @description Working minutes allowed.
+             */
+            before: number;
+            /** @description Category code. */
+            category: string;
+            /** @description Public code. */
+            code: string;
+            /** @description Whether it would be late; it was not, or the other way round. */
+            late: boolean;
+            /**
+             * Format: int32
+             * @description Working minutes used.
+             */
+            used: number;
+        };
+        /** @description A state as it is drawn. */
+        FlowState: {
+            /**
+             * Format: int64
+             * @description Cases that stand here now, of all versions.
+             */
+            cases: number;
+            /** @description Whether the deadline's clock runs. */
+            clock: components["schemas"]["ClockRun"];
+            /** @description Code. */
+            code: string;
+            /** @description Whether cases begin here. */
+            initial: boolean;
+            /** @description Name in Vietnamese. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Phase. */
+            phase: components["schemas"]["Phase"];
+            /**
+             * Format: int32
+             * @description Days after which the platform moves on.
+             */
+            timeout_days?: number | null;
+            /** @description For whom it waits: `centre`, `handler`, `approver`. */
+            waits_for: string[];
+        };
+        /** @description What a changed definition would have meant. */
+        FlowTrial: {
+            /**
+             * Format: int32
+             * @description Cases looked at.
+             */
+            cases: number;
+            /** @description Whether there were more than are looked at. */
+            cut: boolean;
+            /** @description What is wrong with the definition itself; nothing else is tried then. */
+            faults: string[];
+            /**
+             * Format: int32
+             * @description Late with the tried definition.
+             */
+            late_after: number;
+            /**
+             * Format: int32
+             * @description Late as it was.
+             */
+            late_before: number;
+            /** @description Cases whose category would no longer exist. */
+            lost_categories: components["schemas"]["FlowLoss"][];
+            /** @description Steps that were made and would no longer exist. */
+            lost_moves: components["schemas"]["FlowLoss"][];
+            /** @description Open cases in states that would no longer exist. */
+            lost_states: components["schemas"]["FlowLoss"][];
+            /** @description Some cases whose lateness changes. */
+            samples: components["schemas"]["FlowSample"][];
+            view?: components["schemas"]["FlowView"] | null;
+        };
+        /** @description A change that is tried. */
+        FlowTrialInput: {
+            /**
+             * @description Tables as in a pack's file (TOML), laid over the version in force; `false` in place of a state, move or deadline takes it out.
+             * @default
+             */
+            changes: string;
+            /**
+             * Format: int32
+             * @description Days that are looked back over (default 30, at most 366).
+             * @default null
+             */
+            days: number | null;
+            /**
+             * Format: int32
+             * @description Instead of the version in force: this version.
+             * @default null
+             */
+            version: number | null;
+        };
+        /** @description A version of a case type. */
+        FlowVersion: {
+            /**
+             * Format: date-time
+             * @description When it was installed.
+             */
+            at: string;
+            /** @description Pack it came with; `local` = saved here. */
+            pack: string;
+            /**
+             * Format: int64
+             * @description Number.
+             */
+            version: number;
+        };
+        /** @description A case type's workflow. */
+        FlowView: {
+            /** @description Deadlines. */
+            deadlines: components["schemas"]["FlowDeadline"][];
+            /** @description Case type. */
+            kind: string;
+            /** @description Moves. */
+            moves: components["schemas"]["FlowMove"][];
+            /** @description Where the deadlines come from. */
+            policy: components["schemas"]["Policy"];
+            /** @description States. */
+            states: components["schemas"]["FlowState"][];
+            /** @description Title in Vietnamese. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+            /**
+             * Format: int64
+             * @description Version shown.
+             */
+            version: number;
+            /** @description All versions, the newest first. */
+            versions: components["schemas"]["FlowVersion"][];
+        };
         /** @description "Me too". */
         FollowInput: {
             /**
@@ -2608,6 +4898,67 @@ export interface components {
              */
             key: string | null;
         };
+        /** @description What became of it. */
+        FollowReceipt: {
+            /** @description `confirm` (a mail was sent: the link in it begins it) or `following`. */
+            state: string;
+            /** @description Opens "what I follow" for this browser; with a mail address it is in the mail. */
+            token?: string | null;
+        };
+        /** @description Somebody wants to follow something. */
+        FollowRequest: {
+            /**
+             * @description The reporter's key, when the case is their own.
+             * @default null
+             */
+            key: string | null;
+            /**
+             * @description `vi` or `en`.
+             * @default
+             */
+            lang: string;
+            /**
+             * @description Mail address, or …
+             * @default null
+             */
+            mail: string | null;
+            /**
+             * @description `now` or `daily` (one mail a day); by itself cases are told at once and areas by the day.
+             * @default null
+             */
+            pace: string | null;
+            /** @default null */
+            push: components["schemas"]["PushInput"] | null;
+            /**
+             * @description `case:CODE`, `place:AREA/CATEGORY`, `work` or `due`.
+             * @default
+             */
+            topic: string;
+        };
+        /** @description One thing that is followed. */
+        FollowView: {
+            /** @description The address, shortened so that only its owner knows it. */
+            address: string;
+            /** @description Id. */
+            id: string;
+            /** @description `now` or `daily`. */
+            pace: string;
+            /** @description Page about it. */
+            path: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /** @description What it is called. */
+            title: components["schemas"]["NotifyNamed"];
+            /** @description What. */
+            topic: string;
+            /** @description Which way word comes. */
+            via: components["schemas"]["NotifyVia"];
+            /** @description Whether it still waits for the link in the mail. */
+            waiting: boolean;
+        };
         /** @description How many follow. */
         Followers: {
             /**
@@ -2615,6 +4966,11 @@ export interface components {
              * @description People who have the same problem.
              */
             followers: number;
+        };
+        /** @description Whose password was forgotten. */
+        ForgottenPassword: {
+            /** @description Login, or confirmed mail address. */
+            login: string;
         };
         /** @description How an indicator is made. */
         Formula: {
@@ -2689,6 +5045,49 @@ export interface components {
             /** @description Silent for too long. */
             silent: number;
         };
+        /** @description A group with its points. */
+        GroupScore: {
+            /** @description Code. */
+            code: string;
+            /**
+             * Format: double
+             * @description Most points of the parts whose figures are known.
+             */
+            known: number;
+            /**
+             * Format: double
+             * @description Most points.
+             */
+            most: number;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Parts. */
+            parts: components["schemas"]["PartScore"][];
+            /**
+             * Format: double
+             * @description Points of these.
+             */
+            points: number;
+        };
+        /** @description A class with its probability. */
+        Guess: {
+            /** @description Code of the category or urgency. */
+            code: string;
+            /**
+             * Format: float
+             * @description Probability, 0 to 1.
+             */
+            p: number;
+        };
+        /** @description Dossiers of a source. */
+        HandIn: {
+            /** @description At most 5,000 of them. */
+            dossiers: components["schemas"]["DossierInput"][];
+            /** @description Source whose words are used; left out when the words are ours. */
+            source?: string | null;
+        };
         /** @description What an administrator sees of the machine room. */
         Health: {
             /** @description `sqlite` or `postgres`. */
@@ -2734,6 +5133,55 @@ export interface components {
             version: string;
             /** @description Whether the web is built in. */
             web: boolean;
+        };
+        /** @description What is held about the reporter of one case. */
+        HeldData: {
+            /** @description Whether the case belongs to an account. */
+            account: boolean;
+            /** @description Address as the reporter wrote it. */
+            address?: string | null;
+            /** @description Answers to the category's questions. */
+            answers: {
+                [key: string]: string;
+            };
+            /** @description Public code. */
+            code: string;
+            /** @description Contact data. */
+            contact: components["schemas"]["Contact"];
+            /** @description A request for erasure: `open`, `granted` or `refused`. */
+            erasure?: string | null;
+            /** @description The reason given with a decision. */
+            erasure_reason?: string | null;
+            location?: components["schemas"]["Point"] | null;
+            /** @description What the reporter wrote later, with the time. */
+            notes: string[];
+            /**
+             * Format: date-time
+             * @description When it came in.
+             */
+            opened_at: string;
+            /** @description Photos (SHA-256). */
+            photos: string[];
+            /** @description Words of the rating. */
+            rating_comment?: string | null;
+            retention?: components["schemas"]["RetentionPolicy"] | null;
+            /**
+             * Format: int32
+             * @description Stars and words of the rating.
+             */
+            stars?: number | null;
+            /** @description The reporter's words. */
+            text: string;
+        };
+        /** @description Whether somebody is at work now, and from when. */
+        Hours: {
+            /** @description Whether it is working time. */
+            open: boolean;
+            /**
+             * Format: date-time
+             * @description The first working instant from now on.
+             */
+            opens_at: string;
         };
         /** @description Who reported. Reading it is on record. */
         Identity: {
@@ -2872,6 +5320,67 @@ export interface components {
             /** @description True when the payload had been stored before; nothing was done. */
             duplicate: boolean;
         };
+        /** @description What was learned, and how good it is. */
+        LearningView: {
+            /**
+             * Format: int64
+             * @description Ended cases there are to learn from.
+             */
+            decided: number;
+            /** @description Case type. */
+            kind: string;
+            /** @description Suggestions of the last 180 days against what was decided. */
+            life: components["schemas"]["LifeRow"][];
+            /** @description The model in use and those before it, newest first; at most ten. */
+            models: components["schemas"]["ModelView"][];
+            policy?: components["schemas"]["SuggestPolicy"] | null;
+            /** @description Whether a new model was asked for and is not there yet. */
+            wanted: boolean;
+        };
+        /** @description What is in a letter's link. */
+        LetterToken: {
+            token: string;
+        };
+        /** @description How the suggestions of one class fared since. */
+        LifeRow: {
+            /**
+             * Format: int64
+             * @description Cases that ended.
+             */
+            cases: number;
+            /** @description Category suggested first. */
+            category: string;
+            /**
+             * Format: int64
+             * @description Of all: what the reporter chose was decided.
+             */
+            chosen_right: number;
+            /**
+             * Format: int64
+             * @description Of these: it was sure enough to fill it in.
+             */
+            filled: number;
+            /**
+             * Format: int64
+             * @description Of those: decided so.
+             */
+            filled_right: number;
+            /**
+             * Format: int64
+             * @description Of these: decided so.
+             */
+            right: number;
+            /**
+             * Format: int64
+             * @description Of these: decided as one of the three.
+             */
+            top3: number;
+            /**
+             * Format: int64
+             * @description Of all: the urgency suggested was the one decided.
+             */
+            urgency_right: number;
+        };
         /** @description Where a place stands. */
         LocationField: {
             /** @description Latitude in degrees. */
@@ -2928,6 +5437,69 @@ export interface components {
             /** @description `raised`, `acknowledged`, `cleared`, `closed`. */
             what: string;
         };
+        /** @description An entry of the history. */
+        LogView: {
+            /**
+             * Format: date-time
+             * @description When it happened, as far as it is known.
+             */
+            at: string;
+            /** @description What it became. */
+            became?: string | null;
+            /** @description Who told us. */
+            by: string;
+            /** @description What changed: `seen`, `state`, `due`, `late`, `supplement`, `payment`, `ended`, `paid`, `slip`, `unit`, `procedure`, `commune`, `received`, `appointed`. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When we learned of it.
+             */
+            noted_at: string;
+            /** @description What it was. */
+            was?: string | null;
+        };
+        /** @description What one looks up one's own dossier by. */
+        LookUp: {
+            /** @description Code of the dossier. */
+            code: string;
+            /** @description Last four digits of the telephone number given with it. */
+            phone: string;
+        };
+        /** @description How sure we are of a rule, and where it stands. */
+        Mark: {
+            /** @description What to know about it. */
+            note?: string;
+            /** @description What it is about (`cutoff`). */
+            of: string;
+            /** @description Act or document. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["DossierStatus"];
+        };
+        /** @description Material of a kind of work. */
+        Material: {
+            /** @description Code. */
+            code: string;
+            /**
+             * Format: double
+             * @description How much it usually takes.
+             */
+            expected?: number | null;
+            /** @description Name in Vietnamese. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Unit it is counted in (`cái`, `m`, `kg`). */
+            unit: string;
+        };
+        /** @description Material with what was used. */
+        MaterialLine: components["schemas"]["Material"] & {
+            /**
+             * Format: double
+             * @description How much was used.
+             */
+            used?: number | null;
+        };
         /** @description Who the caller is, for the caller's own eyes. */
         Me: {
             /** @description Send it as `X-CSRF-Token` with every unsafe request. */
@@ -2967,6 +5539,113 @@ export interface components {
             note_en: string;
             /** @description True when it stands in for what the indicator really asks. */
             proxy: boolean;
+        };
+        /** @description How well a model does on texts it never saw. */
+        Measured: {
+            /**
+             * Format: float
+             * @description Share named rightly.
+             */
+            accuracy: number;
+            /** @description By class. */
+            classes: components["schemas"]["ClassMeasure"][];
+            /** @description How often (row: what it is, column: what it is named); the last row is what has no class here. */
+            confusion: number[][];
+            /**
+             * Format: float
+             * @description Mean of the classes' F1, classes without tested texts left out.
+             */
+            macro_f1: number;
+            /**
+             * Format: int32
+             * @description Texts tested.
+             */
+            tested: number;
+            /**
+             * Format: float
+             * @description Share whose class is among the first three.
+             */
+            top3: number;
+        };
+        /** @description A message in the list of who runs the platform: no address, no words. */
+        MessageRow: {
+            /** @description Address, shortened. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            at: string;
+            /** @description Case it is about. */
+            code?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            done_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is due, or was.
+             */
+            due_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Why the last try failed. */
+            reason?: string | null;
+            /** @description What the other side said when it took it. */
+            receipt?: string | null;
+            /** @description `waiting`, `held` (for the digest), `sent`, `dead` (given up), `withdrawn`, `folded` (into a digest). */
+            state: string;
+            /** @description Which words. */
+            template: string;
+            /**
+             * Format: int32
+             * @description Tries so far.
+             */
+            tries: number;
+            /** @description How pressing. */
+            urgency: components["schemas"]["Urgency"];
+            /** @description Which way. */
+            via: components["schemas"]["NotifyVia"];
+        };
+        /** @description A model with its measures. */
+        ModelView: {
+            /**
+             * Format: date-time
+             * @description When it learned.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Cases looked at.
+             */
+            cases: number;
+            /** @description Categories, on the newest cases, which it never saw. */
+            category: components["schemas"]["Measured"];
+            /** @description The same cases, typed without diacritics. */
+            category_plain: components["schemas"]["Measured"];
+            /**
+             * Format: date-time
+             * @description First and last arrival.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description First and last arrival.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description Of these: learned from. The newer rest tested it.
+             */
+            trained: number;
+            /** @description Urgencies. */
+            urgency: components["schemas"]["Measured"];
+            /**
+             * Format: int64
+             * @description Number.
+             */
+            version: number;
         };
         /** @description A move's multipart form, for documentation. */
         MoveForm: {
@@ -3008,6 +5687,11 @@ export interface components {
              */
             planned_for: string | null;
             /**
+             * @description Code of a work order of the case whose after-photos prove the work.
+             * @default null
+             */
+            proof_of: string | null;
+            /**
              * @description Text for the public and the reporter.
              * @default null
              */
@@ -3041,14 +5725,14 @@ export interface components {
         };
         /** @description A move that the caller may make now. */
         MoveRef: {
-            /** @description Fields that it can take besides. */
-            optional?: string[];
             /** @description Code. */
             code: string;
             /** @description Label in Vietnamese. */
             name: string;
             /** @description Label in English. */
             name_en: string;
+            /** @description Fields that it can take besides. */
+            optional?: string[];
             /** @description Fields it needs. */
             requires: string[];
             /**
@@ -3131,6 +5815,24 @@ export interface components {
             /** @description How it sends. */
             transport?: components["schemas"]["Transport"];
         };
+        /** @description A figure that is reported. */
+        NewFigure: {
+            /** @description Code of the figure. */
+            figure: string;
+            /** @description Where it comes from, 5 to 1,000 characters. */
+            note: string;
+            /** @description Period. */
+            period: string;
+            /** @description Set of indicators. */
+            set: string;
+            /** @description Agency. */
+            unit: string;
+            /**
+             * Format: double
+             * @description Value, 0 or more.
+             */
+            value: number;
+        };
         /** @description A role to be given. */
         NewGrant: {
             /** @description Role code. */
@@ -3146,6 +5848,61 @@ export interface components {
             credential: components["schemas"]["Credential"];
             /** @description Its secret, when it is one. Shown this once; only its hash is kept. */
             secret?: string | null;
+        };
+        /** @description Gives a work order. */
+        NewOrder: {
+            /**
+             * @description Where, for an order without a case.
+             * @default null
+             */
+            address: string | null;
+            /**
+             * @description Case it is about; unit and place are the case's then.
+             * @default null
+             */
+            case: string | null;
+            /**
+             * @description Crew that is to do it.
+             * @default 00000000-0000-0000-0000-000000000000
+             */
+            crew: string;
+            /**
+             * @description Kind of work.
+             * @default
+             */
+            kind: string;
+            /**
+             * Format: double
+             * @description Latitude, for an order without a case.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude, for an order without a case.
+             * @default null
+             */
+            lon: number | null;
+            /**
+             * @description Planned day (`2026-12-05`).
+             * @default null
+             */
+            planned_for: string | null;
+            /**
+             * @description What is to be done.
+             * @default
+             */
+            text: string;
+            /**
+             * @description Unit, for an order without a case.
+             * @default null
+             */
+            unit: string | null;
+        };
+        /** @description A new password with the letter's link. */
+        NewPassword: {
+            new: string;
+            token: string;
         };
         /** @description Somebody to be entered. Holds personal data: never logged, never in events. */
         NewPerson: {
@@ -3169,21 +5926,6 @@ export interface components {
         };
         /** @description A citizen's report. */
         NewReport: {
-            /**
-             * @description What the sending browser or telephone calls itself: 16 to 100 characters it made up. Kept as a hash.
-             * @default null
-             */
-            device: string | null;
-            /**
-             * @description Whether the reporter asks that only its kind and state are public.
-             * @default false
-             */
-            private: boolean;
-            /**
-             * @description Urgency, when staff enter it; else by the case type's rules.
-             * @default null
-             */
-            urgency: string | null;
             /**
              * @description Address or description of the spot.
              * @default null
@@ -3214,6 +5956,11 @@ export interface components {
             /** @default null */
             contact: components["schemas"]["Contact"] | null;
             /**
+             * @description What the sending browser or telephone calls itself: 16 to 100 characters it made up. Kept as a hash.
+             * @default null
+             */
+            device: string | null;
+            /**
              * @description Case type; `report` when left out.
              * @default
              */
@@ -3231,7 +5978,12 @@ export interface components {
              */
             lon: number | null;
             /**
-             * @description Channel it came by, when staff enter it for somebody: `phone`, `counter`, `import`.
+             * @description Whether the reporter asks that only its kind and state are public.
+             * @default false
+             */
+            private: boolean;
+            /**
+             * @description Channel it came by, when staff enter it for somebody: `phone`, `counter`, `letter`, `social`, `import`.
              * @default null
              */
             source: string | null;
@@ -3240,6 +5992,23 @@ export interface components {
              * @default
              */
             text: string;
+            /**
+             * @description Urgency, when staff enter it; else by the case type's rules.
+             * @default null
+             */
+            urgency: string | null;
+        };
+        /** @description A tablet for a counter. */
+        NewTablet: {
+            /**
+             * Format: int32
+             * @description Faces it shows: 3 or 5.
+             */
+            faces: number;
+            /** @description Counter (`Quầy 3`). */
+            name: string;
+            /** @description Agency. */
+            unit: string;
         };
         /** @description A token to be made. */
         NewToken: {
@@ -3290,6 +6059,82 @@ export interface components {
             /** @description The words; never public. */
             note: string;
         };
+        /** @description How the sending stands. */
+        NotifyHealth: {
+            /**
+             * Format: int64
+             * @description Messages given up.
+             */
+            dead: number;
+            /** @description Whether mail is set up. */
+            mail: boolean;
+            /**
+             * Format: int64
+             * @description Messages sent within the last 24 hours.
+             */
+            sent_today: number;
+            /** @description Names of all templates. */
+            templates: string[];
+            /**
+             * Format: int64
+             * @description Messages that wait, digests included.
+             */
+            waiting: number;
+        };
+        /** @description A name in both languages. */
+        NotifyNamed: {
+            /** @description English. */
+            en: string;
+            /** @description Vietnamese. */
+            vi: string;
+        };
+        /** @description What browsers need to know first. */
+        NotifyOffer: {
+            /** @description Whether mail goes out here. */
+            mail: boolean;
+            /** @description Key for `PushManager.subscribe` (base64url). */
+            push_key: string;
+        };
+        /** @description A template with made-up values. */
+        NotifyPreview: {
+            /** @description HTML. */
+            html: string;
+            /** @description Push message. */
+            push: string;
+            /** @description Subject. */
+            subject: string;
+            /** @description Text. */
+            text: string;
+        };
+        /** @description A link's token. */
+        NotifyToken: {
+            /** @description From the mail. */
+            token: string;
+        };
+        /**
+         * @description Which way a message goes.
+         * @enum {string}
+         */
+        NotifyVia: "mail" | "push";
+        /** @description A numbered name: a channel. */
+        Numbered: {
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /**
+             * Format: int32
+             * @description Number.
+             */
+            number: number;
+            /** @description Whether the dossier came in online. */
+            online?: boolean;
+        };
+        /**
+         * @description How far a procedure can be done online.
+         * @enum {string}
+         */
+        OnlineLevel: "none" | "partial" | "full";
         /** @description A key of another system. */
         Open311Key: {
             /**
@@ -3316,6 +6161,248 @@ export interface components {
             /** @description Name of the system that gets it. */
             name: string;
         };
+        /** @description A service that another system offers. */
+        Open311OutsideService: {
+            /** @description Its code. */
+            service_code: string;
+            /** @description Its name. */
+            service_name: string;
+        };
+        /** @description Another system as it is shown: without its key. */
+        Open311Peer: {
+            /** @description Whether anything is handed to it. */
+            active: boolean;
+            /** @description `json` or `xml`. */
+            format: string;
+            /** @description Id. */
+            id: string;
+            /** @description Its jurisdiction, if it serves several. */
+            jurisdiction_id?: string | null;
+            /** @description Login of who entered it. */
+            made_by: string;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Minutes between looks at what it has of ours.
+             */
+            poll_minutes: number;
+            /** @description Whether it takes a repeated request once (`Idempotency-Key`). */
+            repeats: boolean;
+            /** @description How our categories are called there. */
+            services: components["schemas"]["Open311Service"][];
+            /** @description Address of its GeoReport v2 (`https://…/open311/v2`). */
+            url: string;
+        };
+        /** @description Enters or changes another system. */
+        Open311PeerInput: {
+            /**
+             * @description Whether anything is handed to it.
+             * @default false
+             */
+            active: boolean;
+            /**
+             * @description The key it gave us; empty keeps the one there is.
+             * @default
+             */
+            api_key: string;
+            /**
+             * @description `json` (the default) or `xml`.
+             * @default
+             */
+            format: string;
+            /**
+             * @description Its jurisdiction.
+             * @default null
+             */
+            jurisdiction_id: string | null;
+            /**
+             * @description Name.
+             * @default
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description Minutes between looks (default 10).
+             * @default null
+             */
+            poll_minutes: number | null;
+            /**
+             * @description Whether it takes a repeated request once.
+             * @default false
+             */
+            repeats: boolean;
+            /**
+             * @description How our categories are called there.
+             * @default []
+             */
+            services: components["schemas"]["Open311Service"][];
+            /**
+             * @description Address of its GeoReport v2.
+             * @default
+             */
+            url: string;
+        };
+        /** @description How one of our categories is called there. */
+        Open311Service: {
+            /** @description Answers to questions that the service requires, the same for every case. */
+            attributes?: {
+                [key: string]: string;
+            };
+            /** @description Whether every case of the category goes there by itself, once the centre has accepted it. */
+            auto?: boolean;
+            /** @description Our category. */
+            category: string;
+            /** @description Their service. */
+            service_code: string;
+        };
+        /** @description The case an order is about, as the crew may see it. */
+        OrderCase: {
+            /** @description Category's name. */
+            category_name: string;
+            /** @description Category's English name. */
+            category_name_en: string;
+            /** @description Public code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When its answer is due.
+             */
+            due_at: string;
+            /** @description Case id. */
+            id: string;
+            /** @description The reporter's photos (SHA-256). */
+            photos: string[];
+        };
+        /** @description One entry of an order's log. */
+        OrderLog: {
+            /**
+             * Format: date-time
+             * @description When it was done.
+             */
+            at: string;
+            /** @description Who: a login. */
+            by: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description Note. */
+            note?: string | null;
+            /** @description Reason. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When it reached the server.
+             */
+            received_at: string;
+            /** @description State after it, in Vietnamese. */
+            state_name: string;
+            /** @description State after it, in English. */
+            state_name_en: string;
+            /** @description Move's code; `give` for the first. */
+            step: string;
+            /** @description Move's name in Vietnamese. */
+            step_name: string;
+            /** @description Move's name in English. */
+            step_name_en: string;
+        };
+        /** @description A step of a crew or of the unit. What the crew filled in is kept with it. */
+        OrderMove: {
+            /**
+             * @description Answers of the checklist by code: `yes`, `no`, a number, words.
+             * @default {}
+             */
+            answers: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description When it was done by the clock of the phone, when it could not be sent at once.
+             * @default null
+             */
+            at: string | null;
+            /**
+             * @description What each photo shows, in order: `before`, `after`, or a line of the checklist.
+             * @default []
+             */
+            items: string[];
+            /**
+             * Format: double
+             * @description Latitude of the phone.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude of the phone.
+             * @default null
+             */
+            lon: number | null;
+            /**
+             * @description Note.
+             * @default null
+             */
+            note: string | null;
+            /**
+             * @description Reason.
+             * @default null
+             */
+            reason: string | null;
+            /**
+             * @description Material used, by code.
+             * @default {}
+             */
+            used: {
+                [key: string]: number;
+            };
+        };
+        /** @description A step's multipart form, for documentation. */
+        OrderMoveForm: {
+            /** @description The step as JSON. */
+            move: components["schemas"]["OrderMove"];
+            /** @description Photos. */
+            photo: string[];
+        };
+        /** @description A photo of an order. */
+        OrderPhoto: {
+            /** @description What it shows: `before`, `after`, or a line of the checklist. */
+            item: string;
+            /** @description SHA-256: its address under `/api/cases/work/photos/`. */
+            sha: string;
+        };
+        /** @description What became of records handed in. */
+        Outcome: {
+            /**
+             * Format: int64
+             * @description New.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Known and changed.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Told with an earlier `updated_at` than is known.
+             */
+            older: number;
+            /**
+             * Format: int64
+             * @description Read.
+             */
+            read: number;
+            /**
+             * Format: int64
+             * @description Not usable.
+             */
+            rejected: number;
+            /** @description The first 200 that were not usable. */
+            rejects: components["schemas"]["DossierReject"][];
+            /**
+             * Format: int64
+             * @description Known in the same words.
+             */
+            unchanged: number;
+        };
         /** @description What the reporter sees of the own case beside the public view. */
         OwnDetails: {
             /** @description Whether contact data were left. */
@@ -3337,6 +6424,46 @@ export interface components {
              * @description Version, for the next move.
              */
             version: number;
+        };
+        /** @description One's own dossier. No name, no number. */
+        OwnDossier: {
+            /** @description Code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description Deadline.
+             */
+            due_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Ended.
+             */
+            ended_at?: string | null;
+            /** @description Procedure. */
+            procedure: string;
+            /**
+             * Format: date-time
+             * @description New date of an apology slip.
+             */
+            promised_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Received.
+             */
+            received_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the source last told us.
+             */
+            seen_at: string;
+            /** @description `on-time`, `soon`, `waiting`, `overdue`, `ended-on-time`, `ended-late` or `not-received`. */
+            standing: string;
+            /** @description State. */
+            state: string;
+            /** @description State in English. */
+            state_en: string;
+            /** @description Agency. */
+            unit: string;
         };
         /** @description A pack in a list: what is installed and what the folder offers. */
         PackRow: {
@@ -3459,6 +6586,108 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_Barred: {
+            /** @description The rows. */
+            items: {
+                /** @description Whether it counts now. */
+                active: boolean;
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                at: string;
+                /** @description Who added it. */
+                by: string;
+                /**
+                 * Format: date-time
+                 * @description When it was ended early.
+                 */
+                ended_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description Reports it held back.
+                 */
+                hits: number;
+                /** @description Entry's id. */
+                id: string;
+                /** @description `phone`, `email`, `person` or `device`. */
+                kind: string;
+                /** @description The last digits, the first letters: enough to tell entries apart. */
+                label: string;
+                /**
+                 * Format: date-time
+                 * @description The last of them.
+                 */
+                last_hit?: string | null;
+                /** @description Why. */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Until when.
+                 */
+                until: string;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_CaseForward: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description Who handed it over. */
+                by: string;
+                /** @description Case id. */
+                case: string;
+                /**
+                 * Format: date-time
+                 * @description When it was last looked at there.
+                 */
+                checked_at?: string | null;
+                /** @description Case code. */
+                code: string;
+                /** @description Id. */
+                id: string;
+                /** @description System. */
+                peer: string;
+                /** @description Its name. */
+                peer_name: string;
+                /** @description Why it is stuck, or why the last try failed. */
+                reason?: string | null;
+                /** @description Service there. */
+                service_code: string;
+                /** @description Id there. */
+                service_request_id?: string | null;
+                /** @description `waiting`, `unsure` (sent, fate unknown), `token` (its id will follow), `open`, `closed`, `stuck`, `taken-back`. */
+                state: string;
+                /** @description State there. */
+                status?: string | null;
+                /** @description What they say. */
+                status_notes?: string | null;
+                /**
+                 * Format: int32
+                 * @description Tries of what is under way.
+                 */
+                tries: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_CaseRow: {
             /** @description The rows. */
             items: {
@@ -3479,6 +6708,8 @@ export interface components {
                 due_at: string;
                 /** @description Who was told that its deadline is near or over: `approver` or `centre`. */
                 escalated?: string | null;
+                /** @description What was noticed in the words (codes). */
+                flags: string[];
                 /** @description Id. */
                 id: string;
                 location?: components["schemas"]["Point"] | null;
@@ -3688,6 +6919,122 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_DossierRow: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description Channel.
+                 */
+                channel: number;
+                /** @description Code. */
+                code: string;
+                commune?: components["schemas"]["UnitRef"] | null;
+                /**
+                 * Format: date-time
+                 * @description Deadline.
+                 */
+                due_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Ended.
+                 */
+                ended_at?: string | null;
+                /** @description Why it is late: `deadline` or `supplements`. */
+                late_why?: string | null;
+                phase?: components["schemas"]["DossierPhase"] | null;
+                /** @description Procedure. */
+                procedure: string;
+                /** @description Name of the procedure, or its code when it is not known here. */
+                procedure_name: string;
+                /**
+                 * Format: date-time
+                 * @description New date promised by an apology slip.
+                 */
+                promised_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Received.
+                 */
+                received_at?: string | null;
+                /** @description `on-time`, `soon`, `waiting`, `overdue`, `ended-on-time`, `ended-late` or `not-received`. */
+                standing: string;
+                /**
+                 * Format: int32
+                 * @description State of the national set.
+                 */
+                state: number;
+                /**
+                 * Format: int32
+                 * @description Requests for supplements.
+                 */
+                supplements: number;
+                /** @description Agency. */
+                unit: components["schemas"]["UnitRef"];
+                /**
+                 * Format: date-time
+                 * @description Waits for the citizen since.
+                 */
+                waiting_since?: string | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_FigureView: {
+            /** @description The rows. */
+            items: {
+                /** @description Who approved or rejected it. */
+                decided_by?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                entered_at: string;
+                /** @description Who reported it. */
+                entered_by: string;
+                /** @description Code. */
+                figure: string;
+                /** @description Id. */
+                id: string;
+                /** @description The caller may approve and reject it. */
+                may_settle: boolean;
+                /** @description Name. */
+                name: string;
+                /** @description Name in English. */
+                name_en: string;
+                /** @description Where it comes from. */
+                note: string;
+                /** @description Period. */
+                period: string;
+                /** @description Why it was rejected. */
+                reason?: string | null;
+                /** @description Set of indicators. */
+                set: string;
+                /** @description `pending`, `approved`, `rejected` or `superseded`. */
+                status: string;
+                /** @description Agency. */
+                unit: components["schemas"]["UnitRef"];
+                /**
+                 * Format: double
+                 * @description Value.
+                 */
+                value: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_Found: {
             /** @description The rows. */
             items: {
@@ -3800,6 +7147,57 @@ export interface components {
                 unit: string;
                 /** @description The answer. */
                 yes_no?: boolean | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_MessageRow: {
+            /** @description The rows. */
+            items: {
+                /** @description Address, shortened. */
+                address: string;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                at: string;
+                /** @description Case it is about. */
+                code?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                done_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it is due, or was.
+                 */
+                due_at: string;
+                /** @description Id. */
+                id: string;
+                /** @description Why the last try failed. */
+                reason?: string | null;
+                /** @description What the other side said when it took it. */
+                receipt?: string | null;
+                /** @description `waiting`, `held` (for the digest), `sent`, `dead` (given up), `withdrawn`, `folded` (into a digest). */
+                state: string;
+                /** @description Which words. */
+                template: string;
+                /**
+                 * Format: int32
+                 * @description Tries so far.
+                 */
+                tries: number;
+                /** @description How pressing. */
+                urgency: components["schemas"]["Urgency"];
+                /** @description Which way. */
+                via: components["schemas"]["NotifyVia"];
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -4094,6 +7492,93 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description One page of a list. */
+        Page_WorkOrder: {
+            /** @description The rows. */
+            items: {
+                /** @description Address or description of the spot. */
+                address?: string | null;
+                /** @description Commune's name. */
+                area_name?: string | null;
+                case?: components["schemas"]["OrderCase"] | null;
+                /** @description The checklist. */
+                checklist: components["schemas"]["CheckLine"][];
+                /** @description Code. */
+                code: string;
+                /** @description Crew's id. */
+                crew: string;
+                /** @description Crew's name. */
+                crew_name: string;
+                /**
+                 * Format: date-time
+                 * @description When it is to be done.
+                 */
+                due_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                ended_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was given.
+                 */
+                given_at: string;
+                /** @description Who gave it: a login. */
+                given_by: string;
+                /** @description Its icon. */
+                icon: string;
+                /** @description Id. */
+                id: string;
+                /** @description Kind of work. */
+                kind: string;
+                /** @description Its name in Vietnamese. */
+                kind_name: string;
+                /** @description Its name in English. */
+                kind_name_en: string;
+                location?: components["schemas"]["Point"] | null;
+                /** @description What happened. */
+                log: components["schemas"]["OrderLog"][];
+                /** @description Material. */
+                materials: components["schemas"]["MaterialLine"][];
+                /** @description What the caller may do. */
+                moves: components["schemas"]["MoveRef"][];
+                /** @description Whether that is over (or was, when it ended). */
+                overdue: boolean;
+                /** @description Phase. */
+                phase: components["schemas"]["Phase"];
+                /** @description Photos. */
+                photos: components["schemas"]["OrderPhoto"][];
+                /** @description Planned day. */
+                planned_for?: string | null;
+                /** @description State code. */
+                state: string;
+                /** @description State's name. */
+                state_name: string;
+                /** @description State's English name. */
+                state_name_en: string;
+                /** @description What is to be done. */
+                text: string;
+                /** @description Unit. */
+                unit: components["schemas"]["UnitRef"];
+                /**
+                 * Format: int64
+                 * @description Version.
+                 */
+                version: number;
+                /** @description Whom it waits for: `crew`, `unit`, or empty once it has ended. */
+                waits_for: string;
+                /** @description The crew's steps, the usual one first; for members of the crew only. */
+                way: components["schemas"]["CrewStep"][];
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
         /** @description A parameter of a command. */
         Parameter: {
             /** @description Taken when nothing is said; without it the parameter is needed. */
@@ -4133,6 +7618,31 @@ export interface components {
          * @enum {string}
          */
         ParameterKind: "number" | "integer" | "bool" | "text";
+        /** @description A part of a score: `min(points, points × (numerator ∕ denominator) ∕ full_at)`. */
+        Part: {
+            /** @description Code within the set. */
+            code: string;
+            /** @description Figure below the line. */
+            denominator: string;
+            /** @description What it is when the figure below the line is 0. */
+            empty: components["schemas"]["Empty"];
+            /**
+             * Format: double
+             * @description Ratio that gives all points.
+             */
+            full_at?: number;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Figure above the line: one that is counted here, or one that is reported. */
+            numerator: string;
+            /**
+             * Format: double
+             * @description Most points.
+             */
+            points: number;
+        };
         /** @description One part. */
         PartInput: {
             /** @description Category, when it is not the whole's. */
@@ -4166,16 +7676,57 @@ export interface components {
             /** @description Unit that has it. */
             unit: components["schemas"]["UnitRef"];
         };
+        /** @description A part with its points. */
+        PartScore: {
+            /** @description Figure below the line. */
+            denominator: components["schemas"]["ScoreFigure"];
+            /** @description Figure above the line. */
+            numerator: components["schemas"]["ScoreFigure"];
+            /** @description The part with its formula. */
+            part: components["schemas"]["Part"];
+            /**
+             * Format: double
+             * @description Points; none when a figure is not known.
+             */
+            points?: number | null;
+        };
         /** @description Old and new password. */
         PasswordChange: {
             new: string;
             old: string;
         };
         /**
+         * @description What is looked for among dossiers.
+         * @enum {string}
+         */
+        Pattern: "bulk-at-deadline" | "at-once" | "supplement-at-deadline" | "promised-late" | "no-slip";
+        /** @description Counts of people to be used from now on, in place of all earlier ones. */
+        PeopleInput: {
+            /** @description Communes; empty = forget all counts. */
+            rows: components["schemas"]["PeopleRow"][];
+            /** @description Who counted, as it shall be quoted. */
+            source: string;
+            /**
+             * Format: int32
+             * @description Year of the count.
+             */
+            year: number;
+        };
+        /** @description How many people live in a commune. */
+        PeopleRow: {
+            /** @description Commune code. */
+            area: string;
+            /**
+             * Format: int32
+             * @description People.
+             */
+            people: number;
+        };
+        /**
          * @description Everything a person or program can be allowed to do. Roles (bundles of these) are data in packs.
          * @enum {string}
          */
-        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "case-identity" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
+        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "work-do" | "case-identity" | "dossier-write" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
         /** @description A person in office, for those who manage people. */
         Person: {
             /** @description Whether the person may sign in. */
@@ -4189,6 +7740,13 @@ export interface components {
             id: string;
             /** @description Login. */
             login: string;
+            /** @description Name. */
+            name: string;
+        };
+        /** @description A person in office as a screen names them. */
+        PersonRef: {
+            /** @description Id. */
+            id: string;
             /** @description Name. */
             name: string;
         };
@@ -4250,6 +7808,83 @@ export interface components {
             valid_from: string;
             /** @description Last day; none = until further notice. */
             valid_to?: string | null;
+        };
+        /** @description The rules of deadlines that hold now. */
+        PolicyView: {
+            /** @description Whether the day of receipt counts. */
+            counts_first_day: boolean;
+            /** @description What comes after it came on the next working day (`16:00`). */
+            cutoff: string;
+            /** @description Where each rule stands and how far it is known. */
+            marks: components["schemas"]["Mark"][];
+            /** @description Whether a new date moves the deadline. */
+            slip_moves_deadline: boolean;
+            /**
+             * Format: int32
+             * @description Times that a new date may be given.
+             */
+            slips: number;
+            /**
+             * Format: int32
+             * @description Working days before the deadline from which it is due soon.
+             */
+            soon_days: number;
+            /**
+             * Format: int32
+             * @description Requests for supplements that are in order.
+             */
+            supplements: number;
+        };
+        /** @description A procedure. */
+        Procedure: {
+            /** @description Agency: an organisation, or empty for every commune. */
+            agency?: string;
+            /** @description National code (`1.012766`). */
+            code: string;
+            /**
+             * Format: int32
+             * @description Working days allowed; 0 = by the end of the day of receipt.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description Fee in đồng; 0 = none.
+             */
+            fee: number;
+            /** @description Field (`Hộ tịch`). */
+            field: string;
+            /** @description Level that handles it. */
+            level: components["schemas"]["DossierLevel"];
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description How far it can be done online. */
+            online: components["schemas"]["OnlineLevel"];
+            /** @description Where it stands. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["DossierStatus"];
+            /** @description Steps on the way, in order, with `;` between them. */
+            steps?: string;
+        };
+        /** @description The public board. */
+        PublicBoard: {
+            /**
+             * Format: date-time
+             * @description When it was so.
+             */
+            at: string;
+            /** @description First month. */
+            from: string;
+            /** @description How deadlines are counted and how far that is known. */
+            marks: components["schemas"]["Mark"][];
+            /** @description Rows, most received first. */
+            rows: components["schemas"]["PublicRow"][];
+            /** @description Last month. */
+            to: string;
+            /** @description All together. */
+            total: components["schemas"]["PublicRow"];
         };
         /** @description A case as everybody may see it. Built by one function only. */
         PublicCase: {
@@ -4329,6 +7964,47 @@ export interface components {
             /** @description Unit that has it. */
             unit: components["schemas"]["UnitRef"];
         };
+        /** @description A row of the public board. */
+        PublicRow: {
+            /** @description Key. */
+            key: string;
+            /**
+             * Format: double
+             * @description Working days that half took at most.
+             */
+            median_days?: number | null;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: double
+             * @description Share that is on time, per cent.
+             */
+            on_time?: number | null;
+            /**
+             * Format: int64
+             * @description Overdue now.
+             */
+            overdue: number;
+            /**
+             * Format: int64
+             * @description Received.
+             */
+            received: number;
+        };
+        /** @description A browser's push subscription, as `PushSubscription.toJSON()` gives it. */
+        PushInput: {
+            /** @description Address of the push service. */
+            endpoint: string;
+            /** @description Its keys. */
+            keys: components["schemas"]["PushKeys"];
+        };
+        /** @description Keys of a push subscription (base64url). */
+        PushKeys: {
+            /** @description Shared secret. */
+            auth: string;
+            /** @description Public key. */
+            p256dh: string;
+        };
         /** @description A question to the lake. */
         Query: {
             /** @description One read-only statement over `observation`. */
@@ -4365,6 +8041,40 @@ export interface components {
             /** @description English. */
             text_en: string;
         };
+        /** @description Ratings of one counter. */
+        RatedUnit: {
+            /** @description Counter. */
+            counter: string;
+            /** @description By level, 1 to 5. */
+            levels: number[];
+            /**
+             * Format: int64
+             * @description Ratings.
+             */
+            rated: number;
+            /**
+             * Format: int64
+             * @description Of these, content: 4 or 5.
+             */
+            satisfied: number;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description A face that was touched. */
+        RatingIn: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The tablet's own id of it. */
+            id: string;
+            /**
+             * Format: int32
+             * @description 1 to 5; with three faces 1, 3 or 5.
+             */
+            level: number;
+        };
         /** @description A reporter's rating. */
         RatingInput: {
             /** @description The reporter's words, for the officers. */
@@ -4376,6 +8086,29 @@ export interface components {
              * @description 1 to 5.
              */
             stars: number;
+        };
+        /** @description Faces that were touched. */
+        RatingsIn: {
+            /** @description At most 500. */
+            ratings: components["schemas"]["RatingIn"][];
+        };
+        /** @description What became of them. */
+        RatingsTaken: {
+            /**
+             * Format: int64
+             * @description Known before.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Not usable.
+             */
+            left_out: number;
+            /**
+             * Format: int64
+             * @description Kept.
+             */
+            taken: number;
         };
         /**
          * @description What a role covers at the unit it is given at.
@@ -4468,10 +8201,36 @@ export interface components {
             /** @description The report as JSON. */
             report: components["schemas"]["NewReport"];
         };
+        /** @description A figure that agencies report because nobody can count it here. */
+        Reported: {
+            /** @description Code. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
         /** @description How many are sent once more. */
         Resent: {
             /** @description Number of notifications. */
             sent: number;
+        };
+        /** @description How long personal data and photos of ended cases are kept. */
+        RetentionPolicy: {
+            /**
+             * Format: int32
+             * @description Days after the end until the case no longer knows who reported it.
+             */
+            anonymise_after_days: number;
+            /**
+             * Format: int32
+             * @description Days after the end until its photos are deleted.
+             */
+            media_after_days: number;
+            /** @description The act. */
+            source_act: string;
+            /** @description `in-force` or `proposed`. */
+            status: string;
         };
         /** @description A role with its code. */
         RoleView: {
@@ -4485,6 +8244,102 @@ export interface components {
             permissions: components["schemas"]["Permission"][];
             /** @description What it covers. */
             reach: components["schemas"]["Reach"];
+        };
+        /** @description A case that the tried rules give to another unit. */
+        RoutingChange: {
+            /** @description Rule and unit by the rules tried. */
+            after: [
+                string,
+                {
+                    /** @description Unit id. */
+                    id: string;
+                    /** @description Name in Vietnamese. */
+                    name: string;
+                }
+            ];
+            /** @description Commune's name. */
+            area_name?: string | null;
+            /** @description Rule and unit by the rules in force. */
+            before: [
+                string,
+                {
+                    /** @description Unit id. */
+                    id: string;
+                    /** @description Name in Vietnamese. */
+                    name: string;
+                }
+            ];
+            /** @description Category code. */
+            category: string;
+            /** @description Public code. */
+            code: string;
+            /** @description Unit that has (or had) it in the end. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description Rules to be tried or saved. */
+        RoutingInput: {
+            /**
+             * Format: int32
+             * @description For a dry run: days back (default 30, at most 92).
+             */
+            days?: number | null;
+            /** @description Rules in order; the first match decides. */
+            rules: components["schemas"]["RoutingRule"][];
+            /** @description Tests they must pass. */
+            tests?: components["schemas"]["RoutingTest"][];
+            /**
+             * Format: int32
+             * @description For saving: the version of the case type that the caller saw.
+             */
+            version?: number | null;
+        };
+        /** @description Says which unit gets a report. */
+        RoutingRule: {
+            /** @description Areas it covers (commune or province codes); empty = everywhere. */
+            areas?: string[];
+            /** @description Categories; empty = all. */
+            categories?: string[];
+            /** @description Code, shown in the trace. */
+            code: string;
+            /** @description The function whose holder gets it (`report`, `environment`). */
+            function?: string | null;
+            /** @description Hours by the clock on the wall, such as `["22:00", "05:00"]`; none = always. A first one that is later than the second goes over midnight. */
+            hours?: string[] | null;
+            /** @description A named unit. */
+            unit?: string | null;
+            /** @description Weekdays, `mon` to `sun`; empty = all. */
+            weekdays?: string[];
+            /** @description The reason in a sentence, Vietnamese. */
+            why: string;
+            /** @description Words or phrases, any of them; empty = always. */
+            words?: string[];
+            /** @description Only in working time (true) or only outside it (false). */
+            working?: boolean | null;
+        };
+        /** @description A report as it might come, and the rule that must take it. */
+        RoutingTest: {
+            /** @description Commune code. */
+            area?: string | null;
+            /**
+             * Format: date-time
+             * @description When it comes in.
+             */
+            at?: string | null;
+            /** @description Category code. */
+            category: string;
+            /** @description Code of the rule. */
+            expect: string;
+            /** @description The words. */
+            text: string;
+        };
+        /** @description What the rules say to a test. */
+        RoutingTestResult: {
+            /** @description Rule expected. */
+            expected: string;
+            /** @description Rule found. */
+            found: string;
+            /** @description Which test, from 0. */
+            test: number;
         };
         /** @description Why a unit got the case. */
         RoutingTrace: {
@@ -4500,6 +8355,42 @@ export interface components {
             why: string;
             /** @description The word that made the rule match. */
             word?: string | null;
+        };
+        /** @description The rules in force. */
+        RoutingView: {
+            /** @description Case type. */
+            kind: string;
+            /** @description Rules in order. */
+            rules: components["schemas"]["RoutingRule"][];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            saved_at?: string | null;
+            /** @description Who saved them; none = they are the pack's. */
+            saved_by?: string | null;
+            /** @description Tests they passed. */
+            tests: components["schemas"]["RoutingTest"][];
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description How often a rule decides. */
+        RuleCount: {
+            /**
+             * Format: int32
+             * @description With the rules tried.
+             */
+            after: number;
+            /**
+             * Format: int32
+             * @description With the rules in force.
+             */
+            before: number;
+            /** @description Rule; empty = none, the centre's queue. */
+            rule: string;
         };
         /**
          * @description What kind of rule.
@@ -4535,6 +8426,100 @@ export interface components {
             /** @description Entity type. */
             type: string;
         };
+        /** @description A closed case to be checked. */
+        Sample: {
+            /** @description Answers by question. */
+            answers: {
+                [key: string]: boolean;
+            };
+            /** @description Who checked it. */
+            by?: string | null;
+            /** @description Case id. */
+            case: string;
+            /** @description Category's name. */
+            category_name: string;
+            /** @description Category's English name. */
+            category_name_en: string;
+            /**
+             * Format: date-time
+             * @description When it was checked.
+             */
+            checked_at?: string | null;
+            /** @description Public code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When it was drawn.
+             */
+            drawn_at: string;
+            /** @description Note. */
+            note?: string | null;
+            /** @description Whether every answer is yes. */
+            passed?: boolean | null;
+            /**
+             * Format: int64
+             * @description Share that is drawn, per cent.
+             */
+            percent: number;
+            /** @description What is asked. */
+            questions: components["schemas"]["SampleQuestion"][];
+            /** @description Unit that handled it. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description What samples say of a unit. */
+        SampleFigures: {
+            /**
+             * Format: int64
+             * @description Of these: checked.
+             */
+            checked: number;
+            /**
+             * Format: int64
+             * @description Cases drawn.
+             */
+            drawn: number;
+            /**
+             * Format: int64
+             * @description Of these: passed.
+             */
+            passed: number;
+            /** @description Unit. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description The result of a check. */
+        SampleInput: {
+            /** @description Answers by question; every question is answered. */
+            answers: {
+                [key: string]: boolean;
+            };
+            /** @description Note, for the unit. */
+            note?: string | null;
+        };
+        /** @description A question of the form. */
+        SampleQuestion: {
+            /** @description Code of the answer. */
+            code: string;
+            /** @description Vietnamese. */
+            text: string;
+            /** @description English. */
+            text_en: string;
+        };
+        /** @description Samples and what they say of each unit. */
+        Samples: {
+            /** @description To be checked, the oldest first; at most 200. */
+            open: components["schemas"]["Sample"][];
+            /** @description By unit, over the last 365 days. */
+            units: components["schemas"]["SampleFigures"][];
+        };
+        /** @description Satisfaction at counters. */
+        Satisfaction: {
+            /** @description First month. */
+            from: string;
+            /** @description By counter, most rated first. */
+            rows: components["schemas"]["RatedUnit"][];
+            /** @description Last month. */
+            to: string;
+        };
         /** @description A saved query. */
         SavedQuery: {
             /** @description When it was last changed. */
@@ -4556,6 +8541,81 @@ export interface components {
             /** @description Unit it is shared with. */
             unit?: string | null;
         };
+        /** @description The score of an agency in a period. */
+        Score: {
+            class?: components["schemas"]["Class"] | null;
+            /** @description First month. */
+            from: string;
+            /** @description Groups. */
+            groups: components["schemas"]["GroupScore"][];
+            /**
+             * Format: double
+             * @description Most points of these parts.
+             */
+            known: number;
+            /** @description Where its formulas stand and how far they are known. */
+            marks: components["schemas"]["Mark"][];
+            /**
+             * Format: double
+             * @description All points.
+             */
+            most: number;
+            /** @description Period. */
+            period: string;
+            /** @description Figures that have to be reported. */
+            reported: components["schemas"]["Reported"][];
+            /** @description Set of indicators. */
+            set: string;
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+            /** @description Last month. */
+            to: string;
+            /**
+             * Format: double
+             * @description Points of the parts whose figures are known.
+             */
+            total: number;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description A figure of a part. */
+        ScoreFigure: {
+            /** @description Who reported and who approved it. */
+            by?: string | null;
+            /** @description Code. */
+            code: string;
+            /** @description What was said about it. */
+            note?: string | null;
+            /** @description Where it comes from. */
+            source: components["schemas"]["FigureSource"];
+            /**
+             * Format: double
+             * @description Value; none when nobody reported one that was approved.
+             */
+            value?: number | null;
+            /** @description A reported value waits for approval. */
+            waiting: boolean;
+        };
+        /** @description The score of one agency among others. */
+        ScoreRow: {
+            class?: components["schemas"]["Class"] | null;
+            /** @description Points by group, in the set's order. */
+            groups: number[];
+            /**
+             * Format: double
+             * @description Most points of the parts whose figures are known.
+             */
+            known: number;
+            /**
+             * Format: double
+             * @description Points.
+             */
+            total: number;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+        };
         /** @description A scorecard: one set, one area, one period. */
         Scorecard: {
             /** @description Area code. */
@@ -4570,6 +8630,33 @@ export interface components {
             set: components["schemas"]["SetRow"];
             /** @description Counts and mean over all. */
             summary: components["schemas"]["Summary"];
+        };
+        /** @description Scores of agencies. */
+        Scores: {
+            /** @description Period. */
+            period: string;
+            /** @description Agencies, highest first. */
+            rows: components["schemas"]["ScoreRow"][];
+        };
+        /** @description A text to be looked through. */
+        ScreenInput: {
+            /**
+             * @description Case type; `report` when left out.
+             * @default
+             */
+            kind: string;
+            /**
+             * @description The text.
+             * @default
+             */
+            text: string;
+        };
+        /** @description What was noticed in a text. */
+        Screening: {
+            /** @description What was found, in the order of the pack. */
+            flags: components["schemas"]["CaseFlag"][];
+            /** @description The text as it could be shown: personal data and masked words replaced. */
+            proposal: string;
         };
         /** @description How a series of a device is doing. */
         SeriesLife: {
@@ -4653,6 +8740,13 @@ export interface components {
             /** @description Version of the data. */
             version: string;
         };
+        /** @description Approving or rejecting. */
+        Settling: {
+            /** @description Approve; else reject. */
+            approve: boolean;
+            /** @description Why it is rejected. */
+            reason?: string | null;
+        };
         /**
          * @description Scale of urgency, the same everywhere.
          * @enum {string}
@@ -4698,6 +8792,76 @@ export interface components {
         SignIn: {
             login: string;
             password: string;
+        };
+        /** @description A case that may be the same. */
+        SimilarCase: {
+            /** @description Category's name. */
+            category_name: string;
+            /** @description Category's English name. */
+            category_name_en: string;
+            /** @description Public code. */
+            code: string;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: float
+             * @description How alike the words are, 0 to 1.
+             */
+            likeness: number;
+            /**
+             * Format: int32
+             * @description Metres between the spots.
+             */
+            metres: number;
+            /**
+             * Format: date-time
+             * @description When it came in.
+             */
+            opened_at: string;
+            /** @description The first words. */
+            text_short: string;
+        };
+        /** @description A new date with an apology. */
+        SlipInput: {
+            /**
+             * Format: date
+             * @description New date; the close of that working day.
+             */
+            day: string;
+            /** @description Reason, 10 to 1,000 characters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Version of the dossier that was seen.
+             */
+            version: number;
+        };
+        /** @description An apology slip. */
+        SlipView: {
+            /**
+             * Format: date-time
+             * @description Issued.
+             */
+            at: string;
+            /** @description Who issued it. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Number of the slip within the dossier.
+             */
+            n: number;
+            /**
+             * Format: date-time
+             * @description New date.
+             */
+            promised_at: string;
+            /** @description Reason. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description The deadline it apologises for.
+             */
+            was_due_at?: string | null;
         };
         /** @description A day off or a weekend day worked, with how far it is known. */
         SpecialDay: {
@@ -4799,6 +8963,20 @@ export interface components {
              */
             unsolved: number;
         };
+        /** @description A state of the national set. */
+        StateDef: {
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /**
+             * Format: int32
+             * @description Number in the national set.
+             */
+            number: number;
+            /** @description What it means for the clock. */
+            phase: components["schemas"]["DossierPhase"];
+        };
         /** @description One cell: its own text and what it means. */
         Stated: {
             /** @description The answer, for `yes-no`; absent when the text only names the choice ("Có/ Chưa"). */
@@ -4858,6 +9036,83 @@ export interface components {
              */
             to: number;
         };
+        /** @description What to suggest for. */
+        SuggestInput: {
+            /**
+             * @description Category chosen so far.
+             * @default null
+             */
+            category: string | null;
+            /**
+             * @description Case type; `report` when left out.
+             * @default
+             */
+            kind: string;
+            /**
+             * Format: double
+             * @description Latitude of the spot.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude of the spot.
+             * @default null
+             */
+            lon: number | null;
+            /**
+             * @description The words so far.
+             * @default
+             */
+            text: string;
+        };
+        /** @description How a case type learns; part of a pack. */
+        SuggestPolicy: {
+            /**
+             * Format: int32
+             * @description Days until it learns anew.
+             */
+            every_days: number;
+            /**
+             * Format: int32
+             * @description Ended cases that must be there before anything is learned.
+             */
+            least_cases: number;
+            /**
+             * Format: int32
+             * @description Of these, for a category to be learned.
+             */
+            least_of_each: number;
+            /**
+             * Format: int32
+             * @description Most cases that are looked at, the newest.
+             */
+            newest: number;
+            /**
+             * Format: float
+             * @description Share that must be right where a category is filled in without being asked (0 to 1).
+             */
+            precision: number;
+            /**
+             * Format: int32
+             * @description Radius in which officers see similar reports, metres.
+             */
+            staff_metres: number;
+        };
+        /** @description What the words point at. */
+        Suggestion: {
+            /** @description At most three categories, likeliest first. */
+            categories: components["schemas"]["Guess"][];
+            /** @description The first of them, when it is likely enough to be filled in. */
+            fill?: string | null;
+            /**
+             * Format: int64
+             * @description Number of the model that says so; none = nothing was learned yet.
+             */
+            model?: number | null;
+            /** @description Open public reports nearby that may be the same, likeliest first; at most five. */
+            similar: components["schemas"]["PublicCase"][];
+        };
         /** @description Counts by standing. */
         Summary: {
             /**
@@ -4891,6 +9146,21 @@ export interface components {
              */
             total: number;
         };
+        /** @description A time during which the dossier waited for the citizen. */
+        Supplement: {
+            /**
+             * Format: date-time
+             * @description Asked for.
+             */
+            from: string;
+            /** @description It is a payment that is waited for: the clock stands, but it is no request for a supplement. */
+            payment?: boolean;
+            /**
+             * Format: date-time
+             * @description Brought; none while it is waited for.
+             */
+            to?: string | null;
+        };
         /** @description A table of plain JSON values. */
         Table: {
             /** @description Column names in order. */
@@ -4899,6 +9169,56 @@ export interface components {
             rows: Record<string, never>[][];
             /** @description True when rows were cut at the limit. */
             truncated: boolean;
+        };
+        /** @description What a tablet shows. */
+        TabletFace: {
+            /**
+             * Format: int32
+             * @description Faces.
+             */
+            faces: number;
+            /** @description Counter. */
+            name: string;
+            /** @description Agency. */
+            unit: string;
+        };
+        /** @description A new tablet with its token, which is told once. */
+        TabletToken: {
+            /** @description The tablet. */
+            tablet: components["schemas"]["TabletView"];
+            /** @description The token. */
+            token: string;
+        };
+        /** @description A tablet. */
+        TabletView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /** @description Who added it. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When its token was ended.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: int32
+             * @description Faces it shows.
+             */
+            faces: number;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it last sent something.
+             */
+            last_at?: string | null;
+            /** @description Counter. */
+            name: string;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
         };
         /** @description A thing of the city. */
         Thing: {
@@ -5077,12 +9397,6 @@ export interface components {
         };
         /** @description A case type as the form needs it. */
         TypeView: {
-            /** @description What can be noticed in words. */
-            flags: components["schemas"]["NamedCode"][];
-            /** @description What a private report means; empty = not offered. */
-            private_notice: string;
-            /** @description The same in English. */
-            private_notice_en: string;
             /** @description Categories. */
             categories: components["schemas"]["CategoryView"][];
             /** @description Whom to call when life is in danger. */
@@ -5093,6 +9407,8 @@ export interface components {
             excluded_notice: string;
             /** @description The same in English. */
             excluded_notice_en: string;
+            /** @description What can be noticed in words. */
+            flags: components["schemas"]["NamedCode"][];
             /** @description Groups of categories. */
             groups: components["schemas"]["NamedCode"][];
             /** @description Code. */
@@ -5103,6 +9419,10 @@ export interface components {
             photos: number;
             /** @description Where the deadlines come from. */
             policy: components["schemas"]["Policy"];
+            /** @description What a private report means; empty = not offered. */
+            private_notice: string;
+            /** @description The same in English. */
+            private_notice_en: string;
             /** @description States, for filters. */
             states: components["schemas"]["NamedCode"][];
             /** @description Longest text. */
@@ -5170,6 +9490,11 @@ export interface components {
             name: string;
         };
         /**
+         * @description How pressing a message is.
+         * @enum {string}
+         */
+        Urgency: "normal" | "high";
+        /**
          * @description Where a value stands in its life.
          * @enum {string}
          */
@@ -5210,6 +9535,135 @@ export interface components {
             /** @description How sure we are of it. */
             status: components["schemas"]["Status"];
         };
+        /** @description A number of the national set, or the source's own word for it. */
+        Word: number | string;
+        /** @description A named group of people of a unit. */
+        WorkCrew: {
+            /** @description Whether it gets new orders. */
+            active: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description Who leads it; one of the members. */
+            leader: components["schemas"]["PersonRef"];
+            /** @description Who belongs to it. */
+            members: components["schemas"]["PersonRef"][];
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Orders that wait for it.
+             */
+            open_orders: number;
+            /** @description Unit it belongs to. */
+            unit: components["schemas"]["UnitRef"];
+        };
+        /** @description Makes or changes a crew. */
+        WorkCrewInput: {
+            /** @description Whether it gets new orders. */
+            active?: boolean;
+            /** @description Who leads it. */
+            leader: string;
+            /** @description Who belongs to it; the leader always does. */
+            members: string[];
+            /** @description Name. */
+            name: string;
+            /** @description Unit it belongs to. */
+            unit: string;
+        };
+        /** @description A kind of work that can be given. */
+        WorkKindView: {
+            /** @description Categories of cases it is offered for; empty = all. */
+            categories: string[];
+            /** @description What the crew checks. */
+            checklist: components["schemas"]["CheckItem"][];
+            /** @description Code. */
+            code: string;
+            /** @description Icon's name. */
+            icon: string;
+            /** @description Material it usually takes. */
+            materials: components["schemas"]["Material"][];
+            /** @description Name in Vietnamese. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
+        /** @description A work order. */
+        WorkOrder: {
+            /** @description Address or description of the spot. */
+            address?: string | null;
+            /** @description Commune's name. */
+            area_name?: string | null;
+            case?: components["schemas"]["OrderCase"] | null;
+            /** @description The checklist. */
+            checklist: components["schemas"]["CheckLine"][];
+            /** @description Code. */
+            code: string;
+            /** @description Crew's id. */
+            crew: string;
+            /** @description Crew's name. */
+            crew_name: string;
+            /**
+             * Format: date-time
+             * @description When it is to be done.
+             */
+            due_at: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            given_at: string;
+            /** @description Who gave it: a login. */
+            given_by: string;
+            /** @description Its icon. */
+            icon: string;
+            /** @description Id. */
+            id: string;
+            /** @description Kind of work. */
+            kind: string;
+            /** @description Its name in Vietnamese. */
+            kind_name: string;
+            /** @description Its name in English. */
+            kind_name_en: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description What happened. */
+            log: components["schemas"]["OrderLog"][];
+            /** @description Material. */
+            materials: components["schemas"]["MaterialLine"][];
+            /** @description What the caller may do. */
+            moves: components["schemas"]["MoveRef"][];
+            /** @description Whether that is over (or was, when it ended). */
+            overdue: boolean;
+            /** @description Phase. */
+            phase: components["schemas"]["Phase"];
+            /** @description Photos. */
+            photos: components["schemas"]["OrderPhoto"][];
+            /** @description Planned day. */
+            planned_for?: string | null;
+            /** @description State code. */
+            state: string;
+            /** @description State's name. */
+            state_name: string;
+            /** @description State's English name. */
+            state_name_en: string;
+            /** @description What is to be done. */
+            text: string;
+            /** @description Unit. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+            /** @description Whom it waits for: `crew`, `unit`, or empty once it has ended. */
+            waits_for: string;
+            /** @description The crew's steps, the usual one first; for members of the crew only. */
+            way: components["schemas"]["CrewStep"][];
+        };
         /** @description An alarm that would have been. */
         WouldBe: {
             /**
@@ -5230,6 +9684,40 @@ export interface components {
              */
             value?: number | null;
         };
+        /** @description A year in figures, beside the year before. */
+        YearReport: {
+            /** @description By commune, most reports first; at most fifty. */
+            areas: components["schemas"]["StatRow"][];
+            before?: components["schemas"]["StatRow"] | null;
+            /** @description By category, most reports first. */
+            categories: components["schemas"]["StatRow"][];
+            /** @description The same of the year before, for comparison. */
+            categories_before: components["schemas"]["StatRow"][];
+            /**
+             * Format: date-time
+             * @description Its first instant here.
+             */
+            from: string;
+            /** @description By month, January first. */
+            months: components["schemas"]["StatRow"][];
+            /** @description The same months of the year before. */
+            months_before: components["schemas"]["StatRow"][];
+            /** @description Whether it is over. */
+            over: boolean;
+            /**
+             * Format: date-time
+             * @description Its end, or now while it lasts.
+             */
+            to: string;
+            total?: components["schemas"]["StatRow"] | null;
+            /** @description By unit, most reports first; at most fifty. */
+            units: components["schemas"]["StatRow"][];
+            /**
+             * Format: int32
+             * @description The year.
+             */
+            year: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -5239,6 +9727,109 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    access_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountAddress"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    access_ask_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddressInput"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    access_confirm_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterToken"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     areas_geojson: {
         parameters: {
             query?: {
@@ -5399,6 +9990,66 @@ export interface operations {
         };
         responses: {
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    access_ask_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgottenPassword"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    access_reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5794,6 +10445,8 @@ export interface operations {
                 due?: string;
                 /** @description Words, with or without marks. */
                 q?: string;
+                /** @description `any` for cases in whose words something was noticed. */
+                flagged?: string;
                 /** @description `due` (the default) or `opened` (newest first). */
                 sort?: string;
                 /** @description Rows wanted (default 50, at most 200). */
@@ -5876,6 +10529,138 @@ export interface operations {
             };
         };
     };
+    cases_barred: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Barred"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_bar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BarredInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Barred"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_unbar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_bulk_move: {
         parameters: {
             query?: never;
@@ -5919,6 +10704,49 @@ export interface operations {
             };
         };
     };
+    cases_caller_too: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallerInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Followers"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_counts: {
         parameters: {
             query?: never;
@@ -5934,6 +10762,209 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CaseCounts"];
+                };
+            };
+        };
+    };
+    cases_density: {
+        parameters: {
+            query?: {
+                /** @description From, inclusive (RFC 3339); 90 days ago when left out. */
+                from?: string;
+                /** @description To, exclusive (RFC 3339); now when left out. */
+                to?: string;
+                /** @description Category code. */
+                category?: string;
+                /** @description For heat: `west,south,east,north`. */
+                bbox?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Density"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_erasures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_decide_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureDecision"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_following: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PublicCase"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_heat: {
+        parameters: {
+            query?: {
+                /** @description From, inclusive (RFC 3339); 90 days ago when left out. */
+                from?: string;
+                /** @description To, exclusive (RFC 3339); now when left out. */
+                to?: string;
+                /** @description Category code. */
+                category?: string;
+                /** @description For heat: `west,south,east,north`. */
+                bbox?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_hours: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hours"];
                 };
             };
         };
@@ -5985,6 +11016,93 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PublicCase"][];
                 };
+            };
+        };
+    };
+    cases_open311_forwards: {
+        parameters: {
+            query?: {
+                /** @description A state; all that have not ended when left out. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CaseForward"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaseForwardDecision"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseForward"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -6097,6 +11215,211 @@ export interface operations {
             };
         };
     };
+    cases_open311_peers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311Peer"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_add_peer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Open311PeerInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311Peer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_change_peer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Open311PeerInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311Peer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_open311_outside_services: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Open311OutsideService"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_set_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PeopleInput"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_photo: {
         parameters: {
             query?: {
@@ -6175,6 +11498,86 @@ export interface operations {
             };
         };
     };
+    cases_feed: {
+        parameters: {
+            query?: {
+                /** @description `west,south,east,north`. */
+                bbox?: string;
+                /** @description Category code. */
+                category?: string;
+                /** @description Phase. */
+                phase?: string;
+                /** @description Commune code. */
+                area?: string;
+                /** @description Words, with or without marks. */
+                q?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/atom+xml": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_table: {
+        parameters: {
+            query?: {
+                /** @description `west,south,east,north`. */
+                bbox?: string;
+                /** @description Category code. */
+                category?: string;
+                /** @description Phase. */
+                phase?: string;
+                /** @description Commune code. */
+                area?: string;
+                /** @description Words, with or without marks. */
+                q?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_public_map: {
         parameters: {
             query?: {
@@ -6226,6 +11629,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PublicCase"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_case_feed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/atom+xml": unknown;
                 };
             };
             404: {
@@ -6316,6 +11746,78 @@ export interface operations {
             };
         };
     };
+    cases_samples: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Samples"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_screen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScreenInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Screening"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_stats: {
         parameters: {
             query?: {
@@ -6323,8 +11825,14 @@ export interface operations {
                 from?: string;
                 /** @description To, exclusive (RFC 3339); now when left out. */
                 to?: string;
-                /** @description `unit` (the default), `category` or `area`. */
+                /** @description `unit` (the default), `category`, `area`, `month` (of arrival, by the clock here) or `all` (one row). */
                 group?: string;
+                /** @description Only reports of this unit. */
+                unit?: string;
+                /** @description Only reports of this category. */
+                category?: string;
+                /** @description Only reports of this commune. */
+                area?: string;
             };
             header?: never;
             path?: never;
@@ -6339,6 +11847,41 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Stats"];
                 };
+            };
+        };
+    };
+    cases_suggest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuggestInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Suggestion"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -6377,6 +11920,97 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_held_data: {
+        parameters: {
+            query?: {
+                /** @description The secret of the receipt; not needed for signed-in reporters. */
+                key?: string;
+            };
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldData"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_ask_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldData"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6447,6 +12081,818 @@ export interface operations {
             };
         };
     };
+    cases_flow: {
+        parameters: {
+            query?: {
+                /** @description Version; the one in force when left out. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_try_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowTrialInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowTrial"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_learning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LearningView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_learn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LearningView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_routing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_save_routing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_reset_routing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_try_routing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRun"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_crews: {
+        parameters: {
+            query?: {
+                /** @description Unit id. */
+                unit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkCrew"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_add_crew: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkCrewInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkCrew"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_change_crew: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkCrewInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkCrew"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkKindView"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_orders: {
+        parameters: {
+            query?: {
+                /** @description `mine` (wait for a crew of the caller, the default), `unit` (open ones of the caller's units) or `all`. */
+                view?: string;
+                /** @description Crew's id. */
+                crew?: string;
+                /** @description Case's id. */
+                case?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WorkOrder"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_give: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOrder"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkOrder"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkOrder"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                move: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderMove"];
+                "multipart/form-data": components["schemas"]["OrderMoveForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkOrder"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_people: {
+        parameters: {
+            query?: {
+                /** @description Unit id. */
+                unit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRef"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    work_photo: {
+        parameters: {
+            query?: {
+                /** @description `full` (the default) or `thumb`. */
+                size?: string;
+            };
+            header?: never;
+            path: {
+                sha: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_year: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                year: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["YearReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_get: {
         parameters: {
             query?: never;
@@ -6479,6 +12925,139 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_advice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Advice"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_forwards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseForward"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_forward: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaseForwardInput"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseForward"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6652,6 +13231,61 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Case"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_check_sample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SampleInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sample"];
                 };
             };
             400: {
@@ -7405,6 +14039,879 @@ export interface operations {
             };
         };
     };
+    dossiers_list: {
+        parameters: {
+            query?: {
+                /** @description `overdue`, `soon`, `open`, `waiting`, `late`, `ended` or `all` (the default). */
+                what?: string;
+                /** @description Agency. */
+                unit?: string;
+                /** @description Procedure. */
+                procedure?: string;
+                /** @description Commune; `-` for none. */
+                commune?: string;
+                /** @description Month of receipt. */
+                month?: string;
+                /** @description Beginning of a dossier's code. */
+                code?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DossierRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_anomalies: {
+        parameters: {
+            query?: {
+                /** @description First month. */
+                from?: string;
+                /** @description Last month. */
+                to?: string;
+                /** @description Only this agency. */
+                unit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anomalies"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_board: {
+        parameters: {
+            query?: {
+                /** @description `unit` (the default), `commune` or `procedure`. */
+                by?: string;
+                /** @description First month of receipt (`2026-01`); the present year's first when left out. */
+                from?: string;
+                /** @description Last month of receipt. */
+                to?: string;
+                /** @description Only this agency. */
+                unit?: string;
+                /** @description Only this procedure. */
+                procedure?: string;
+                /** @description Only this commune. */
+                commune?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Board"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Catalogue"];
+                };
+            };
+        };
+    };
+    dossiers_figures: {
+        parameters: {
+            query?: {
+                /** @description Status; `pending` when left out. */
+                status?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FigureView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_report_figure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFigure"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_settle_figure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Settling"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_import: {
+        parameters: {
+            query: {
+                /** @description Source code. */
+                source: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_public_board: {
+        parameters: {
+            query?: {
+                /** @description `unit` (the default), `commune` or `procedure`. */
+                by?: string;
+                /** @description First month of receipt. */
+                from?: string;
+                /** @description Last month of receipt. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicBoard"];
+                };
+            };
+        };
+    };
+    dossiers_look_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookUp"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnDossier"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_tablet_face: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TabletFace"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingsIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatingsTaken"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_hand_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_satisfaction: {
+        parameters: {
+            query?: {
+                /** @description First month. */
+                from?: string;
+                /** @description Last month. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Satisfaction"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_score: {
+        parameters: {
+            query: {
+                /** @description Agency. */
+                unit: string;
+                /** @description Period (`2026`, `2026-Q4`, `2026-11`); the present month when left out. */
+                period?: string;
+                /** @description Set of indicators; the one that holds when left out. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Score"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_scores: {
+        parameters: {
+            query?: {
+                /** @description Period; the present month when left out. */
+                period?: string;
+                /** @description Set of indicators; the one that holds when left out. */
+                set?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scores"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_tablets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TabletView"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_add_tablet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTablet"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TabletToken"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_end_tablet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TabletView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dossier: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DossierView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_applicant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dossier: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApplicantView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_slip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dossier: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SlipInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DossierView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     series_quality: {
         parameters: {
             query: {
@@ -7652,6 +15159,420 @@ export interface operations {
                 content: {
                     "text/event-stream": unknown;
                 };
+            };
+        };
+    };
+    notify_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotifyToken"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowView"][];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_following: {
+        parameters: {
+            query?: {
+                /** @description From a mail, or from following in this browser; without it the signed-in person's own. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowView"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FollowRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowReceipt"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_unfollow: {
+        parameters: {
+            query?: {
+                /** @description From a mail, or from following in this browser; without it the signed-in person's own. */
+                token?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifyHealth"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_messages: {
+        parameters: {
+            query?: {
+                /** @description A state; all when left out. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MessageRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_offer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifyOffer"];
+                };
+            };
+        };
+    };
+    notify_preview: {
+        parameters: {
+            query: {
+                /** @description Name. */
+                template: string;
+                /** @description `vi` or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifyPreview"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    notify_stop_page: {
+        parameters: {
+            query?: {
+                /** @description From a mail, or from following in this browser; without it the signed-in person's own. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+        };
+    };
+    notify_stop: {
+        parameters: {
+            query?: {
+                /** @description From a mail, or from following in this browser; without it the signed-in person's own. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
