@@ -76,6 +76,7 @@ test('the centre sees what may be the same, and corrects the category with its s
   await page.setViewportSize(PHONE)
   await page.getByRole('button', { name: 'Tiếp nhận và chuyển xử lý' }).click()
   const dialog = page.getByRole('dialog')
+  await dialog.getByText(say('work:move.correct')).click()
   await dialog.getByLabel(say('work:move.category')).selectOption('drainage')
   await city.shot(page, 'advice-correct')
   await dialog.getByRole('button', { name: 'Tiếp nhận và chuyển xử lý' }).click()

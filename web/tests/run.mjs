@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { startCity } from './city.mjs'
 
 const WEB = fileURLToPath(new URL('..', import.meta.url))
-const walks = ['tests', 'e2e'].flatMap(folder => readdirSync(join(WEB, folder)).filter(name => /\.(spec|test)\.mjs$/.test(name)).map(name => join(folder, name)))
+/** All walks, or those whose names hold one of the words given. */
+const only = process.argv.slice(2)
+const walks = ['tests', 'e2e'].flatMap(folder => readdirSync(join(WEB, folder)).filter(name => /\.(spec|test)\.mjs$/.test(name)).map(name => join(folder, name))).filter(walk => only.length === 0 || only.some(word => walk.includes(word)))
 const city = await startCity()
 const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...walks], {
   cwd: WEB,

@@ -214,7 +214,7 @@ pub(crate) async fn erasures(store: &Store, filter: Filter, limit: usize) -> Res
 
 /// The newest request of a case.
 pub(crate) async fn erasure_of(store: &Store, case: Uuid) -> Result<Option<ErasureRecord>> {
-    store.row(&format!("{ERASURE} where e.case_id = ? order by e.asked_at desc, e.id desc limit 1"), params![case]).await?.as_ref().map(erasure).transpose()
+    store.row(&format!("{ERASURE} where e.case_id = ? order by e.asked_at desc limit 1"), params![case]).await?.as_ref().map(erasure).transpose()
 }
 
 /// A request inside a change.

@@ -11,6 +11,11 @@ export function useCaseTypes() {
   return useQuery({ queryKey: ['case-types'], queryFn: ({ signal }) => call<CaseType[]>('/api/cases/types', { signal }), staleTime: 3_600_000 })
 }
 
+/** The case type of citizens' reports; packs may bring others. */
+export function reportType(types: readonly CaseType[] | undefined) {
+  return types?.find(one => one.kind === 'report') ?? types?.[0]
+}
+
 export interface PublicFilter {
   category?: string
   phase?: string

@@ -115,6 +115,7 @@ async fn a_reporter_takes_the_own_data_away_and_has_them_erased_by_decision() {
         assert_eq!(app.cases.decide_erasure(&app.centre(), one.id, decide(true, "x")).await.unwrap_err().code(), "case.erasure.decided");
         let told = app.cases.held_data(&app.anybody(), &got.code, key).await.unwrap();
         assert_eq!((told.erasure.as_deref(), told.erasure_reason.as_deref()), (Some("refused"), Some("Đang xác minh")));
+        app.store.clock.advance_seconds(60);
         app.cases.ask_erasure(&app.anybody(), &got.code, ask()).await.unwrap();
         let again = app.cases.erasures(&app.centre()).await.unwrap().remove(0);
         app.cases.decide_erasure(&app.centre(), again.id, decide(true, "Theo đề nghị")).await.unwrap();

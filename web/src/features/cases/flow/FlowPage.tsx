@@ -1,6 +1,6 @@
 import { FlaskConical, Pause, Square } from 'lucide-react'
 import { useMemo, useState } from 'react'
-import { useCaseTypes, useFlow, useTryFlow, type FlowTrial, type FlowView } from '@/api'
+import { reportType, useCaseTypes, useFlow, useTryFlow, type FlowTrial, type FlowView } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, cx, FailedNote, Field, Figure, format, Input, Loaded, Note, PageHeader, PhaseBadge, Select, TextArea, useTitle } from '@/ui'
 import { Tabs } from '@/ui/rich'
@@ -174,7 +174,7 @@ export default function FlowPage() {
   useTitle(t('flow:title'))
   const types = useCaseTypes()
   const [wanted, setWanted] = useState<string>()
-  const kind = wanted ?? types.data?.find(one => one.kind === 'report')?.kind ?? types.data?.[0]?.kind
+  const kind = wanted ?? reportType(types.data)?.kind
   const flow = useFlow(kind)
   return (
     <>

@@ -1,6 +1,6 @@
 import { Check as Tick, MapPin, Phone, Send, Users } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react'
-import { useAreaSearch, useCallerToo, useCaseTypes, useCommunes, useEnterReport, useMe, useNearby, usePublicTop, type LonLat, type PublicCase, type ReportReceipt } from '@/api'
+import { reportType, useAreaSearch, useCallerToo, useCaseTypes, useCommunes, useEnterReport, useMe, useNearby, usePublicTop, type LonLat, type PublicCase, type ReportReceipt } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { boundsOf, featureAt, PickMap } from '@/map'
 import { Button, Card, Check, Failed, FailedNote, Field, fold, format, Input, LinkButton, Loading, Note, PageHeader, Segments, Select, TextArea, toast, toastError, useTitle } from '@/ui'
@@ -120,7 +120,7 @@ export default function CallPage() {
   const hits = useAreaSearch(areaWords)
   const words = useRef<HTMLDivElement>(null)
   const change = (part: Partial<Draft>) => setDraft(before => ({ ...before, ...part }))
-  const type = types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
+  const type = reportType(types.data)
   const category = type?.categories.find(c => c.code === draft.category?.code)
 
   // The call has begun: the cursor stands in the words as soon as the form is drawn.

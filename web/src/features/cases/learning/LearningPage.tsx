@@ -1,6 +1,6 @@
 import { BrainCircuit, RefreshCw } from 'lucide-react'
 import { useMemo } from 'react'
-import { can, useCaseTypes, useLearning, useLearnNow, useMe, type CaseType, type ClassMeasure, type LearnedModel, type LearningView, type LifeRow, type Measured } from '@/api'
+import { can, reportType, useCaseTypes, useLearning, useLearnNow, useMe, type CaseType, type ClassMeasure, type LearnedModel, type LearningView, type LifeRow, type Measured } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, Empty, FailedNote, Figure, format, Loaded, Meter, Note, PageHeader, toast, useTitle } from '@/ui'
 import { DataTable, type Column } from '@/ui/rich'
@@ -153,7 +153,7 @@ export default function LearningPage() {
   const t = useT()
   useTitle(t('admin:learn.title'))
   const types = useCaseTypes()
-  const kind = types.data?.[0]?.kind
+  const kind = reportType(types.data)?.kind
   const view = useLearning(kind)
   return (
     <>

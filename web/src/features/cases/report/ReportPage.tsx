@@ -2,7 +2,7 @@ import { ArrowLeft, Check, Clock3, MapPin, Send, Users } from 'lucide-react'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import type { Category, LonLat, PublicCase, ReportDraft } from '@/api'
 import { useLocate, useMe } from '@/api/access'
-import { useCaseTypes, useFollow, useNearby } from '@/api/cases'
+import { reportType, useCaseTypes, useFollow, useNearby } from '@/api/cases'
 import { useHours } from '@/api/intake'
 import { enqueue, flush, queued, type QueuedReport } from '@/api/queue'
 import { useSuggest, type Suggestion } from '@/api/suggest'
@@ -178,7 +178,7 @@ export default function ReportPage() {
   const change = (part: Partial<Draft>) => setDraft(before => ({ ...before, ...part }))
   const where = useLocate(draft.place)
   const asked = new URLSearchParams(location.search).get('kind') ?? 'report'
-  const type = types.data?.find(kind => kind.kind === asked) ?? types.data?.find(kind => kind.kind === 'report') ?? types.data?.[0]
+  const type = types.data?.find(kind => kind.kind === asked) ?? reportType(types.data)
   const category = type?.categories.find(c => c.code === draft.category)
   const placeName = where.data?.commune_name ?? draft.placeName ?? ''
   const anonymous = !me.data || me.data.kind === 'anonymous'

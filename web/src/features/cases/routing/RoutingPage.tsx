@@ -1,6 +1,6 @@
 import { ArrowDown, ArrowUp, FlaskConical, Pencil, Plus, RotateCcw, Save, Trash2 } from 'lucide-react'
 import { useState } from 'react'
-import { can, useCaseTypes, useMe, useResetRouting, useRouting, useSaveRouting, useTryRouting, type CaseType, type DryRun, type RoutingRule, type RoutingTest, type RoutingView } from '@/api'
+import { can, reportType, useCaseTypes, useMe, useResetRouting, useRouting, useSaveRouting, useTryRouting, type CaseType, type DryRun, type RoutingRule, type RoutingTest, type RoutingView } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, cx, Dialog, FailedNote, Field, Figure, format, Input, Loaded, Note, PageHeader, Select, TextArea, toast, useTitle } from '@/ui'
 import '../cases.css'
@@ -208,7 +208,7 @@ export default function RoutingPage() {
   const t = useT()
   useTitle(t('admin:routing.title'))
   const types = useCaseTypes()
-  const kind = types.data?.[0]?.kind
+  const kind = reportType(types.data)?.kind
   const view = useRouting(kind)
   return (
     <>

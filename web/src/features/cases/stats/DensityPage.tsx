@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react'
 import { useCommunes, useMe } from '@/api/access'
-import { useCaseTypes } from '@/api/cases'
+import { reportType, useCaseTypes } from '@/api/cases'
 import { useDensity, useHeat, type Density } from '@/api/openness'
 import { named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
@@ -40,7 +40,7 @@ export default function DensityPage() {
   const density = useDensity(query)
   const heat = useHeat(query, layer === 'heat')
   const fill = useMemo(() => (density.data && layer === 'areas' ? strengths(density.data) : undefined), [density.data, layer])
-  const kinds = types.data?.[0]?.categories ?? []
+  const kinds = reportType(types.data)?.categories ?? []
   return (
     <div className="wrap page">
       <PageHeader title={t('citizen:density.title')} lead={t('citizen:density.lead')} />
