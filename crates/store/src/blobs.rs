@@ -99,11 +99,10 @@ impl Tx {
     /// Vouches for stored bytes.
     pub async fn attach(&mut self, blob: &BlobRef) -> Result<()> {
         let now = self.now();
-        self.exec(
+        self.put(
             "insert into blob (sha256, size, media_type, at) values (?, ?, ?, ?) on conflict (sha256) do nothing",
             params![&blob.sha256, blob.size, &blob.media_type, now],
         )
-        .await?;
-        Ok(())
+        .await
     }
 }

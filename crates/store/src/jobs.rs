@@ -40,7 +40,7 @@ const ATTEMPTS: i64 = 12;
 impl Tx {
     /// Sets the timer of a thing; replaces an earlier one of the same kind and key.
     pub async fn schedule(&mut self, kind: &str, key: &str, at: Timestamp) -> Result<()> {
-        self.exec(
+        self.put(
             "insert into job (kind, key, run_at, version) values (?, ?, ?, 1) on conflict (kind, key) do update set \
              run_at = excluded.run_at, version = job.version + 1, attempts = 0, dead = 0, locked_until = 0, last_error = null",
             params![kind, key, at],
@@ -52,8 +52,7 @@ impl Tx {
 
     /// Removes a timer.
     pub async fn unschedule(&mut self, kind: &str, key: &str) -> Result<()> {
-        self.exec("delete from job where kind = ? and key = ?", params![kind, key]).await?;
-        Ok(())
+        self.put("delete from job where kind = ? and key = ?", params![kind, key]).await
     }
 }
 
