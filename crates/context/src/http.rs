@@ -39,6 +39,7 @@ pub use mqtt::router as mqtt_router;
 pub use ngsi::router as ngsi_router;
 pub(crate) use params::{geo_member, selectors};
 pub use sta::router as sta_router;
+pub use tenants::is_ngsi;
 
 type This = State<Arc<Context>>;
 

@@ -28,10 +28,15 @@ const FORMAT: u8 = 1;
 const LEVEL: i32 = 1;
 /// Entities that one transaction of a checkpoint writes: others write in between.
 const FOLD: usize = 500;
-/// A checkpoint begins so long after the last one …
+/// A checkpoint begins so long after the last one when few entities changed …
 const EVERY: Duration = Duration::from_secs(30);
+const FEW: usize = 20_000;
+/// … so long after it in any case: of many things, ever more lie on the same page of the table, so waiting pays …
+const LATEST: Duration = Duration::from_secs(600);
 /// … or when so many bytes were journaled since.
 const BYTES: usize = 64 << 20;
+/// Between two of its transactions a checkpoint leaves as much time to others as it took, at most this.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a row that are made room for before they are seen.
 const LONG: usize = 64 << 20;
 /// Pages of the journal that are unpacked at once.
@@ -93,10 +98,11 @@ struct State {
 }
 
 impl Journal {
-    /// Reads the table of entities, replays the journal and fills `live`.
+    /// Reads the journal, then of the table of entities what the journal does not state whole, and fills `live`: no
+    /// document is parsed that does not count.
     pub async fn open(store: Store, live: Arc<Live>, names: &Arc<Names>) -> Result<Arc<Self>> {
-        let mut found = Replay::of(tables::load(&store, names).await?);
-        let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::default());
+        let mut found = Replay::default();
+        let (mut seq, mut bytes, mut dirty) = (0, 0, HashSet::new());
         let mut reading = VecDeque::new();
         loop {
             // While one page is read, those before it are unpacked beside.
@@ -111,7 +117,9 @@ impl Journal {
             while reading.len() > if more { READING } else { 0 } {
                 let Some(page) = reading.pop_front() else { break };
                 for record in page.await.map_err(|e| Error::internal("reading the journal", e))??.into_iter().flatten() {
-                    dirty.insert(record.id().clone());
+                    if !dirty.contains(record.id()) {
+                        dirty.insert(record.id().clone());
+                    }
                     found.take(record);
                 }
             }
@@ -119,6 +127,13 @@ impl Journal {
                 break;
             }
         }
+        let found = Arc::new(found);
+        let known = found.clone();
+        let stored = tables::load(&store, names, Arc::new(move |id: &str| known.states(id))).await?;
+        let mut found = Arc::into_inner(found).ok_or_else(|| Error::internal("reading entities", "somebody still reads them"))?;
+        found.add(stored);
+        // Names that entities share with what is kept of them need no room of their own.
+        let dirty = dirty.into_iter().map(|id: Iri| found.find(&id).map_or(id, |at| found.entities[at].id.clone())).collect();
         live.load(found.entities);
         let state = Mutex::new(State { seq, dirty, bytes, since: Instant::now() });
         Ok(Arc::new(Self {
@@ -221,7 +236,9 @@ impl Journal {
 
     fn due(&self) -> bool {
         let state = self.state();
-        !state.dirty.is_empty() && (state.since.elapsed() >= EVERY || state.bytes >= BYTES)
+        let waited = state.since.elapsed();
+        let ripe = waited >= LATEST || waited >= EVERY && state.dirty.len() <= FEW;
+        !state.dirty.is_empty() && (ripe || state.bytes >= BYTES)
     }
 
     /// Checkpoints when it is time, until the journal is dropped.
@@ -263,7 +280,14 @@ impl Journal {
     }
 
     async fn fold(&self, ids: &[Iri], seq: i64) -> Result<()> {
+        let mut took: Option<Duration> = None;
         for ids in ids.chunks(FOLD) {
+            // Who journals faster than this waits with us.
+            let pressing = self.state().bytes >= BYTES;
+            if let Some(pause) = took.filter(|_| !pressing) {
+                tokio::time::sleep(PAUSE.min(pause)).await;
+            }
+            let begun = Instant::now();
             // The newest durable state: what came after `seq` is in rows that stay.
             let (live, ids) = (self.live.clone(), ids.to_vec());
             let rows = tokio::task::spawn_blocking(move || {
@@ -281,6 +305,7 @@ impl Journal {
             tables::save(&mut tx, rows).await?;
             tables::delete(&mut tx, &gone.iter().map(|id| &**id).collect::<Vec<_>>()).await?;
             tx.commit().await?;
+            took = Some(begun.elapsed());
         }
         loop {
             let mut tx = self.store.begin_as("context").await?;
@@ -300,7 +325,41 @@ enum Record {
     /// It is gone.
     Gone(Iri),
     /// These default instances were set.
-    Values { id: Iri, version: u64, modified: i64, area: Option<Iri>, values: Vec<(Iri, Attr)> },
+    Values { id: Iri, set: Values },
+}
+
+/// Default instances that were set, and what changed with them.
+struct Values {
+    version: u64,
+    modified: i64,
+    area: Option<Iri>,
+    values: Vec<(Iri, Attr)>,
+}
+
+impl Values {
+    fn put_on(self, entity: &mut Entity) {
+        (entity.version, entity.modified, entity.area) = (self.version, self.modified, self.area);
+        for (name, attr) in self.values {
+            match find_mut(&mut entity.attrs, &name) {
+                None => entity.attrs.push((name, attr.into())),
+                Some(instances) => match instances.iter_mut().find(|a| a.dataset().is_none()) {
+                    Some(old) => *old = attr,
+                    None => instances.push(attr),
+                },
+            }
+        }
+    }
+
+    /// Adds what was set later.
+    fn then(&mut self, later: Values) {
+        (self.version, self.modified, self.area) = (later.version, later.modified, later.area);
+        for (name, attr) in later.values {
+            match self.values.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, old)) => *old = attr,
+                None => self.values.push((name, attr)),
+            }
+        }
+    }
 }
 
 impl Record {
@@ -312,67 +371,90 @@ impl Record {
     }
 }
 
-/// Entities while the journal is replayed, found by id. The table of ids holds four bytes for each and is made when the
-/// first record comes.
+/// Entities while the journal is replayed, found by id. The table of ids holds four bytes for each.
+#[derive(Default)]
 struct Replay {
     entities: Vec<Arc<Entity>>,
     ids: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// What the journal says is gone.
+    gone: HashSet<Iri>,
+    /// What was set on entities that only the table states.
+    waiting: hashbrown::HashMap<Iri, Values>,
 }
 
 impl Replay {
-    fn of(entities: Vec<Arc<Entity>>) -> Self {
-        Self { entities, ids: HashTable::new(), hasher: DefaultHashBuilder::default() }
-    }
-
     fn find(&self, id: &str) -> Option<usize> {
         self.ids.find(self.hasher.hash_one(id), |at| *self.entities[*at as usize].id == *id).map(|at| *at as usize)
     }
 
+    /// Whether the journal says all of an entity.
+    fn states(&self, id: &str) -> bool {
+        self.find(id).is_some() || self.gone.contains(id)
+    }
+
     fn note(&mut self, at: usize) {
-        let Self { entities, ids, hasher } = self;
+        let Self { entities, ids, hasher, .. } = self;
         // There are never more than four thousand million.
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         ids.insert_unique(hasher.hash_one(&*entities[at as usize].id), at, |at| hasher.hash_one(&*entities[*at as usize].id));
     }
 
     fn take(&mut self, record: Record) {
-        if self.ids.is_empty() {
-            (0..self.entities.len()).for_each(|at| self.note(at));
-        }
         match record {
-            Record::Whole(entity) => match self.find(&entity.id) {
-                Some(at) => self.entities[at] = entity,
-                None => {
-                    self.entities.push(entity);
-                    self.note(self.entities.len() - 1);
-                }
-            },
-            Record::Gone(id) => {
-                let Some(at) = self.find(&id) else { return };
-                self.forget(at);
-                if at + 1 < self.entities.len() {
-                    self.forget(self.entities.len() - 1);
-                }
-                self.entities.swap_remove(at);
-                if at < self.entities.len() {
-                    self.note(at);
-                }
-            }
-            Record::Values { id, version, modified, area, values } => {
-                // Missing only when a later row deletes it or states it whole, and the table knows that already.
-                let Some(at) = self.find(&id) else { return };
-                let entity = Arc::make_mut(&mut self.entities[at]);
-                (entity.version, entity.modified, entity.area) = (version, modified, area);
-                for (name, attr) in values {
-                    match find_mut(&mut entity.attrs, &name) {
-                        None => entity.attrs.push((name, attr.into())),
-                        Some(instances) => match instances.iter_mut().find(|a| a.dataset().is_none()) {
-                            Some(old) => *old = attr,
-                            None => instances.push(attr),
-                        },
+            Record::Whole(mut entity) => {
+                self.waiting.remove(&entity.id);
+                self.gone.remove(&entity.id);
+                match self.find(&entity.id) {
+                    Some(at) => {
+                        if let Some(entity) = Arc::get_mut(&mut entity) {
+                            entity.id = self.entities[at].id.clone();
+                        }
+                        self.entities[at] = entity;
+                    }
+                    None => {
+                        self.entities.push(entity);
+                        self.note(self.entities.len() - 1);
                     }
                 }
+            }
+            Record::Gone(id) => {
+                self.waiting.remove(&id);
+                if let Some(at) = self.find(&id) {
+                    self.forget(at);
+                    if at + 1 < self.entities.len() {
+                        self.forget(self.entities.len() - 1);
+                    }
+                    self.entities.swap_remove(at);
+                    if at < self.entities.len() {
+                        self.note(at);
+                    }
+                }
+                self.gone.insert(id);
+            }
+            Record::Values { id, set } => match self.find(&id) {
+                Some(at) => set.put_on(Arc::make_mut(&mut self.entities[at])),
+                // A later row deletes it or states it whole, or the table holds it.
+                None if self.gone.contains(&id) => {}
+                None => match self.waiting.get_mut(&id) {
+                    Some(waiting) => waiting.then(set),
+                    None => drop(self.waiting.insert(id, set)),
+                },
+            },
+        }
+    }
+
+    /// Adds what the table holds and the journal did not state.
+    fn add(&mut self, stored: Vec<Arc<Entity>>) {
+        let first = self.entities.len();
+        self.entities.extend(stored);
+        for at in first..self.entities.len() {
+            if self.waiting.is_empty() {
+                break;
+            }
+            if let Some(set) = self.waiting.remove(&self.entities[at].id) {
+                set.put_on(Arc::make_mut(&mut self.entities[at]));
+                self.note(at);
             }
         }
     }
@@ -615,7 +697,7 @@ impl<'a> Input<'a> {
                 for _ in 0..self.unsigned()? {
                     values.push((self.name()?.ok_or_else(damaged)?, self.attr(modified)?));
                 }
-                Ok(Record::Values { id, version, modified, area, values })
+                Ok(Record::Values { id, set: Values { version, modified, area, values } })
             }
             _ => Err(damaged()),
         }

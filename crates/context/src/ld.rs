@@ -32,8 +32,9 @@ const MAX_CACHED: usize = 2_000;
 /// Names of one context, parsed.
 #[derive(Debug, Default)]
 pub struct TermMap {
-    terms: HashMap<Box<str>, Iri>,
-    names: HashMap<Iri, Box<str>>,
+    // Several of these look-ups are made for each attribute of an answer.
+    terms: hashbrown::HashMap<Box<str>, Iri>,
+    names: hashbrown::HashMap<Iri, Box<str>>,
     prefixes: Vec<(Iri, Box<str>)>,
 }
 

@@ -17,22 +17,26 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 pub use fields::{Ask, Wanted};
 
 use crate::model::{Entity, Iri, find};
-use fields::Field;
+use fields::{Field, Spans};
 use places::Places;
 use sorted::{Slots, Sorted};
 
 /// Attributes with an index.
 const FIELDS: usize = 12;
-/// Values that all indexes of attributes may hold; each costs some 40 bytes at most.
-const ENTRIES: usize = 8_000_000;
+/// Entities that all columns of attributes together may have room for; each costs some 20 bytes.
+const ENTRIES: usize = 10_000_000;
 /// Conditions on an attribute after which it gets an index.
 const WISHES: u32 = 16;
 /// Entities that must be in question for a condition to count.
 const LARGE: usize = 5_000;
-/// Entities that the building of an index takes under one lock.
-const STEP: usize = 256;
+/// Entities that the reading of a column looks at under one lock.
+const STEP: usize = 1_024;
 /// Candidates that are ever collected and sorted.
 const GATHER: usize = 200_000;
+/// What asking a column costs; looking at an entity is one.
+const SIEVE: f64 = 0.01;
+/// Entities whose columns are asked under one lock.
+const SIFTED: usize = 32_768;
 
 /// New states by id; none = deleted.
 pub type Staged = HashMap<Iri, Option<Arc<Entity>>>;
@@ -46,6 +50,8 @@ struct Shared {
     state: RwLock<State>,
     /// Conditions on attributes that have no index.
     wishes: Mutex<HashMap<Iri, u32>>,
+    /// Columns begun so far.
+    serials: AtomicU64,
 }
 
 #[derive(Default)]
@@ -72,8 +78,6 @@ pub enum Candidates {
     Types(Vec<Iri>),
     /// At these, sorted by id.
     Ids(Vec<Iri>),
-    /// At entities with this one value.
-    Value(Ask),
 }
 
 /// What narrows a query down.
@@ -94,6 +98,17 @@ pub enum Plan {
     Walk(Candidates),
     /// These are all that may match, in no order.
     Gathered(Vec<Arc<Entity>>),
+}
+
+/// A piece of a walk.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Entities that may pass, in order.
+    pub found: Vec<Arc<Entity>>,
+    /// Where it goes on; none = nothing is left.
+    pub at: Option<Iri>,
+    /// How many were passed by.
+    pub seen: usize,
 }
 
 /// Which way a scan goes.
@@ -177,8 +192,7 @@ impl State {
                 _ => false,
             };
             if !same {
-                before.iter().for_each(|e| field.remove(name, slot, e, slots));
-                next.iter().for_each(|e| field.insert(name, slot, e, slots));
+                field.set(slot, name, next);
             }
         }
         let dies = |e: Option<&Entity>| usize::from(e.is_some_and(mortal_one));
@@ -198,8 +212,35 @@ impl State {
         }
     }
 
+    /// Columns that answer some of the conditions.
+    fn sieves<'a>(&'a self, asks: &'a [Ask]) -> Vec<(&'a Field, Spans)> {
+        let ready = asks.iter().filter_map(|ask| self.fields.get(&ask.attr).filter(|(f, _)| f.ready).map(|field| (field, ask)));
+        ready.map(|((field, _), ask)| (field, field.spans(ask))).collect()
+    }
+
+    /// Walks on along a list, past whatever the columns rule out.
+    fn sift(&self, list: &Sorted, sieves: &[(&Field, Spans)], from: Option<&str>, order: Order, n: usize) -> Stretch {
+        fn along(state: &State, slots: impl Iterator<Item = u32>, sieves: &[(&Field, Spans)], n: usize) -> Stretch {
+            let mut stretch = Stretch::default();
+            for slot in slots {
+                stretch.seen += 1;
+                if sieves.iter().all(|(field, spans)| field.passes(spans, slot)) {
+                    stretch.found.extend(state.slots.get(slot).cloned());
+                }
+                if stretch.found.len() >= n || stretch.seen >= SIFTED {
+                    stretch.at = state.slots.get(slot).map(|e| e.id.clone());
+                    break;
+                }
+            }
+            stretch
+        }
+        match order {
+            Order::Up => along(self, list.up(from, &self.slots), sieves, n),
+            Order::Down => along(self, list.down(from, &self.slots), sieves, n),
+        }
+    }
+
     fn plan(&self, clues: &Clues, need: Option<usize>) -> Plan {
-        let walk = || Plan::Walk(clues.types.clone().map_or(Candidates::All, Candidates::Types));
         let listed = self.of_types(clues.types.as_deref());
         // Looking at as many as it takes to find enough in the order of ids costs the same as sorting about the root.
         let most = match need {
@@ -208,50 +249,35 @@ impl State {
         };
         let most = most.min(GATHER);
         let all = self.all.len().max(1) as f64;
-        let (mut likely, mut best, mut lists) = (listed as f64, None::<(usize, Option<&Ask>)>, None::<(usize, &Ask)>);
+        let sieves = self.sieves(&clues.asks);
+        // The part of all that passes the columns, and the one of them that lets the fewest through.
+        let (mut part, mut narrowest) = (1.0, None::<(usize, usize)>);
+        for (i, (field, spans)) in sieves.iter().enumerate() {
+            let n = field.estimate(spans);
+            part *= (n as f64 / all).min(1.0);
+            if narrowest.is_none_or(|(least, _)| n < least) {
+                narrowest = Some((n, i));
+            }
+        }
+        let mut likely = listed as f64 * part;
+        let mut best = narrowest.filter(|(n, _)| *n <= most).map(|(n, i)| (2.0 * n as f64, Some(i)));
         if let Some(area) = clues.area {
             let n = self.places.estimate(area, clues.types.as_deref(), most);
             likely *= (n as f64 / (listed as f64).max(1.0)).min(1.0);
-            offer(&mut best, most, n, None);
-        }
-        for ask in &clues.asks {
-            let Some((field, used)) = self.fields.get(&ask.attr).filter(|(f, _)| f.ready) else { continue };
-            used.fetch_add(1, Ordering::Relaxed);
-            match field.list(ask) {
-                Some(list) => {
-                    likely *= (list.len() as f64 / all).min(1.0);
-                    offer(&mut best, most, list.len(), Some(ask));
-                    if lists.is_none_or(|(least, _)| list.len() < least) {
-                        lists = Some((list.len(), ask));
-                    }
-                }
-                None => {
-                    let n = field.estimate(ask, most);
-                    likely *= (n as f64 / all).min(1.0);
-                    offer(&mut best, most, n, Some(ask));
-                }
+            let cost = if sieves.is_empty() { 2.0 * n as f64 } else { n as f64 * (4.0 * SIEVE + 2.0 * part) };
+            if n <= most && best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, None));
             }
         }
-        let steps = |len: usize| need.map_or(len as f64, |need| (need as f64 * len as f64 / likely.max(0.5)).min(len as f64));
-        let (by_type, by_list) = (steps(listed), lists.map_or(f64::INFINITY, |(n, _)| steps(n)));
-        match (best, lists) {
-            (Some((n, how)), _) if 2.0 * n as f64 <= by_type.min(by_list) => {
-                let slots: Vec<u32> = match (how, clues.area) {
-                    (Some(ask), _) => self.fields.get(&ask.attr).map(|(f, _)| f.collect(ask, &self.slots)).unwrap_or_default(),
-                    (None, Some(area)) => self.places.near(area, clues.types.as_deref()),
-                    (None, None) => return walk(),
-                };
-                Plan::Gathered(slots.into_iter().filter_map(|s| self.slots.get(s).cloned()).collect())
-            }
-            (_, Some((_, ask))) if by_list < by_type => Plan::Walk(Candidates::Value(ask.clone())),
-            _ => walk(),
-        }
-    }
-}
-
-fn offer<T>(best: &mut Option<(usize, T)>, most: usize, n: usize, what: T) {
-    if n <= most && best.as_ref().is_none_or(|(least, _)| n < *least) {
-        *best = Some((n, what));
+        let steps = need.map_or(listed as f64, |need| (need as f64 * listed as f64 / likely.max(0.5)).min(listed as f64));
+        let walk = if sieves.is_empty() { steps } else { steps * SIEVE + need.map_or(likely, |need| likely.min(need as f64)) };
+        let slots = match (best.filter(|(cost, _)| *cost <= walk), clues.area) {
+            (Some((_, Some(i))), _) => sieves.get(i).map(|(field, spans)| field.collect(spans)).unwrap_or_default(),
+            (Some((_, None)), Some(area)) => self.places.near(area, clues.types.as_deref()),
+            _ => return Plan::Walk(clues.types.clone().map_or(Candidates::All, Candidates::Types)),
+        };
+        let passes = |slot: &u32| sieves.iter().all(|(field, spans)| field.passes(spans, *slot));
+        Plan::Gathered(slots.into_iter().filter(passes).filter_map(|s| self.slots.get(s).cloned()).collect())
     }
 }
 
@@ -307,9 +333,16 @@ impl Live {
 
     /// Makes durable changes visible.
     pub fn apply(&self, staged: &Staged) {
-        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        for (id, next) in staged {
-            state.set(id, next.clone());
+        let outgrown: Vec<(Iri, u64)> = {
+            let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+            for (id, next) in staged {
+                state.set(id, next.clone());
+            }
+            state.fields.iter_mut().filter_map(|(attr, (field, _))| field.outgrown().then(|| (attr.clone(), field.serial))).collect()
+        };
+        for (attr, serial) in outgrown {
+            let shared = self.0.clone();
+            beside(move || rerank(&shared, &attr, serial));
         }
     }
 
@@ -358,6 +391,9 @@ impl Live {
     /// How to answer a query that needs so many rows; none = all of them.
     pub fn plan(&self, clues: &Clues, need: Option<usize>) -> Plan {
         let (plan, unknown) = self.read(|s| {
+            for (_, used) in clues.asks.iter().filter_map(|ask| s.fields.get(&ask.attr)) {
+                used.fetch_add(1, Ordering::Relaxed);
+            }
             let unknown: Vec<Iri> = match s.of_types(clues.types.as_deref()) {
                 n if n < LARGE => Vec::new(),
                 _ => clues.asks.iter().filter(|a| !s.fields.contains_key(&a.attr)).map(|a| a.attr.clone()).collect(),
@@ -389,9 +425,15 @@ impl Live {
 
     /// Builds the index of an attribute beside the work, on a thread of its own.
     fn build(&self, attr: Iri) {
+        let serial = self.0.serials.fetch_add(1, Ordering::Relaxed) + 1;
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             if state.fields.contains_key(&attr) {
+                return;
+            }
+            let held: usize = state.fields.values().map(|(f, _)| f.room()).sum();
+            if held + state.slots.0.len() > ENTRIES && !state.fields.is_empty() {
+                tracing::info!(attribute = %attr, "no index: all indexes of attributes together would be too large");
                 return;
             }
             if state.fields.len() >= FIELDS {
@@ -401,24 +443,45 @@ impl Live {
                 state.fields.remove(&least);
                 state.fields.values().for_each(|(_, used)| used.store(used.load(Ordering::Relaxed) / 2, Ordering::Relaxed));
             }
-            state.fields.insert(attr.clone(), Default::default());
+            state.fields.insert(attr.clone(), (Field::new(serial), AtomicU64::default()));
         }
         let shared = self.0.clone();
-        let begun = std::thread::Builder::new().name("context-index".into()).spawn(move || fill(&shared, &attr));
-        if let Err(e) = begun {
-            tracing::warn!(error = %e, "an index cannot be built");
-        }
+        beside(move || fill(&shared, &attr, serial));
+    }
+
+    /// Candidates beyond `from` (exclusive) in id order that no column rules out, up to `n` and as far as one goes at once.
+    pub fn stretch(&self, candidates: &Candidates, asks: &[Ask], from: Option<&str>, order: Order, n: usize) -> Stretch {
+        let ahead = |a: &Iri, b: &Iri| if order == Order::Up { a.cmp(b) } else { b.cmp(a) };
+        let sifted = self.read(|s| {
+            let sieves = s.sieves(asks);
+            let types = match candidates {
+                _ if sieves.is_empty() => return None,
+                Candidates::Ids(_) => return None,
+                Candidates::All => return Some(s.sift(&s.all, &sieves, from, order, n)),
+                Candidates::Types(types) => types,
+            };
+            let mut all: Vec<Stretch> = types.iter().filter_map(|t| s.by_type.get(t)).map(|list| s.sift(list, &sieves, from, order, n)).collect();
+            if all.len() < 2 {
+                return Some(all.pop().unwrap_or_default());
+            }
+            // As far as all lists were walked.
+            let at = all.iter().filter_map(|s| s.at.clone()).min_by(ahead);
+            let seen = all.iter().map(|s| s.seen).sum();
+            let mut found: Vec<_> = all.into_iter().flat_map(|s| s.found).filter(|e| at.as_ref().is_none_or(|at| ahead(&e.id, at).is_le())).collect();
+            found.sort_by(|x, y| ahead(&x.id, &y.id));
+            found.dedup_by(|x, y| x.id == y.id);
+            Some(Stretch { found, at, seen })
+        });
+        sifted.unwrap_or_else(|| {
+            let found = self.chunk(candidates, from, order, n);
+            Stretch { at: found.last().map(|e| e.id.clone()), seen: found.len(), found }
+        })
     }
 
     /// Up to `n` candidates beyond `from` (exclusive) in id order.
     pub fn chunk(&self, candidates: &Candidates, from: Option<&str>, order: Order, n: usize) -> Vec<Arc<Entity>> {
         self.read(|s| match candidates {
             Candidates::All => s.walk(&s.all, from, order, n),
-            // An index that has gone since takes nothing away: the exact condition is asked anyway.
-            Candidates::Value(ask) => {
-                let list = s.fields.get(&ask.attr).filter(|(f, _)| f.ready).and_then(|(f, _)| f.list(ask));
-                s.walk(list.unwrap_or(&s.all), from, order, n)
-            }
             Candidates::Types(types) => {
                 let mut lists = types.iter().filter_map(|t| s.by_type.get(t));
                 match (lists.next(), lists.next()) {
@@ -450,32 +513,41 @@ impl Live {
     }
 }
 
-/// Puts all entities into a new index, a few at a time and in the order of their ids, in which each goes to the end of
-/// its list; changes meanwhile keep it right where it has been.
-fn fill(shared: &Shared, attr: &Iri) {
-    let mut at: Option<Iri> = None;
+/// Runs long work beside the rest.
+fn beside(work: impl FnOnce() + Send + 'static) {
+    if let Err(e) = std::thread::Builder::new().name("context-index".into()).spawn(work) {
+        tracing::warn!(error = %e, "an index cannot be built");
+    }
+}
+
+/// Reads the column of an attribute beside the work. Entities may change meanwhile: such changes are noted in the column
+/// itself and count more than what was read here.
+fn fill(shared: &Shared, attr: &Iri, serial: u64) {
+    let mut read = Vec::new();
     loop {
-        let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        let State { slots, fields, all, .. } = &mut *state;
-        let held: usize = fields.values().map(|(f, _)| f.entries).sum();
-        let Some((field, _)) = fields.get_mut(attr) else { return };
-        if held > ENTRIES {
-            fields.remove(attr);
-            tracing::info!(attribute = %attr, "no index: all indexes of attributes together would be too large");
-            return;
-        }
-        let mut last = None;
-        for slot in all.up(at.as_deref(), slots).take(STEP) {
-            last = slots.get(slot);
-            last.iter().for_each(|entity| field.insert(attr, slot, entity, slots));
-        }
-        let Some(last) = last else {
-            field.ready = true;
-            return;
-        };
-        at = Some(last.id.clone());
-        drop(state);
-        std::thread::yield_now();
+        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        let Some((field, _)) = state.fields.get(attr).filter(|(f, _)| f.serial == serial) else { return };
+        let Some(rest) = state.slots.0.get(read.len()..).filter(|r| !r.is_empty()) else { break };
+        read.reserve(rest.len());
+        read.extend(rest.iter().take(STEP).map(|entity| entity.as_ref().map_or(0, |e| field.code(attr, e))));
+    }
+    let ranking = Field::rank(&read);
+    let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some((field, _)) = state.fields.get_mut(attr).filter(|(f, _)| f.serial == serial) {
+        field.complete(read, ranking);
+    }
+}
+
+/// Ranks a column anew beside the work.
+fn rerank(shared: &Shared, attr: &Iri, serial: u64) {
+    let column = {
+        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.fields.get(attr).filter(|(f, _)| f.serial == serial).map(|(f, _)| f.column())
+    };
+    let Some(ranking) = column.map(|c| Field::rank(&c)) else { return };
+    let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some((field, _)) = state.fields.get_mut(attr).filter(|(f, _)| f.serial == serial) {
+        field.ranked(ranking);
     }
 }
 

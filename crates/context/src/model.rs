@@ -4,9 +4,10 @@
 //! names keep a million of them small. Golden files in `tests/golden` must load for ever.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, RwLock};
 
-use hashbrown::HashSet;
+use hashbrown::{DefaultHashBuilder, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -364,6 +365,7 @@ impl Entity {
     /// Shares its names with all others.
     pub fn intern(&mut self, names: &Names) {
         self.types.iter_mut().chain(self.area.iter_mut()).for_each(|t| *t = names.get(t));
+        exact(&mut self.types);
         intern_attrs(&mut self.attrs, names);
     }
 }
@@ -374,8 +376,9 @@ pub(crate) fn intern_attrs(attrs: &mut Attrs, names: &Names) {
         *name = names.get(name);
         instances.shrink_to_fit();
         for attr in instances.iter_mut() {
-            if attr.kind == AttrKind::VocabProperty {
-                attr.value.share(|text| names.get(text));
+            match attr.kind {
+                AttrKind::VocabProperty => attr.value.share(|text| names.get(text)),
+                _ => attr.value.share(|text| names.repeated(text)),
             }
             // What was there once and went leaves no empty box behind.
             attr.rare.take_if(|r| r.dataset.is_none() && r.unit.is_none() && r.of.is_none() && r.expires.is_none() && r.subs.is_empty());
@@ -385,7 +388,17 @@ pub(crate) fn intern_attrs(attrs: &mut Attrs, names: &Names) {
             }
         }
     }
-    attrs.shrink_to_fit();
+    exact(attrs);
+}
+
+/// Moves a list into a block of its length. To shrink one in place is up to the allocator, and ours leaves a block that is
+/// not twice too long.
+fn exact<T>(list: &mut Vec<T>) {
+    if list.capacity() > list.len() {
+        let mut moved = Vec::with_capacity(list.len());
+        moved.append(list);
+        *list = moved;
+    }
 }
 
 /// Longitude and latitude of a GeoJSON point, without parsing it as a geometry.
@@ -401,7 +414,27 @@ pub fn point_of(value: &Value) -> Option<(f64, f64)> {
 
 /// Names seen so far, each kept once.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<HashSet<Iri>>);
+pub struct Names {
+    all: RwLock<HashSet<Iri>>,
+    recent: Recent,
+}
+
+/// Texts seen lately, each in a place that follows from what it says: values that many things share, such as the
+/// district they lie in, come again and again, and whatever does not costs nothing for long.
+#[derive(Debug)]
+struct Recent {
+    places: Box<[Mutex<Option<Iri>>]>,
+    hasher: DefaultHashBuilder,
+}
+
+/// Texts that are held to be shared.
+const RECENT: usize = 4_096;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { places: (0..RECENT).map(|_| Mutex::default()).collect(), hasher: DefaultHashBuilder::default() }
+    }
+}
 
 impl Names {
     /// The shared copy of a name. Long names are not shared, so that nobody can fill the table with text.
@@ -409,16 +442,28 @@ impl Names {
         if name.len() > 200 {
             return name.into();
         }
-        if let Some(known) = self.0.read().unwrap_or_else(|e| e.into_inner()).get(name) {
+        if let Some(known) = self.all.read().unwrap_or_else(|e| e.into_inner()).get(name) {
             return known.clone();
         }
-        let mut names = self.0.write().unwrap_or_else(|e| e.into_inner());
+        let mut names = self.all.write().unwrap_or_else(|e| e.into_inner());
         if names.len() >= 1_000_000 {
             return name.into();
         }
         let shared: Iri = name.into();
         names.insert(shared.clone());
         names.get(name).cloned().unwrap_or(shared)
+    }
+
+    /// A copy of a text that others hold too, if one passed by lately. Nothing is kept for ever.
+    pub fn repeated(&self, text: &Iri) -> Iri {
+        let Recent { places, hasher } = &self.recent;
+        let at = hasher.hash_one(&**text) as usize % RECENT;
+        let Some(place) = places.get(at).filter(|_| text.len() <= 200) else { return text.clone() };
+        let mut held = place.lock().unwrap_or_else(|e| e.into_inner());
+        match &*held {
+            Some(known) if known == text => known.clone(),
+            _ => held.insert(text.clone()).clone(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::Context;
 use crate::fault::complex;
 use crate::geoq::GeoQuery;
-use crate::live::{Candidates, Clues, Live, Order, Plan};
+use crate::live::{Ask, Candidates, Clues, Live, Order, Plan};
 use crate::model::{Entity, Iri, find};
 use crate::order::OrderBy;
 use crate::q::Query;
@@ -19,6 +19,8 @@ use crate::select::{ScopeQuery, TypeSelector};
 const CHUNK: usize = 512;
 /// Entities that are looked at on an async thread; a longer search leaves it.
 const LARGE: usize = 5_000;
+/// Entities that can be passed by in the time that looking at one takes.
+const SWIFT: usize = 64;
 /// Longest scan.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Entities that are put in another order than that of their ids.
@@ -137,6 +139,8 @@ impl Filter {
 /// A search that can pause, so that short ones need no thread of their own.
 struct Search {
     plan: Option<Plan>,
+    /// Conditions that columns may answer on the way.
+    asks: Vec<Ask>,
     order: Order,
     at: Option<Iri>,
     /// Whether it begins at a cursor.
@@ -163,7 +167,7 @@ impl Search {
         let skip = if at.is_some() { 0 } else { paging.offset };
         let enough = skip.saturating_add(paging.limit).saturating_add(1);
         let counting = paging.count && total.is_none();
-        Self { plan: None, order, inside: at.is_some(), at, skip, enough, counting, total, seen: 0, found: Vec::new(), begun: Instant::now() }
+        Self { plan: None, asks: Vec::new(), order, inside: at.is_some(), at, skip, enough, counting, total, seen: 0, found: Vec::new(), begun: Instant::now() }
     }
 
     /// Goes on, looking at about `budget` entities. Whether it is done.
@@ -171,7 +175,12 @@ impl Search {
         let plan = match (self.plan.take(), &filter.ids) {
             (Some(plan), _) => plan,
             (None, Some(ids)) => Plan::Walk(Candidates::Ids(ids.clone())),
-            (None, None) => live.plan(&filter.clues(), (!self.counting).then_some(self.enough)),
+            (None, None) => {
+                let clues = filter.clues();
+                let plan = live.plan(&clues, (!self.counting).then_some(self.enough));
+                self.asks = clues.asks;
+                plan
+            }
         };
         match plan {
             Plan::Gathered(all) if all.len() > budget => {
@@ -188,18 +197,16 @@ impl Search {
                     self.plan = Some(Plan::Walk(candidates));
                     return Ok(false);
                 }
-                self.total = Some(count(live, filter, &candidates, now));
+                self.total = Some(count(live, filter, &candidates, &self.asks, now));
                 self.counting = false;
                 self.plan = Some(Plan::Walk(candidates));
                 self.go(live, filter, paging, now, budget)
             }
             Plan::Walk(candidates) => loop {
                 let want = if self.counting { CHUNK } else { self.enough.saturating_sub(self.seen).saturating_mul(2).clamp(16, CHUNK) };
-                let chunk = live.chunk(&candidates, self.at.as_deref(), self.order, want);
-                let Some(last) = chunk.last() else { break Ok(true) };
-                self.at = Some(last.id.clone());
-                budget = budget.saturating_sub(chunk.len());
-                for entity in chunk {
+                let stretch = live.stretch(&candidates, &self.asks, self.at.as_deref(), self.order, want);
+                budget = budget.saturating_sub(stretch.found.len().max(stretch.seen / SWIFT).max(1));
+                for entity in stretch.found {
                     if filter.matches(&entity, now, live) {
                         self.seen += 1;
                         if self.seen > self.skip && self.found.len() <= paging.limit {
@@ -207,6 +214,8 @@ impl Search {
                         }
                     }
                 }
+                let Some(at) = stretch.at else { break Ok(true) };
+                self.at = Some(at);
                 if !self.counting && self.seen >= self.enough {
                     break Ok(true);
                 }
@@ -255,13 +264,15 @@ pub fn scan(live: &Live, filter: &Filter, paging: &Paging, now: i64) -> Result<F
     Ok(search.finish(paging))
 }
 
-fn count(live: &Live, filter: &Filter, candidates: &Candidates, now: i64) -> usize {
+fn count(live: &Live, filter: &Filter, candidates: &Candidates, asks: &[Ask], now: i64) -> usize {
     let (mut n, mut at) = (0, None::<Iri>);
     loop {
-        let chunk = live.chunk(candidates, at.as_deref(), Order::Up, CHUNK);
-        let Some(last) = chunk.last() else { return n };
-        at = Some(last.id.clone());
-        n += chunk.iter().filter(|e| filter.matches(e, now, live)).count();
+        let stretch = live.stretch(candidates, asks, at.as_deref(), Order::Up, CHUNK);
+        n += stretch.found.iter().filter(|e| filter.matches(e, now, live)).count();
+        at = stretch.at;
+        if at.is_none() {
+            return n;
+        }
     }
 }
 

@@ -104,15 +104,20 @@ pub async fn delete(tx: &mut Tx, ids: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Reads all entities, page by page; while one page is read, those before it are parsed beside.
-pub async fn load(store: &Store, names: &Arc<Names>) -> Result<Vec<Arc<Entity>>> {
+/// Whether an entity of the table is known already, by id.
+pub type Known = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// Reads all entities that are not known, page by page; while one page is read, those before it are parsed beside.
+pub async fn load(store: &Store, names: &Arc<Names>, known: Known) -> Result<Vec<Arc<Entity>>> {
     let (mut all, mut after, mut parsing) = (Vec::new(), String::new(), VecDeque::new());
     loop {
         let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 4000", params![&after]).await?;
         let last = rows.last().map(|r| r.text("id")).transpose()?;
         if last.is_some() {
-            let names = names.clone();
-            parsing.push_back(tokio::task::spawn_blocking(move || rows.iter().map(|row| entity(row, &names)).collect::<Result<Vec<_>>>()));
+            let (names, known) = (names.clone(), known.clone());
+            parsing.push_back(tokio::task::spawn_blocking(move || {
+                rows.iter().filter_map(|row| entity(row, &names, &known).transpose()).collect::<Result<Vec<_>>>()
+            }));
         }
         while parsing.len() > if last.is_some() { PARSING } else { 0 } {
             let Some(page) = parsing.pop_front() else { break };
@@ -125,12 +130,16 @@ pub async fn load(store: &Store, names: &Arc<Names>) -> Result<Vec<Arc<Entity>>>
     }
 }
 
-fn entity(row: &Row, names: &Names) -> Result<Arc<Entity>> {
+fn entity(row: &Row, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>> {
+    let id = row.text("id")?;
+    if known(&id) {
+        return Ok(None);
+    }
     let mut entity: Entity = row.json("doc")?;
-    entity.id = row.text("id")?.into();
+    entity.id = id.into();
     entity.version = u64::try_from(row.int("version")?).unwrap_or(0);
     entity.intern(names);
-    Ok(Arc::new(entity))
+    Ok(Some(Arc::new(entity)))
 }
 
 /// Which of these message ids were taken before.

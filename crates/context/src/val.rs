@@ -203,7 +203,7 @@ impl Val {
     }
 
     /// Shares the text with all others, when it is long enough to pay.
-    pub(crate) fn share(&mut self, shared: impl FnOnce(&str) -> Arc<str>) {
+    pub(crate) fn share(&mut self, shared: impl FnOnce(&Arc<str>) -> Arc<str>) {
         if let Repr::Text(text) = &mut self.0 {
             *text = shared(text);
         }

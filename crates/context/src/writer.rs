@@ -4,7 +4,7 @@
 
 mod flight;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -209,8 +209,10 @@ struct Stage<'a> {
     /// What the batches on their way leave, newest first.
     under: Vec<&'a Staged>,
     staged: Staged,
-    /// Entities that so far only readings have changed, and which attributes they set.
+    /// Entities of which so far only default instances were set, and of which attributes.
     measured: Measured,
+    /// Entities that orders changed, so that others are told of them.
+    ordered: HashSet<Iri>,
     observations: Vec<Observation>,
     /// Before and after of each entity that the current job changed; kept only when somebody listens.
     pairs: Vec<Pair>,
@@ -228,6 +230,7 @@ impl<'a> Stage<'a> {
             under,
             staged: Staged::new(),
             measured: Measured::new(),
+            ordered: HashSet::new(),
             observations: Vec::new(),
             pairs: Vec::new(),
             firsts: HashMap::new(),
@@ -296,10 +299,14 @@ impl<'a> Stage<'a> {
             Arc::new(entity)
         });
         self.history.extend(temporal::instances(current.as_deref(), next.as_deref(), now, self.desk.lake)?);
+        let set = current.as_deref().zip(next.as_deref()).and_then(|(old, new)| assigned(old, new));
         if self.listening {
             self.pairs.push((current, next.clone()));
         }
-        self.put(&order.id, next);
+        match set {
+            Some(set) => self.set(&order.id, next, set),
+            None => self.put(&order.id, next),
+        }
         Ok(outcome)
     }
 
@@ -325,6 +332,22 @@ impl<'a> Stage<'a> {
             self.put(&order.id, next);
         }
         Ok(Some(outcome))
+    }
+
+    /// Of an entity that was there, only default instances of these attributes were set.
+    fn set(&mut self, id: &Iri, next: Option<Arc<Entity>>, names: Vec<Iri>) {
+        match (self.staged.contains_key(id), self.measured.get_mut(id)) {
+            (false, _) => drop(self.measured.insert(id.clone(), names)),
+            (true, Some(before)) => names.into_iter().for_each(|name| {
+                if !before.contains(&name) {
+                    before.push(name);
+                }
+            }),
+            // It is stated whole.
+            (true, None) => {}
+        }
+        self.ordered.insert(id.clone());
+        self.staged.insert(id.clone(), next);
     }
 
     fn put(&mut self, id: &Iri, next: Option<Arc<Entity>>) {
@@ -448,6 +471,27 @@ fn is_short(iri: &str, name: &str) -> bool {
 
 fn unknown(id: &str) -> Error {
     missing(format!("There is no entity {id}."))
+}
+
+/// Attributes whose only instances, default ones, are all that an entity differs in from before; none when it differs in
+/// more.
+fn assigned(old: &Entity, new: &Entity) -> Option<Vec<Iri>> {
+    let alike = old.types == new.types && old.scope == new.scope && old.created == new.created && old.expires == new.expires;
+    if !alike || new.attrs.len() < old.attrs.len() {
+        return None;
+    }
+    let only_default = |instances: &[Attr]| matches!(instances, [one] if one.dataset().is_none());
+    let mut set = Vec::new();
+    for (i, (name, instances)) in new.attrs.iter().enumerate() {
+        match old.attrs.get(i) {
+            Some((known, _)) if known != name => return None,
+            Some((_, before)) if before == instances => {}
+            Some((_, before)) if !only_default(before) => return None,
+            _ if only_default(instances) => set.push(name.clone()),
+            _ => return None,
+        }
+    }
+    Some(set)
 }
 
 fn changed(old: &Entity, change: &Change, now: i64) -> Result<(Entity, Outcome)> {

@@ -8,7 +8,7 @@ use dothi_kernel::{Observation, Value};
 use jiff::tz::TimeZone;
 
 use crate::condition::Facts;
-use crate::functions::{Inputs, vn_aqi};
+use crate::functions::{Call, Inputs, vn_aqi};
 use crate::pack::{Rule, RuleKind};
 use crate::window::Window;
 
@@ -321,6 +321,8 @@ impl Engine {
                 }
             }
         }
+        // Rules that call the same function share what it gives: all of them look at one instant.
+        let mut called: Vec<(&Call, Option<f64>)> = Vec::new();
         for (n, o) in touched {
             let (rule, code) = (&rules[n], &codes[n]);
             thing.cell(n);
@@ -328,7 +330,14 @@ impl Engine {
             let Some((_, cell)) = cells.iter_mut().find(|(r, _)| *r == n) else { continue };
             let seen = Seen { attributes, memory };
             let value = match &rule.call {
-                Some(call) => call.value(&seen, table.as_deref(), o.t),
+                Some(call) => match called.iter().find(|(known, _)| **known == **call) {
+                    Some((_, value)) => *value,
+                    None => {
+                        let value = call.value(&seen, table.as_deref(), o.t);
+                        called.push((&**call, value));
+                        value
+                    }
+                },
                 None => o.value.number().filter(|_| usable(o)),
             };
             match rule.def.kind {

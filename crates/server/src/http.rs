@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use dothi_access::http_gate::{Gate, identify};
 use dothi_kernel::{Error, Kind};
+use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
@@ -63,8 +64,7 @@ pub fn router(city: Arc<City>) -> Router {
         .route("/readyz", axum::routing::get(health::readyz))
         .route("/metrics", axum::routing::get(health::metrics))
         .with_state(city.clone());
-    native
-        .merge(dothi_context::http::ngsi_router(city.context.clone()))
+    let routes = native
         .merge(dothi_context::http::sta_router(city.context.clone()))
         .merge(dothi_context::http::mqtt_router(city.mqtt.clone(), city.stopping()))
         .merge(dothi_cases::http_open311::router(city.cases.clone()))
@@ -72,15 +72,32 @@ pub fn router(city: Arc<City>) -> Router {
         .route("/api/docs", axum::routing::get(views::api_reader))
         .merge(machine)
         .fallback(assets::serve)
-        .method_not_allowed_fallback(|| async { Error::new(Kind::Method, "route.method", "This address does not take this method.") })
-        .layer(DefaultBodyLimit::max(BODY))
-        .layer(from_fn_with_state(gate, identify))
-        .layer(from_fn_with_state(city, bounds))
-        .layer(CompressionLayer::new())
+        .method_not_allowed_fallback(|| async { Error::new(Kind::Method, "route.method", "This address does not take this method.") });
+    let ngsi = dothi_context::http::ngsi_router(city.context.clone());
+    // Around all routes together: what is put around each of them is copied and boxed anew for every request.
+    let around = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(|cause: Box<dyn std::any::Any + Send>| -> Response {
             let text = cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default();
             Error::internal("answering a request", format!("panic: {text}")).into_response()
         }))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(city, bounds))
+        .layer(from_fn_with_state(gate, identify))
+        .layer(from_fn_with_state(ngsi, by_standard))
+        .service(routes);
+    Router::new().fallback_service(around)
+}
+
+/// Leads to the routes of NGSI-LD, which choose for themselves, or to all others.
+async fn by_standard(State(mut ngsi): State<Router>, mut request: Request, next: Next) -> Response {
+    DefaultBodyLimit::max(BODY).apply(&mut request);
+    if !dothi_context::http::is_ngsi(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match ngsi.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// Bounds the number and the time of requests, and keeps answers about people out of shared caches.

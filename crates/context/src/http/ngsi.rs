@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use dothi_kernel::{Error, Kind, Result};
 use serde_json::{Map, Value, json};
+use tower::ServiceBuilder;
 
 use super::params::{self, paging, view};
-use super::wire::{Answer, Asked, Fault, Media, PREFIX, answer, plain, with_header};
+use super::wire::{Answer, Asked, Fault, Media, answer, plain, with_header};
 use super::{batch, contexts, distributed, dividing, federation, inventory, relay, subscriptions, temporal, tenants, wire};
 use crate::Context;
 use crate::change::{Updated, Which};
@@ -28,15 +29,17 @@ use crate::writer::{Change, Order, Outcome};
 
 pub(super) type This = State<Arc<Context>>;
 
+/// Bytes of an entity that is not long.
+const LONG: usize = 768;
 /// Bytes of a batch.
 const BATCH_BODY: usize = 16 * 1024 * 1024;
 
-/// The routes of all tenants, with their full paths.
+/// The routes of all tenants, with their full paths. It answers for any other path, too; see [`super::is_ngsi`].
 pub fn router(this: Arc<Context>) -> Router {
     tenants::in_front(this, routes)
 }
 
-/// The routes of one tenant.
+/// The routes of one tenant, below [`super::wire::PREFIX`].
 fn routes(this: Arc<Context>) -> Router {
     let batches = Router::new()
         .route("/entityOperations/create", post(batch::create))
@@ -62,10 +65,11 @@ fn routes(this: Arc<Context>) -> Router {
         .merge(batches)
         .merge(temporal::routes())
         .merge(federation::router())
-        .layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around))
         .fallback(async || Fault(missing("There is no such resource in this API.")))
         .method_not_allowed_fallback(async || Fault(Error::new(Kind::Method, "ngsi.method", "The resource does not take this method.")));
-    Router::new().nest(PREFIX, routes).route(crate::federation::relay::PATH, post(relay::receive)).with_state(this)
+    let routes = routes.with_state(this.clone());
+    let routes = ServiceBuilder::new().layer(axum::middleware::from_fn_with_state(this.clone(), dividing::around)).service(routes);
+    Router::new().route(crate::federation::relay::PATH, post(relay::receive)).with_state(this).fallback_service(routes)
 }
 
 /// Whether the body stands in the simplified form.
@@ -121,6 +125,11 @@ async fn retrieve(State(this): This, Path(id): Path<String>, asked: Asked) -> An
     if view.attrs.as_ref().is_some_and(|a| !a.iter().any(has)) {
         return Err(missing(format!("The entity {id} has none of the attributes.")).into());
     }
+    if view.join.is_none() && view.names_itself() && media != Media::GeoJson {
+        let context = wire::context_in_body(&asked, media).then(|| ld.body());
+        let shown = Shown { entity: &entity, ld: &ld, view: &view, now, context: context.as_ref() };
+        return Ok(wire::written(&asked, media, text(&shown, 1)?, &ld));
+    }
     let shown = join::entities(std::slice::from_ref(&entity), &this.live, &ld, &view, now)?;
     if shown.iter().all(|(_, map)| map.is_empty()) {
         return Err(missing(format!("The entity {id} has none of the members.")).into());
@@ -167,6 +176,13 @@ async fn query(State(this): This, asked: Asked) -> Answer {
     list(&this, &asked, media, &ld, Query { filter, view, order }, page).await
 }
 
+/// So many entities as JSON, in room that is long enough for most: growing step by step would move them again and again.
+fn text(shown: &impl serde::Serialize, entities: usize) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(LONG * (entities + 1));
+    serde_json::to_writer(&mut text, shown).map_err(|e| Error::internal("writing entities", e))?;
+    Ok(text)
+}
+
 /// What a query asks for, but the page.
 struct Query {
     filter: Filter,
@@ -201,7 +217,7 @@ async fn list(this: &Context, asked: &Asked, media: Media, ld: &Ld, query: Query
     let mut response = if view.join.is_none() && view.names_itself() && media != Media::GeoJson {
         let context = wire::context_in_body(asked, media).then(|| ld.body());
         let shown: Vec<_> = found.entities.iter().map(|e| Shown { entity: e, ld, view: &view, now, context: context.as_ref() }).collect();
-        wire::written(asked, media, serde_json::to_string(&shown).map_err(|e| Error::internal("writing entities", e))?, ld)
+        wire::written(asked, media, text(&shown, shown.len())?, ld)
     } else {
         let mut shown = join::entities(&found.entities, &this.live, ld, &view, now)?;
         shown.retain(|(_, map)| !map.is_empty());

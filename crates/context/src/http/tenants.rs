@@ -10,11 +10,12 @@ use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use dothi_kernel::{Caller, Result};
-use tower::Service;
+use tower::{Service, ServiceBuilder};
 
 use super::wire::{Fault, PREFIX};
 use super::{known, versions};
@@ -43,10 +44,33 @@ struct Front {
     make: fn(Arc<Context>) -> Router,
 }
 
-/// Puts the choice of a tenant before the routes that `make` gives for one.
+/// Puts the choice of a tenant before the routes that `make` gives for one, which know nothing of [`PREFIX`].
 pub fn in_front(default: Arc<Context>, make: fn(Arc<Context>) -> Router) -> Router {
     let routes = make(default.clone());
-    routes.layer(from_fn_with_state(Arc::new(Front { default, routers: RwLock::default(), make }), choose))
+    let front = Arc::new(Front { default, routers: RwLock::default(), make });
+    // Around all routes together: what is put around each of them is copied and boxed anew for every request.
+    Router::new().fallback_service(ServiceBuilder::new().layer(from_fn_with_state(front, choose)).service(routes))
+}
+
+/// Whether an address is one of [`in_front`].
+pub fn is_ngsi(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|below| below.is_empty() || below.starts_with('/')) || path == crate::federation::relay::PATH
+}
+
+/// An address below [`PREFIX`], as the routes know it.
+fn below(uri: &Uri) -> Option<Uri> {
+    let rest = uri.path_and_query()?.as_str().strip_prefix(PREFIX)?;
+    let rest: PathAndQuery = if rest.starts_with('/') { rest.parse() } else { format!("/{rest}").parse() }.ok()?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(rest);
+    Uri::from_parts(parts).ok()
+}
+
+fn inside(mut request: Request) -> Request {
+    if let Some(uri) = below(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// The tenant that a request names; none for the default one.
@@ -95,7 +119,7 @@ async fn choose(State(front): State<Arc<Front>>, request: Request, next: Next) -
     let mut response = match undefined.map_or_else(|| named(&request), |name| Err(invalid(format!("The parameter {:?} is not defined here.", cut(&name))))) {
         Ok(None) => match without_slash(request.uri()) {
             Some(uri) => front.anew(front.default.clone(), uri, request).await,
-            None => next.run(request).await,
+            None => next.run(inside(request)).await,
         },
         Ok(Some(name)) => front.serve(&name, request, next).await,
         Err(e) => Fault(e).into_response(),
@@ -113,11 +137,11 @@ impl Front {
     async fn serve(&self, name: &str, request: Request, next: Next) -> Response {
         let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/').to_string();
         let creates = request.method() == Method::POST && CREATING.contains(&path.as_str());
-        let Some(caller) = request.extensions().get::<Caller>().cloned() else { return next.run(request).await };
+        let Some(caller) = request.extensions().get::<Caller>().cloned() else { return next.run(inside(request)).await };
         let context = match self.default.of_tenant(&caller, name, creates).await {
             Ok(context) => context,
             // Who we are does not depend on what a tenant holds.
-            Err(_) if path == "/info/sourceIdentity" => return next.run(request).await,
+            Err(_) if path == "/info/sourceIdentity" => return next.run(inside(request)).await,
             Err(e) => return Fault(e).into_response(),
         };
         let uri = without_slash(request.uri()).unwrap_or_else(|| request.uri().clone());
@@ -133,7 +157,7 @@ impl Front {
         parts.extensions.clear();
         caller.map(|c| parts.extensions.insert(c));
         peer.map(|p| parts.extensions.insert(p));
-        parts.uri = uri;
+        parts.uri = below(&uri).unwrap_or(uri);
         match router.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -168,10 +168,10 @@ impl Params {
 impl<S: Send + Sync> FromRequest<S> for Asked {
     type Rejection = Fault;
 
-    async fn from_request(request: Request<axum::body::Body>, state: &S) -> std::result::Result<Self, Fault> {
-        let caller =
-            request.extensions().get::<Caller>().cloned().ok_or_else(|| Error::internal("finding the caller", "no caller in the request's extensions"))?;
-        let headers = request.headers().clone();
+    async fn from_request(mut request: Request<axum::body::Body>, state: &S) -> std::result::Result<Self, Fault> {
+        let nobody = || Error::internal("finding the caller", "no caller in the request's extensions");
+        let caller = request.extensions_mut().remove::<Caller>().ok_or_else(nobody)?;
+        let headers = std::mem::take(request.headers_mut());
         let uri = request.uri().clone();
         let params = Params::read(uri.query().unwrap_or_default());
         let notes = request.extensions().get().cloned().unwrap_or_default();
@@ -378,8 +378,8 @@ pub fn context_in_body(asked: &Asked, media: Media) -> bool {
 }
 
 /// An answer whose body is written already.
-pub fn written(asked: &Asked, media: Media, body: String, ld: &Ld) -> Response {
-    let mut response = ([(header::CONTENT_TYPE, media.name())], body).into_response();
+pub fn written(asked: &Asked, media: Media, body: impl Into<Bytes>, ld: &Ld) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(media.name()))], body.into()).into_response();
     if let Some(link) = link_header(ld).filter(|_| !context_in_body(asked, media)) {
         response.headers_mut().append(header::LINK, link);
     }

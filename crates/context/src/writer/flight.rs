@@ -81,6 +81,7 @@ struct Landed {
 struct Cargo {
     staged: Arc<Staged>,
     measured: Measured,
+    ordered: HashSet<Iri>,
     observations: Vec<Observation>,
     notices: Vec<Notice>,
     messages: Vec<String>,
@@ -230,7 +231,7 @@ impl Cargo {
                 Some(entity) => {
                     packed.timers.extend(entity.expires.map(|x| (id.clone(), x)));
                     // What readings set is told by the event of their batch.
-                    if !self.measured.contains_key(id) {
+                    if !self.measured.contains_key(id) || self.ordered.contains(id) {
                         packed.changed.push(id.clone());
                     }
                 }
@@ -327,8 +328,8 @@ impl Desk {
             stage.end_of_job(now);
         }
         let messages = messages.into_iter().map(str::to_string).collect();
-        let Stage { staged, measured, observations, notices, history, .. } = stage;
-        Ok((replies, Cargo { staged: Arc::new(staged), measured, observations, notices, messages, history }))
+        let Stage { staged, measured, ordered, observations, notices, history, .. } = stage;
+        Ok((replies, Cargo { staged: Arc::new(staged), measured, ordered, observations, notices, messages, history }))
     }
 
     /// Packs a batch and commits it after the one before.

@@ -56,6 +56,9 @@ async fn change(api: &Api, round: i64) {
     api.create(&[json!({"id": id, "type": "J", "a": [{"value": round}, {"value": "x", "datasetId": "urn:d:1"}], "scope": "/a"})]).await;
     api.context.ingest(&system, vec![reading(&id, "a", Val::Number(7.0), t), reading(&id, "a", Val::Number(8.0), t + 1)]).await.unwrap();
     assert_eq!(api.call("POST", &format!("/entities/{STATION}/attrs"), &json!({"note": {"value": {"deep": [round]}}})).await.status, 204);
+    let set = json!({"pm25": {"value": round, "unitCode": "GP", "accuracy": {"value": 0.5}}, "note": {"value": round}});
+    assert_eq!(api.call("PATCH", &format!("/entities/{STATION}/attrs"), &set).await.status, 204);
+    assert_eq!(api.call("PATCH", &format!("/entities/{id}/attrs"), &json!({"a": {"value": "y", "datasetId": "urn:d:1"}})).await.status, 204);
     if round > 0 {
         assert_eq!(api.call("DELETE", &format!("/entities/urn:j:{}", round - 1), &Value::Null).await.status, 204);
         // Gone and there again: versions begin anew.
@@ -106,6 +109,21 @@ async fn a_busy_sensor_costs_one_row_a_checkpoint() {
     let row = api.test.store.row("select version, doc from context_entity", params![]).await.unwrap().unwrap();
     assert_eq!(row.int("version").unwrap(), 50);
     assert!(row.text("doc").unwrap().contains("\"v\":49"), "{}", row.text("doc").unwrap());
+}
+
+#[tokio::test]
+async fn a_request_that_sets_one_attribute_is_journaled_without_the_others() {
+    let mut api = Api::new().await;
+    let long: String = (0..2_000u32).filter_map(|i| char::from_u32(0x4e00 + i * 7_919 % 20_000)).collect();
+    api.create(&[json!({"id": "urn:j:1", "type": "J", "text": {"value": long}, "a": {"value": 1}})]).await;
+    assert_eq!(api.call("PATCH", "/entities/urn:j:1/attrs", &json!({"a": {"value": 2}})).await.status, 204);
+    let newest = api.test.store.row("select doc from context_journal order by seq desc limit 1", params![]).await.unwrap().unwrap();
+    let bytes = newest.bytes("doc").unwrap().len();
+    assert!(bytes < 300, "{bytes}");
+    let before = everything(&api).await;
+    assert_eq!(before[0]["a"]["value"], 2);
+    api.reopen().await;
+    assert_eq!(everything(&api).await, before);
 }
 
 #[tokio::test]

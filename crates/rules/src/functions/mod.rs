@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// A call as a pack wrote it, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     kind: Kind,
     inputs: Vec<Arc<str>>,
@@ -89,9 +89,9 @@ impl Call {
     pub fn value(&self, inputs: &dyn Inputs, table: Option<&vn_aqi::Table>, t: i64) -> Option<f64> {
         let hour = Hour::of(t);
         match self.kind {
-            Kind::VnAqiHour => vn_aqi::hourly(table?, &self.hours_of(inputs, hour, vn_aqi::NOWCAST_HOURS)).map(|i| f64::from(i.value)),
+            Kind::VnAqiHour => vn_aqi::hourly(table?, &self.hours_of(inputs, hour, vn_aqi::NOWCAST_HOURS, 1)).map(|i| f64::from(i.value)),
             Kind::VnAqiDay => {
-                let mut day = self.hours_of(inputs, hour, 24);
+                let mut day = self.hours_of(inputs, hour, 24, 24);
                 day.reverse();
                 vn_aqi::daily(table?, &day).map(|i| f64::from(i.value))
             }
@@ -118,11 +118,11 @@ impl Call {
         }
     }
 
-    fn hours_of(&self, inputs: &dyn Inputs, hour: Hour, hours: usize) -> Vec<vn_aqi::Sample> {
-        let columns: Vec<Vec<Option<f64>>> = (0..6).map(|at| self.means(inputs, at, hour, hours)).collect();
-        (0..hours)
-            .map(|i| vn_aqi::Sample { pm25: columns[0][i], pm10: columns[1][i], o3: columns[2][i], no2: columns[3][i], so2: columns[4][i], co: columns[5][i] })
-            .collect()
+    /// So many hours of particles and so many, not more, of gases, the latest first.
+    fn hours_of(&self, inputs: &dyn Inputs, hour: Hour, hours: usize, of_gases: usize) -> Vec<vn_aqi::Sample> {
+        let columns: [Vec<Option<f64>>; 6] = std::array::from_fn(|at| self.means(inputs, at, hour, if at < 2 { hours } else { of_gases }));
+        let mean = |at: usize, i: usize| columns[at].get(i).copied().flatten();
+        (0..hours).map(|i| vn_aqi::Sample { pm25: mean(0, i), pm10: mean(1, i), o3: mean(2, i), no2: mean(3, i), so2: mean(4, i), co: mean(5, i) }).collect()
     }
 }
 

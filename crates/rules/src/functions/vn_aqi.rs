@@ -193,7 +193,11 @@ pub fn nowcast(latest_first: &[Option<f64>]) -> Option<f64> {
     let ratio = if most > 0.0 { least / most } else { 1.0 };
     let present = || hours.iter().enumerate().filter_map(|(i, c)| usable(c).map(|c| (i32::try_from(i).unwrap_or(i32::MAX), c)));
     if ratio > 0.5 {
-        let (sum, weights) = present().fold((0.0, 0.0), |(s, w), (i, c)| (s + ratio.powi(i) * c, w + ratio.powi(i)));
+        let weighed = |(sum, weights): (f64, f64), (i, c)| {
+            let weight = ratio.powi(i);
+            (sum + weight * c, weights + weight)
+        };
+        let (sum, weights) = present().fold((0.0, 0.0), weighed);
         Some(sum / weights)
     } else {
         Some(present().map(|(i, c)| 0.5f64.powi(i + 1) * c).sum())
