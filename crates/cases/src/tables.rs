@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
     Migration { domain: "cases", version: 10, sql: crate::tables_consent::SCHEMA },
     Migration { domain: "cases", version: 12, sql: OPEN },
+    Migration { domain: "cases", version: 13, sql: crate::tables_uploads::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.
