@@ -1,7 +1,7 @@
 /** A crew is made, gets an order for a case, and does it on a phone, half of it without a network; workflows drawn and tried. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { HERE, PHONE, lookOver, picture, say, startCity, until } from './city.mjs'
+import { DESK, HERE, PHONE, lookOver, picture, say, startCity, until } from './city.mjs'
 
 let city
 before(async () => {
@@ -93,6 +93,13 @@ test('the crew does it on a phone, also without a network, and the unit checks i
 
 test('a workflow is drawn and a change is tried on past cases, on a phone', async () => {
   const page = await city.visitor({ login: 'truongca', lands: '/admin/flow', viewport: PHONE })
+  // On a phone it is a ladder that can be read without zooming; on a desk it is drawn.
+  const rung = page.locator('.flow-ladder > li', { hasText: 'Đang xử lý' }).first()
+  await rung.getByText('Trình trả lời').first().waitFor()
+  const widest = await page.locator('.flow-ladder > li').evaluateAll(all => Math.max(...all.map(li => li.getBoundingClientRect().right)))
+  assert.ok(widest <= PHONE.width, `a rung ends at ${widest}`)
+  await city.shot(page, 'flow-1-ladder', true)
+  await page.setViewportSize(DESK)
   await page.getByRole('button', { name: 'Đang xử lý' }).click()
   await page.getByText('Trình trả lời').filter({ visible: true }).first().waitFor()
   await city.shot(page, 'flow-1-diagram', true)

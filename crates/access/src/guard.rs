@@ -180,15 +180,3 @@ impl Place {
 
 /// Longest password that is looked at, characters: hashing takes time with length.
 pub(crate) const PASSWORD_MAX: usize = 200;
-
-/// What is stored of a secret.
-pub(crate) fn digest(secret: &str) -> String {
-    hex::encode(Sha256::digest(secret))
-}
-
-/// A secret of 256 random bits.
-pub(crate) fn secret() -> String {
-    let mut bytes = [0u8; 32];
-    rand::Rng::fill(&mut rand::rng(), &mut bytes[..]);
-    hex::encode(bytes)
-}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dothi_kernel::{Caller, Result, Timestamp};
+use dothi_kernel::{Result, Timestamp};
 use dothi_store::JobRunner;
 
 use crate::{Access, tables};
@@ -46,12 +46,12 @@ impl Access {
     }
 
     async fn sweep(&self) -> Result<()> {
-        let system = Caller::system("access", self.store.clock().as_ref());
         let next = tables::next_session_end(&self.store).await?;
-        let mut tx = self.store.begin(&system).await?;
+        let mut tx = self.store.begin_as("access").await?;
         tables::sweep_sessions(&mut tx).await?;
         if let Some(end) = next {
-            tx.schedule(SESSIONS, "sweep", end.max(next_hour(system.now))).await?;
+            let hour = next_hour(tx.now());
+            tx.schedule(SESSIONS, "sweep", end.max(hour)).await?;
         }
         tx.commit().await
     }

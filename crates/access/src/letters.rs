@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use dothi_kernel::{Caller, CallerKind, Error, Event, Result, Timestamp};
 use dothi_store::Tx;
+use dothi_store::secret::{fresh, kept};
 use serde::Serialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::guard::{PASSWORD_MAX, digest, secret};
+use crate::guard::PASSWORD_MAX;
 use crate::people::{contact, login_key};
 use crate::tables_mail::{self as sql, LetterRow};
 use crate::{Access, bounded, tables};
@@ -134,9 +135,9 @@ impl Access {
 
     async fn token(&self, letter: Uuid) -> Result<String> {
         let mut tx = self.store.begin_as("access").await?;
-        let key = sql::secret(&mut tx, &secret()).await?;
+        let key = sql::secret(&mut tx, &fresh()).await?;
         tx.commit().await?;
-        Ok(format!("{}.{}", letter.simple(), &digest(&format!("dothi-letter/{key}/{letter}"))[..40]))
+        Ok(format!("{}.{}", letter.simple(), &kept(&format!("dothi-letter/{key}/{letter}"))[..40]))
     }
 
     /// The letter that was asked for; none when it is used up or too late. For the platform only.

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dothi_kernel::time::later;
 use dothi_kernel::{Caller, CallerKind, Clock, Error, Grant, Kind, Page, PageQuery, Permission, Result, Scope, Timestamp};
+use dothi_store::secret::{fresh, kept};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::guard::{PASSWORD_MAX, digest, secret};
+use crate::guard::PASSWORD_MAX;
 use crate::model::{Credentials, GrantView, Me, NewToken, PersonKind, SignedIn, Token, TokenWithSecret};
 use crate::people::login_key;
 use crate::tables::{self, GrantRow, PersonRow, TokenRow};
@@ -29,7 +31,7 @@ fn bad_credentials() -> Error {
 
 /// The CSRF token of a session: known to who holds the session, useless without it.
 pub fn csrf_of(session: &str) -> String {
-    digest(&format!("dothi-csrf/{session}"))
+    kept(&format!("dothi-csrf/{session}"))
 }
 
 impl Access {
@@ -88,12 +90,12 @@ impl Access {
     }
 
     pub(crate) async fn begin_session(&self, caller: &Caller, person: PersonRow) -> Result<SignedIn> {
-        let (session, idle) = (secret(), self.idle(person.kind)?);
+        let (session, idle) = (fresh(), self.idle(person.kind)?);
         let grants = tables::grants(&self.store, &[person.id]).await?;
         let me = self.me_of(&person, &grants, &session);
         let who = self.person_caller(&person, &grants, caller.now, caller.request, caller.address);
         let mut tx = self.store.begin(&who).await?;
-        tables::add_session(&mut tx, &digest(&session), person.id, later(caller.now, idle)).await?;
+        tables::add_session(&mut tx, &kept(&session), person.id, later(caller.now, idle)).await?;
         tx.schedule(jobs::SESSIONS, "sweep", jobs::next_hour(caller.now)).await?;
         tx.audit("access.signed-in", &format!("person:{}", person.id), &json!({})).await?;
         tx.commit().await?;
@@ -103,7 +105,7 @@ impl Access {
     /// Ends the session; that it has ended already is fine.
     pub async fn sign_out(&self, caller: &Caller, session: &str) -> Result<()> {
         let mut tx = self.store.begin(caller).await?;
-        if tables::end_session(&mut tx, &digest(session)).await? == 1 {
+        if tables::end_session(&mut tx, &kept(session)).await? == 1 {
             let id = caller.id.map(|i| i.to_string()).unwrap_or_default();
             tx.audit("access.signed-out", &format!("person:{id}"), &json!({})).await?;
         }
@@ -124,7 +126,7 @@ impl Access {
         if session.len() != 64 {
             return Err(expired());
         }
-        let (hash, now) = (digest(session), clock.now());
+        let (hash, now) = (kept(session), clock.now());
         let row = tables::session(&self.store, &hash).await?.filter(|r| r.expires_at > now && r.person.active).ok_or_else(expired)?;
         let caller = self.person_caller(&row.person, &row.grants, now, clock.id(), address);
         let end = later(now, self.idle(row.person.kind)?);
@@ -143,7 +145,7 @@ impl Access {
             return Err(invalid());
         }
         let now = clock.now();
-        let row = tables::token_by_hash(&self.store, &digest(bearer)).await?.ok_or_else(invalid)?;
+        let row = tables::token_by_hash(&self.store, &kept(bearer)).await?.ok_or_else(invalid)?;
         if row.token.revoked_at.is_some() || row.token.expires_at <= now {
             return Err(invalid());
         }
@@ -278,11 +280,11 @@ impl Access {
         if expires_at <= caller.now || expires_at > longest {
             return Err(Error::invalid("access.token-life", "The token must end in the future, within the longest life allowed.").with("latest", longest));
         }
-        let secret = format!("dothi_{}", secret());
+        let secret = format!("dothi_{}", fresh());
         let mut tx = self.store.begin(caller).await?;
         let token = Token { id: tx.id(), name, permissions: new.permissions, created_at: caller.now, expires_at, revoked_at: None };
         let row = TokenRow { token, owner: caller.id };
-        tables::add_token(&mut tx, &row, &digest(&secret)).await?;
+        tables::add_token(&mut tx, &row, &kept(&secret)).await?;
         let detail = json!({ "name": row.token.name, "permissions": row.token.permissions, "expires_at": row.token.expires_at });
         tx.audit("access.token.created", &format!("token:{}", row.token.id), &detail).await?;
         tx.commit().await?;
@@ -317,8 +319,4 @@ impl Access {
         tx.audit("access.token.revoked", &format!("token:{id}"), &json!({})).await?;
         tx.commit().await
     }
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    dothi_kernel::time::micros(now.as_microsecond().saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }

@@ -6,19 +6,16 @@ use std::collections::BTreeMap;
 use dothi_kernel::flow::{Actor, ClockRun, Phase};
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp};
-use dothi_store::params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::pack::{CaseType, Policy};
-use crate::tables::{self, CaseRecord, Filter};
+use crate::tables::CaseRecord;
 use crate::{Cases, tables_upkeep};
 
 /// Cases looked at, at most.
-const CASES: u32 = 20_000;
-/// Cases read at once.
-const CHUNK: usize = 500;
+const CASES: usize = 20_000;
 /// Cases shown as examples.
 const SAMPLES: usize = 50;
 /// Longest change that is tried, bytes.
@@ -296,19 +293,8 @@ impl Cases {
         let days = input.days.unwrap_or(30).clamp(1, 366);
         let since = micros(caller.now.as_microsecond() - i64::from(days) * 86_400_000_000);
         let (mut states, mut categories): (BTreeMap<String, i64>, BTreeMap<String, i64>) = Default::default();
-        let mut after: Option<(i64, String)> = None;
-        'all: loop {
-            let mut filter = Filter::default();
-            filter.add("kind = ? and parent is null and opened_at >= ?", params![kind, since]);
-            if let Some((us, id)) = &after {
-                filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![*us, *us, id]);
-            }
-            let cases = tables::cases(&self.store, filter, "opened_at desc, id desc", CHUNK).await?;
-            for case in &cases {
-                if trial.cases == CASES {
-                    trial.cut = true;
-                    break 'all;
-                }
+        trial.cut = self
+            .past_cases(kind, since, CASES, |case| {
                 trial.cases += 1;
                 if !case.stopped && !tried.flow.states.contains_key(&case.state) {
                     *states.entry(case.state.clone()).or_insert(0) += 1;
@@ -317,12 +303,8 @@ impl Cases {
                     *categories.entry(case.category.clone()).or_insert(0) += 1;
                 }
                 self.weigh(&mut trial, case, &tried, caller.now);
-            }
-            match cases.last() {
-                Some(last) if cases.len() == CHUNK => after = Some((last.opened_at.as_microsecond(), last.id.to_string())),
-                _ => break,
-            }
-        }
+            })
+            .await?;
         let losses = |found: BTreeMap<String, i64>| -> Vec<FlowLoss> { found.into_iter().map(|(code, count)| FlowLoss { code, count }).collect() };
         (trial.lost_states, trial.lost_categories) = (losses(states), losses(categories));
         let steps = tables_upkeep::step_counts(&self.store, kind, since).await?;

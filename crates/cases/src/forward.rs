@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dothi_kernel::time::micros;
+use dothi_kernel::time::{earlier, later};
 use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope, Timestamp};
 use dothi_store::Tx;
 use serde::{Deserialize, Serialize};
@@ -27,15 +27,17 @@ use crate::{Cases, public, text};
 /// Hand-overs worked on at once.
 const AT_ONCE: usize = 16;
 /// How long one is taken for.
-const LOCK: i64 = 120_000_000;
+const LOCK: Duration = Duration::from_secs(120);
+/// How far another system's clock may be off when we look for what we sent.
+const SKEW: Duration = Duration::from_secs(600);
 /// Pause between looks at what is due.
 const LOOK: Duration = Duration::from_secs(5);
 /// Tries before a person must look.
 const TRIES: u32 = 8;
 /// First pause after a failure; it doubles.
-const PAUSE: i64 = 60_000_000;
+const PAUSE: Duration = Duration::from_secs(60);
 /// Longest pause.
-const LONGEST: i64 = 3_600_000_000 * 4;
+const LONGEST: Duration = Duration::from_secs(4 * 3_600);
 
 /// Another system as it is shown: without its key.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -184,11 +186,7 @@ fn unknown_peer() -> Error {
     Error::not_found("case.peer.unknown", "There is no such system.")
 }
 
-fn after(at: Timestamp, us: i64) -> Timestamp {
-    micros(at.as_microsecond().saturating_add(us))
-}
-
-fn pause(tries: u32) -> i64 {
+fn pause(tries: u32) -> Duration {
     PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(8)).min(LONGEST)
 }
 
@@ -459,7 +457,7 @@ impl Forwarder {
         let mut taken = Vec::new();
         for f in due {
             let mut tx = self.cases.store.begin_as("cases").await?;
-            let until = after(tx.now(), LOCK);
+            let until = later(tx.now(), LOCK);
             if sql::take(&mut tx, &f, until).await? {
                 taken.push(f);
             }
@@ -500,8 +498,8 @@ impl Forwarder {
         if sending && f.tries >= TRIES {
             return self.stuck(f, why).await;
         }
-        let asked = wait.map_or(0, |w| i64::try_from(w.as_micros()).unwrap_or(LONGEST)).min(LONGEST);
-        f.due_at = after(now, pause(f.tries).max(asked));
+        let asked = wait.unwrap_or_default().min(LONGEST);
+        f.due_at = later(now, pause(f.tries).max(asked));
         f.reason = Some(why);
         self.keep(&f).await
     }
@@ -518,14 +516,20 @@ impl Forwarder {
 
     async fn send(&self, mut f: ForwardRecord, peer: &PeerRecord) -> Result<()> {
         let Some(case) = tables::case(&self.cases.store, f.case).await? else { return Ok(()) };
-        let form = self.form(&case, &f, peer).await?;
+        let mut form = self.form(&case, &f, peer).await?;
+        let shared = self.contact(&case).await?;
+        form.extend(shared.iter().flat_map(|(_, fields)| fields.clone()));
         // Before the request goes out it is stored that it does: who comes after a crash knows that it may exist there.
         let now = self.cases.store.clock().now();
         (f.state, f.first_try) = ("unsure".into(), f.first_try.or(Some(now)));
         let mut tx = self.cases.store.begin_as("cases").await?;
         sql::update(&mut tx, &f).await?;
-        let until = after(tx.now(), LOCK);
+        let until = later(tx.now(), LOCK);
         sql::take(&mut tx, &f, until).await?;
+        if let Some((version, _)) = &shared {
+            let about = json!({ "code": case.code, "to": peer.name, "consent": version });
+            tx.audit("case.contact.forward", &format!("case:{}", case.id), &about).await?;
+        }
         tx.commit().await?;
         match self.wire.post(peer, "requests", &form, &f.id.to_string()).await {
             Ok(records) => {
@@ -534,7 +538,7 @@ impl Forwarder {
                     (Some(id), _) => self.arrived(f, &case, peer, id).await,
                     (None, Some(token)) => {
                         (f.state, f.token, f.tries, f.reason) = ("token".into(), Some(token), 0, None);
-                        (f.sent_at, f.due_at) = (Some(now), after(now, self.poll(peer)));
+                        (f.sent_at, f.due_at) = (Some(now), later(now, self.poll(peer)));
                         self.keep(&f).await
                     }
                     (None, None) => self.stuck(f, "the other system took it, but named neither an id nor a token".into()).await,
@@ -579,8 +583,20 @@ impl Forwarder {
         Ok(form)
     }
 
-    fn poll(&self, peer: &PeerRecord) -> i64 {
-        i64::from(peer.poll_minutes) * 60_000_000
+    /// The reporter's contact data as Open311 has them, and the version of the words by which the reporter agreed; none without that.
+    async fn contact(&self, case: &CaseRecord) -> Result<Option<(String, Vec<(String, String)>)>> {
+        let Some(agreed) = self.cases.contact_shared(case.id).await? else { return Ok(None) };
+        let (_, contact) = tables::reporter_of(&self.cases.store, case.id).await?;
+        // The family name comes first here; who reads both in this order has the name as it is said.
+        let name = contact.name.as_deref().map(|n| n.split_once(' ').unwrap_or(("", n)));
+        let (family, given) = name.map_or((None, None), |(family, given)| (Some(family), Some(given)));
+        let fields = [("last_name", family), ("first_name", given), ("email", contact.email.as_deref()), ("phone", contact.phone.as_deref())];
+        let fields: Vec<_> = fields.into_iter().filter_map(|(n, v)| Some((n.to_string(), v.filter(|v| !v.is_empty())?.to_string()))).collect();
+        Ok(Some((agreed.version, fields)).filter(|(_, fields)| !fields.is_empty()))
+    }
+
+    fn poll(&self, peer: &PeerRecord) -> Duration {
+        Duration::from_secs(u64::from(peer.poll_minutes) * 60)
     }
 
     async fn arrived(&self, mut f: ForwardRecord, case: &CaseRecord, peer: &PeerRecord, id: String) -> Result<()> {
@@ -588,7 +604,7 @@ impl Forwarder {
         let now = tx.now();
         self.note(&mut tx, case, &peer.name, format!("→ {}: {id}", peer.name)).await?;
         (f.state, f.outside_id, f.tries, f.reason) = ("open".into(), Some(id), 0, None);
-        (f.sent_at, f.due_at) = (f.sent_at.or(Some(now)), after(now, self.poll(peer)));
+        (f.sent_at, f.due_at) = (f.sent_at.or(Some(now)), later(now, self.poll(peer)));
         sql::update(&mut tx, &f).await?;
         tx.commit().await
     }
@@ -597,8 +613,8 @@ impl Forwarder {
     async fn look(&self, f: ForwardRecord, peer: &PeerRecord) -> Result<()> {
         let Some(case) = tables::case(&self.cases.store, f.case).await? else { return Ok(()) };
         let now = self.cases.store.clock().now();
-        let from = after(f.first_try.unwrap_or(f.at), -600_000_000);
-        let asked = [("service_code", f.service_code.clone()), ("start_date", w3c(from)), ("end_date", w3c(after(now, 600_000_000)))];
+        let from = earlier(f.first_try.unwrap_or(f.at), SKEW);
+        let asked = [("service_code", f.service_code.clone()), ("start_date", w3c(from)), ("end_date", w3c(later(now, SKEW)))];
         match self.wire.get(peer, "requests", &asked).await {
             Ok(rows) => {
                 let mark = mark(&case);
@@ -631,7 +647,7 @@ impl Forwarder {
                     self.arrived(f, &case, peer, id).await
                 }
                 None => {
-                    (f.due_at, f.checked_at, f.tries) = (after(now, self.poll(peer)), Some(now), 0);
+                    (f.due_at, f.checked_at, f.tries) = (later(now, self.poll(peer)), Some(now), 0);
                     self.keep(&f).await
                 }
             },
@@ -648,7 +664,7 @@ impl Forwarder {
             Err(trouble) => return self.later(f, trouble.words().to_string(), None).await,
         };
         let since = f.sent_at.unwrap_or(f.at);
-        let asked = [("service_request_id", id.clone()), ("start_date", w3c(after(since, -60_000_000)))];
+        let asked = [("service_request_id", id.clone()), ("start_date", w3c(earlier(since, Duration::from_secs(60))))];
         // An extension that many do not have: what they say is not needed.
         let updates = self.wire.get(peer, "servicerequestupdates", &asked).await.unwrap_or_default();
         let mut tx = self.cases.store.begin_as("cases").await?;
@@ -675,7 +691,7 @@ impl Forwarder {
             }
             (f.status, f.notes) = (status, notes);
         }
-        (f.checked_at, f.due_at, f.tries) = (Some(now), after(now, self.poll(peer)), 0);
+        (f.checked_at, f.due_at, f.tries) = (Some(now), later(now, self.poll(peer)), 0);
         if f.status.as_deref() == Some("closed") {
             (f.state, f.ended_at) = ("closed".into(), Some(now));
         }

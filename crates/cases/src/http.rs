@@ -63,6 +63,7 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .merge(crate::http_desk::router(this.clone()))
         .merge(crate::http_suggest::router(this.clone()))
         .merge(crate::http_openness::router(this.clone()))
+        .merge(crate::http_own::router(this.clone()))
         .merge(crate::http_open::router(this))
 }
 

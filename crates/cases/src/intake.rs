@@ -17,7 +17,7 @@ use crate::pack::{AnswerKind, CaseType, Category, Rate};
 use crate::photos::Taken;
 use crate::routing::{self, Subject};
 use crate::tables::{self, CaseRecord, LogRecord};
-use crate::{Cases, intake_desk, public, tables_intake, text};
+use crate::{Cases, intake_desk, public, tables_consent, tables_intake, text};
 
 /// The rule named in the trace of a report that waits because its sender is barred.
 pub(crate) const HELD: &str = "held";
@@ -54,6 +54,7 @@ impl Cases {
             .ok_or_else(|| Error::invalid("case.category.unknown", "Choose a category from the list.").with("category", text::short(&report.category, 40)))?;
         let checked = self.check(caller, &case_type, category, &report)?;
         let contact = check_contact(report.contact.clone().unwrap_or_default())?;
+        let agreed = report.consent.as_deref().filter(|_| contact != Contact::default()).map(|v| self.consent_words(kind, v)).transpose()?;
         self.check_photos(&case_type, &photos)?;
         if key.is_some_and(|k| !(8..=200).contains(&k.len())) {
             return Err(Error::invalid("case.idempotency-key", "An Idempotency-Key has 8 to 200 characters."));
@@ -109,6 +110,9 @@ impl Cases {
         let folded = text::searchable(&format!("{} {} {} {address} {area}", case.code, case.text, category.name));
         tables::insert_case(&mut tx, &case, &folded, &public::folded(&case, &case_type)).await?;
         tables::insert_reporter(&mut tx, id, person, &contact).await?;
+        if let Some(agreed) = &agreed {
+            tables_consent::give(&mut tx, id, agreed).await?;
+        }
         if let Some(device) = &device {
             tables_intake::set_device(&mut tx, id, device).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dothi_kernel::{Caller, Error, Event, Result};
+use dothi_kernel::{Error, Event, Result};
 use dothi_store::{Job, JobRunner};
 use uuid::Uuid;
 
@@ -45,10 +45,10 @@ impl Cases {
         let id = id_of(job)?;
         let Some(seen) = tables::case(&self.store, id).await? else { return Ok(()) };
         let case_type = self.type_of(&seen).await?;
-        let system = Caller::system("cases", self.store.clock().as_ref());
-        let mut tx = self.store.begin(&system).await?;
+        let mut tx = self.store.begin_as("cases").await?;
+        let now = tx.now();
         let Some(mut case) = tables::case_in(&mut tx, id).await? else { return Ok(()) };
-        let Some(percent) = case.clock.reached(&self.calendar, system.now, &case_type.shares())? else {
+        let Some(percent) = case.clock.reached(&self.calendar, now, &case_type.shares())? else {
             // Woken early or twice: the timer is set by what the case says now.
             self.set_timers(&mut tx, &case, &case_type).await?;
             return tx.commit().await;
@@ -61,8 +61,8 @@ impl Cases {
         let log = LogRecord {
             step: "remind".into(),
             reason: Some(format!("{percent} %")),
-            late_minutes: case.clock.late(&self.calendar, system.now),
-            ..LogRecord::of(&case, system.now, "system")
+            late_minutes: case.clock.late(&self.calendar, now),
+            ..LogRecord::of(&case, now, "system")
         };
         tables::insert_log(&mut tx, id, &log).await?;
         tx.emit(Event::CaseDue { case: id, code: case.code.clone(), percent, unit: case.unit.clone() });
@@ -75,12 +75,12 @@ impl Cases {
         let id = id_of(job)?;
         let Some(seen) = tables::case(&self.store, id).await? else { return Ok(()) };
         let case_type = self.type_of(&seen).await?;
-        let system = Caller::system("cases", self.store.clock().as_ref());
-        let mut tx = self.store.begin(&system).await?;
+        let mut tx = self.store.begin_as("cases").await?;
+        let now = tx.now();
         let Some(mut case) = tables::case_in(&mut tx, id).await? else { return Ok(()) };
         let Some(timeout) = case_type.timeouts.iter().find(|t| t.state == case.state) else { return Ok(()) };
         let over = case.state_since.as_microsecond() + i64::from(timeout.after_days) * 86_400_000_000;
-        if system.now.as_microsecond() < over {
+        if now.as_microsecond() < over {
             self.set_timers(&mut tx, &case, &case_type).await?;
             return tx.commit().await;
         }

@@ -5,6 +5,7 @@ pub mod barred;
 pub mod bulk;
 mod clock;
 mod columns;
+pub mod consent;
 pub(crate) mod crews;
 mod feed;
 pub mod flow_desk;
@@ -16,6 +17,7 @@ mod http_intake;
 mod http_open;
 pub mod http_open311;
 mod http_openness;
+mod http_own;
 mod http_suggest;
 mod http_work;
 mod intake;
@@ -45,6 +47,7 @@ mod stats;
 pub mod suggest;
 mod tables;
 mod tables_columns;
+mod tables_consent;
 mod tables_forward;
 mod tables_intake;
 mod tables_open311;
@@ -63,7 +66,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff, Timestamp, UnitRef};
 use dothi_store::Store;
 
 use crate::model::{CategoryView, NamedCode, TypeView};
@@ -73,6 +76,9 @@ use crate::tables::CaseRecord;
 
 pub use news::CaseNews;
 pub use tables::MIGRATIONS;
+
+/// Past cases read at once.
+const CHUNK: usize = 500;
 
 /// Installed case types: every version by kind.
 type Types = BTreeMap<String, BTreeMap<u32, Arc<CaseType>>>;
@@ -96,8 +102,7 @@ pub struct Cases {
 impl Cases {
     /// Opens the domain over a store that has [`MIGRATIONS`]. Deadlines are counted by `calendar`.
     pub async fn open(store: Store, directory: Arc<dyn Directory>, calendar: Arc<WorkCalendar>) -> Result<Self> {
-        let system = Caller::system("cases", store.clock().as_ref());
-        let mut tx = store.begin(&system).await?;
+        let mut tx = store.begin_as("cases").await?;
         let secret = tables::secret(&mut tx, &text::random_code(40)).await?;
         tx.commit().await?;
         let darkroom = Darkroom::new(store.clone());
@@ -186,6 +191,7 @@ impl Cases {
             flags: t.moderation.names(),
             private_notice: t.moderation.private_notice.clone(),
             private_notice_en: t.moderation.private_notice_en.clone(),
+            consent: t.consent.clone(),
         }
     }
 
@@ -222,6 +228,25 @@ impl Cases {
         }
         self.reload().await?;
         find().ok_or_else(|| Error::internal("finding a case type", format!("{} version {}", case.kind, case.type_version)))
+    }
+
+    /// Shows `each` the whole cases of a kind that came in since an instant, newest first, `most` at most; whether there were more.
+    async fn past_cases(&self, kind: &str, since: Timestamp, most: usize, mut each: impl FnMut(&CaseRecord) + Send) -> Result<bool> {
+        let (mut shown, mut after) = (0, None);
+        loop {
+            let cases = tables_routing::past(&self.store, kind, since, after.as_ref(), CHUNK).await?;
+            for case in &cases {
+                if shown == most {
+                    return Ok(true);
+                }
+                shown += 1;
+                each(case);
+            }
+            match cases.last() {
+                Some(last) if cases.len() == CHUNK => after = Some((last.opened_at, last.id)),
+                _ => return Ok(false),
+            }
+        }
     }
 
     fn unit_ref(&self, id: &str, case_type: &CaseType) -> UnitRef {

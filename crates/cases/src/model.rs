@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::consent::{ConsentPolicy, ConsentView};
 use crate::moderation::Screening;
 use crate::pack::{Policy, Question, Reply};
 use crate::parts::{PartRef, PublicPart};
@@ -45,6 +46,8 @@ pub struct NewReport {
     pub urgency: Option<String>,
     /// Whether the reporter asks that only its kind and state are public.
     pub private: bool,
+    /// Version of the words by which the reporter agrees that those who handle the case get the contact data; none = does not.
+    pub consent: Option<String>,
     /// What the sending browser or telephone calls itself: 16 to 100 characters it made up. Kept as a hash.
     pub device: Option<String>,
 }
@@ -373,6 +376,10 @@ pub struct Case {
     /// Who was told that its deadline is near or over: `approver` or `centre`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escalated: Option<String>,
+    /// Since when the handling unit may have the reporter's contact data, because the reporter agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub contact_shared: Option<Timestamp>,
 }
 
 /// A row of the officer's list.
@@ -575,6 +582,9 @@ pub struct OwnDetails {
     pub photos: Vec<String>,
     /// Whether contact data were left.
     pub contact_left: bool,
+    /// Whether those who handle the case may have them; none = it was never asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentView>,
     /// A question of the handling unit that waits for an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
@@ -623,7 +633,7 @@ pub struct Followers {
     pub followers: u32,
 }
 
-/// Who reported. Reading it is on record.
+/// Who reported. Reading it is on record. The handling unit, with the reporter's consent, gets the contact data alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Identity {
     /// Case.
@@ -694,6 +704,9 @@ pub struct TypeView {
     pub private_notice: String,
     /// The same in English.
     pub private_notice_en: String,
+    /// What a reporter who leaves contact data may agree to; none = it is not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentPolicy>,
 }
 
 /// A code with its names.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef, PhotoRef};
 use crate::pack::CaseType;
 use crate::tables::{self, CaseRecord, Filter, LogRecord, Waiting};
-use crate::{Cases, public, text};
+use crate::{Cases, consent, public, tables_consent, text};
 
 impl CaseRecord {
     /// Whether the deadline is over (or was, when the case ended).
@@ -196,6 +196,7 @@ impl Cases {
             .collect::<Result<_>>()?;
         let open: Vec<_> = open.into_iter().filter(|(_, _, until)| until.is_none_or(|at| caller.now <= at)).collect();
         let links = self.family(&case, &case_type, caller.now).await?;
+        let shared = self.contact_shared(case.id).await?;
         let may_split = links.parent.is_none() && case_type.parts.as_ref().is_some_and(|p| crate::parts::may_split(p, caller, &case));
         let replies = case_type
             .replies
@@ -274,6 +275,7 @@ impl Cases {
             parent: links.parent,
             may_split,
             escalated: case.escalated,
+            contact_shared: shared.map(|g| g.at),
         })
     }
 
@@ -296,17 +298,31 @@ impl Cases {
         }
     }
 
-    /// Who reported. The reading itself is written to the audit log, in the same transaction.
+    /// Who reported; for the handling unit the contact data alone, as long as the reporter agrees to it. The reading itself is written to the
+    /// audit log, in the same transaction.
     pub async fn identity(&self, caller: &Caller, id: Uuid) -> Result<Identity> {
-        caller.require(Permission::CaseIdentity, Scope::ANY)?;
+        if !caller.may(Permission::CaseHandle, Scope::ANY) {
+            caller.require(Permission::CaseIdentity, Scope::ANY)?;
+        }
         let mut tx = self.store.begin(caller).await?;
         let case = tables::case_in(&mut tx, id).await?.ok_or_else(tables::unknown)?;
-        caller.require(Permission::CaseIdentity, Scope::unit(&case.unit))?;
+        let given = tables_consent::of_case_in(&mut tx, id).await?;
         let (person, contact) = tables::reporter_in(&mut tx, id).await?;
-        let callers = crate::tables_intake::callers_in(&mut tx, id).await?;
-        tx.audit("case.identity.read", &format!("case:{id}"), &serde_json::json!({ "code": case.code })).await?;
+        let (identity, why) = match consent::holding(&given) {
+            Some(agreed) if !caller.may(Permission::CaseIdentity, Scope::unit(&case.unit)) => {
+                caller.require(Permission::CaseHandle, Scope::unit(&case.unit))?;
+                let why = serde_json::json!({ "code": case.code, "consent": agreed.version });
+                (Identity { code: case.code, contact, person: None, callers: Vec::new() }, why)
+            }
+            _ => {
+                caller.require(Permission::CaseIdentity, Scope::unit(&case.unit))?;
+                let (callers, why) = (crate::tables_intake::callers_in(&mut tx, id).await?, serde_json::json!({ "code": case.code }));
+                (Identity { code: case.code, contact, person, callers }, why)
+            }
+        };
+        tx.audit("case.identity.read", &format!("case:{id}"), &why).await?;
         tx.commit().await?;
-        Ok(Identity { code: case.code, contact, person, callers })
+        Ok(identity)
     }
 
     /// Counts for the officer's start page, over the units they may read.

@@ -102,6 +102,9 @@ pub struct CaseType {
     /// How long personal data and photos are kept; none = until somebody asks.
     #[serde(default)]
     pub retention: Option<crate::retention::RetentionPolicy>,
+    /// What a reporter may agree to: that those who handle the case get the contact data; none = not asked.
+    #[serde(default)]
+    pub consent: Option<crate::consent::ConsentPolicy>,
     /// How suggestions are learned from ended cases; none = not at all.
     pub suggest: Option<crate::suggest::SuggestPolicy>,
     /// What must be looked at before words become public.
@@ -662,6 +665,7 @@ impl CaseType {
         faults.extend(self.check_time());
         faults.extend(self.sampling.iter().flat_map(|s| s.check(self)));
         faults.extend(self.retention.iter().flat_map(|r| r.check()));
+        faults.extend(self.consent.iter().flat_map(|c| c.check()));
         faults.extend(self.suggest.iter().flat_map(crate::suggest::SuggestPolicy::check));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
         if self.moderation != Default::default() {

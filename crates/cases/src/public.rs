@@ -285,6 +285,7 @@ impl Cases {
             text: case.text.clone(),
             photos: photos.get(&case.id).into_iter().flatten().filter(|p| p.stage == "report").map(|p| p.sha.clone()).collect(),
             contact_left: contact != crate::model::Contact::default(),
+            consent: self.consent_view(&case, &case_type, &contact).await?,
             question,
             may_rate: self.may_rate(&case, &case_type, caller.now),
             moves: moves

@@ -11,10 +11,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::consent::Given;
 use crate::model::Contact;
 use crate::tables::{self, CaseRecord, Filter};
 use crate::tables_upkeep::{self, ErasureRecord};
-use crate::{Cases, text};
+use crate::{Cases, tables_consent, text};
 
 /// Timer of the daily look.
 pub(crate) const RETENTION_JOB: &str = "cases.retention";
@@ -72,6 +73,8 @@ pub struct HeldData {
     pub contact: Contact,
     /// Whether the case belongs to an account.
     pub account: bool,
+    /// What was agreed to: that those who handle the case may have the contact data.
+    pub consents: Vec<Given>,
     /// Photos (SHA-256).
     pub photos: Vec<String>,
     /// What the reporter wrote later, with the time.
@@ -173,6 +176,7 @@ impl Cases {
             erasure: erasure.as_ref().map(|e| e.state.clone()),
             erasure_reason: erasure.and_then(|e| e.reason),
             account: person.is_some(),
+            consents: tables_consent::of_case(&self.store, case.id).await?,
             contact,
             notes,
             code: case.code,
@@ -250,6 +254,7 @@ impl Cases {
         let (address, area) = (case.address.as_deref().unwrap_or(""), case.area_name.as_deref().unwrap_or(""));
         let folded = text::searchable(&format!("{} {} {category} {address} {area}", case.code, case.text));
         tables_upkeep::anonymise(tx, &case, &folded).await?;
+        tables_consent::withdraw(tx, case.id).await?;
         tx.audit("case.anonymise", &format!("case:{}", case.id), &json!({ "code": case.code, "because": why })).await
     }
 

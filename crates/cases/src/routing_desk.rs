@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp, UnitRef};
-use dothi_store::params;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::pack::{CaseType, RoutingRule};
 use crate::routing::{self, Rules, Subject};
-use crate::tables::{self, CaseRecord, Filter};
+use crate::tables::{self, CaseRecord};
 use crate::{Cases, tables_routing, text};
 
 /// Most rules of a case type.
@@ -23,8 +22,6 @@ const RULES: usize = 300;
 const TESTS: usize = 500;
 /// Most cases that a dry run looks at.
 const CASES: usize = 10_000;
-/// Cases read at once.
-const CHUNK: usize = 1_000;
 /// Changed cases shown.
 const SAMPLES: usize = 50;
 
@@ -181,26 +178,7 @@ impl Cases {
         let since = micros(caller.now.as_microsecond() - i64::from(days) * 86_400_000_000);
         let now = routing::compile(&case_type.routing).map_err(|f| Error::internal("compiling rules in force", f.join("; ")))?;
         let mut counts: BTreeMap<String, (u32, u32)> = input.rules.iter().map(|r| (r.code.clone(), (0, 0))).collect();
-        let mut after: Option<(i64, String)> = None;
-        'all: loop {
-            let mut filter = Filter::default();
-            filter.add("kind = ? and parent is null and opened_at >= ?", params![kind, since]);
-            if let Some((us, id)) = &after {
-                filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![*us, *us, id]);
-            }
-            let cases = tables::cases(&self.store, filter, "opened_at desc, id desc", CHUNK).await?;
-            for case in &cases {
-                if run.cases as usize == CASES {
-                    run.cut = true;
-                    break 'all;
-                }
-                self.compare(&mut run, &mut counts, case, &case_type, (&now, &tried));
-            }
-            match cases.last() {
-                Some(last) if cases.len() == CHUNK => after = Some((last.opened_at.as_microsecond(), last.id.to_string())),
-                _ => break,
-            }
-        }
+        run.cut = self.past_cases(kind, since, CASES, |case| self.compare(&mut run, &mut counts, case, &case_type, (&now, &tried))).await?;
         let order = |code: &str| input.rules.iter().position(|r| r.code == code).unwrap_or(usize::MAX);
         run.by_rule = counts.into_iter().map(|(rule, (before, after))| RuleCount { rule, before, after }).collect();
         run.by_rule.sort_by_key(|c| order(&c.rule));

@@ -483,23 +483,13 @@ impl Cases {
             urgency: m.urgency,
         });
         let life = tables_suggest::life(&self.store, kind, micros(caller.now.as_microsecond() - LIFE_DAYS * DAY)).await?;
-        let life = life.into_iter().map(|l| LifeRow {
-            category: l.first,
-            cases: l.cases,
-            right: l.right,
-            top3: l.top3,
-            filled: l.filled,
-            filled_right: l.filled_right,
-            urgency_right: l.urgency_right,
-            chosen_right: l.chosen_right,
-        });
         Ok(LearningView {
             kind: kind.to_string(),
             policy: case_type.suggest.clone(),
             decided: tables_suggest::count_decided(&self.store, kind).await?,
             wanted: tables_suggest::wanted(&self.store, kind).await?,
             models: models.collect(),
-            life: life.collect(),
+            life,
         })
     }
 

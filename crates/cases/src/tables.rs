@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
     Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
     Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
+    Migration { domain: "cases", version: 10, sql: crate::tables_consent::SCHEMA },
     Migration { domain: "cases", version: 12, sql: OPEN },
     Migration { domain: "cases", version: 13, sql: crate::tables_uploads::SCHEMA },
 ];

@@ -2,9 +2,11 @@
 
 use dothi_kernel::{Result, Timestamp};
 use dothi_store::{Param, Row, Store, Tx, params};
+use uuid::Uuid;
 
 use crate::pack::{CaseType, RoutingRule};
 use crate::routing_desk::RoutingTest;
+use crate::tables::{self, CaseRecord, Filter};
 
 /// Saved rules, and how often a reporter asked to look again.
 pub(crate) const SCHEMA: &str = "create table case_routing (
@@ -55,4 +57,14 @@ pub(crate) async fn as_it_counts(tx: &mut Tx, case_type: &CaseType) -> Result<Ca
     let Some(row) = tx.row("select * from case_routing where kind = ?", params![&case_type.kind]).await? else { return Ok(case_type.clone()) };
     tx.exec("update case_routing set pack_rules = ? where kind = ?", params![Param::json(&case_type.routing)?, &case_type.kind]).await?;
     Ok(CaseType { routing: read(&row)?.rules, ..case_type.clone() })
+}
+
+/// Whole cases of a kind that came in since an instant, newest first, after the one that was read last.
+pub(crate) async fn past(store: &Store, kind: &str, since: Timestamp, after: Option<&(Timestamp, Uuid)>, limit: usize) -> Result<Vec<CaseRecord>> {
+    let mut filter = Filter::default();
+    filter.add("kind = ? and parent is null and opened_at >= ?", params![kind, since]);
+    if let Some((at, id)) = after {
+        filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![*at, *at, *id]);
+    }
+    tables::cases(store, filter, "opened_at desc, id desc", limit).await
 }

@@ -5,6 +5,8 @@ use dothi_kernel::{Result, Timestamp};
 use dothi_store::{Param, Row, Store, Tx, params};
 use uuid::Uuid;
 
+use crate::suggest::LifeRow;
+
 /// Models with their measures (the newest keeps its weights), and what was suggested for each case. Besides: when a row was
 /// last changed, for whoever keeps a copy, how many people live in a commune, and the indexes that lists of a million cases are read by.
 pub(crate) const SCHEMA: &str = "create table case_model (
@@ -174,20 +176,8 @@ pub(crate) async fn note(tx: &mut Tx, s: &SuggestionRecord<'_>) -> Result<()> {
     .await
 }
 
-/// How suggestions fared against what was decided, by the class suggested first.
-pub(crate) struct LifeRecord {
-    pub first: String,
-    pub cases: i64,
-    pub right: i64,
-    pub top3: i64,
-    pub filled: i64,
-    pub filled_right: i64,
-    pub urgency_right: i64,
-    pub chosen_right: i64,
-}
-
-/// Suggestions since an instant whose cases ended.
-pub(crate) async fn life(store: &Store, kind: &str, since: Timestamp) -> Result<Vec<LifeRecord>> {
+/// How suggestions since an instant fared, where their cases ended, by the class suggested first.
+pub(crate) async fn life(store: &Store, kind: &str, since: Timestamp) -> Result<Vec<LifeRow>> {
     let sum = |condition: &str, name: &str| format!("cast(coalesce(sum(case when {condition} then 1 else 0 end), 0) as bigint) as {name}");
     let sql = format!(
         "select s.first, cast(count(*) as bigint) as cases, {}, {}, {}, {}, {}, {} from case_suggestion s join case_main m on m.id = s.case_id \
@@ -202,8 +192,8 @@ pub(crate) async fn life(store: &Store, kind: &str, since: Timestamp) -> Result<
     let rows = store.rows(&sql, params![since, kind]).await?;
     rows.iter()
         .map(|r| {
-            Ok(LifeRecord {
-                first: r.text("first")?,
+            Ok(LifeRow {
+                category: r.text("first")?,
                 cases: r.int("cases")?,
                 right: r.int("is_right")?,
                 top3: r.int("top3")?,

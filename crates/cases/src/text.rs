@@ -1,7 +1,10 @@
 //! Small matters of text: codes and keys, cleaning of input, masking of contact data.
 
 use dothi_kernel::{Error, Result};
-use sha2::{Digest, Sha256};
+use dothi_store::secret::digest;
+
+/// Hash of secrets and addresses.
+pub(crate) use dothi_store::secret::hash;
 
 /// Crockford's base 32: no letters that are taken for others.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -29,20 +32,6 @@ pub(crate) fn normal_code(code: &str) -> String {
 /// A secret made of others: the same inputs give the same 20 letters (100 bits).
 pub(crate) fn derived_code(parts: &[&str]) -> String {
     letters(&digest(parts)[..20])
-}
-
-fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().into()
-}
-
-/// Hash of secrets and addresses, hex.
-pub(crate) fn hash(parts: &[&str]) -> String {
-    hex::encode(digest(parts))
 }
 
 /// Trims, drops control characters (line breaks stay) and bounds. 400 `case.text.too-long` with the field.

@@ -98,7 +98,7 @@ pub struct Reject {
 /// What came of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Imported {
-    /// Records in the file.
+    /// Records in the file; a head line is none.
     pub records: u64,
     /// Of these, taken in an earlier import.
     pub before: u64,
@@ -218,6 +218,10 @@ impl Context {
             }
         }
         reading.await.map_err(|e| Error::internal("reading a file", e))?;
+        // Marks count all lines that were taken; people count records, and a head line is none.
+        let head = u64::from(import.head.is_some());
+        import.done.records -= head;
+        import.done.before = import.done.before.saturating_sub(head);
         Ok(import.done)
     }
 

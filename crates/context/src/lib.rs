@@ -280,6 +280,11 @@ impl Context {
         self.writer.orders(caller, orders).await
     }
 
+    /// Takes no more changes and waits until those that were taken are stored. To be called before the store is closed.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+
     /// One entity.
     pub fn entity(&self, caller: &Caller, id: &str) -> Result<Arc<Entity>> {
         caller.require(Permission::ContextRead, Scope::ANY)?;

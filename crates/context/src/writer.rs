@@ -5,12 +5,14 @@
 mod flight;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dothi_kernel::{Caller, Directory, Error, History, Observation, Result, Value};
 use dothi_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::change::{self, Updated, Which};
 use crate::fault::{exists, missing};
@@ -139,6 +141,8 @@ struct Job {
 pub struct Writer {
     queue: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
+    end: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the writing task works with.
@@ -168,11 +172,21 @@ pub struct Desk {
 }
 
 impl Writer {
-    /// Starts the task; it ends when the writer is dropped.
+    /// Starts the task; it ends when the writer is dropped or closed.
     pub fn start(desk: Desk) -> Self {
         let (queue, jobs) = mpsc::unbounded_channel();
-        tokio::spawn(flight::run(desk, jobs));
-        Self { queue, room: Arc::new(Semaphore::new(QUEUE_WEIGHT)) }
+        let end = CancellationToken::new();
+        let task = tokio::spawn(flight::run(desk, jobs, end.clone()));
+        Self { queue, room: Arc::new(Semaphore::new(QUEUE_WEIGHT)), end, task: Mutex::new(Some(task)) }
+    }
+
+    /// Takes nothing more and waits until all that has queued is stored. To be called before the store is closed.
+    pub async fn close(&self) {
+        self.end.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(e)) = futures::future::OptionFuture::from(task).await {
+            tracing::error!(error = %e, "the writing task broke off");
+        }
     }
 
     async fn send(&self, caller: &Caller, work: Work, weight: usize) -> Result<Reply> {

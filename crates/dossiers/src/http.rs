@@ -58,6 +58,7 @@ pub fn router(this: Arc<Dossiers>) -> OpenApiRouter {
         .routes(routes!(applicant))
         .routes(routes!(issue_slip))
         .with_state(this.clone())
+        .merge(crate::http_polls::router(this.clone()))
         .merge(crate::http_more::router(this))
 }
 

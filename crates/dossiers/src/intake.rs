@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dothi_kernel::time::later;
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp};
-use sha2::{Digest, Sha256};
+use dothi_store::secret::kept;
 
 use crate::clock::{self, Pause, Terms};
-use crate::jobs::WATCH;
+use crate::jobs::{OVER, WATCH};
 use crate::model::{DossierInput, HandIn, Outcome, Reject, Word};
 use crate::pack::{Phase, Policy, Source};
 use crate::tables::{self, Dossier, Entry, Wait};
@@ -155,7 +156,7 @@ impl Dossiers {
             tables::put_applicants(&mut tx, &applicants.into_values().collect::<Vec<_>>()).await?;
             deltas.write(&mut tx).await?;
             if let Some(due) = tables::next_deadline(&mut tx).await? {
-                tx.schedule(WATCH, "next", crate::jobs::after(due)).await?;
+                tx.schedule(WATCH, "next", later(due, OVER)).await?;
             }
         }
         tx.commit().await
@@ -309,8 +310,8 @@ fn reject(outcome: &mut Outcome, line: u64, dossier: String, e: &Error) {
 
 /// A hash of all that a record says.
 fn fingerprint(record: &DossierInput) -> Result<String> {
-    let bytes = serde_json::to_vec(record).map_err(|e| Error::internal("writing a record", e))?;
-    Ok(hex::encode(&Sha256::digest(&bytes)[..16]))
+    let text = serde_json::to_string(record).map_err(|e| Error::internal("writing a record", e))?;
+    Ok(kept(&text)[..32].to_string())
 }
 
 fn number(word: &Word, words: Option<&BTreeMap<String, u32>>) -> Option<u32> {

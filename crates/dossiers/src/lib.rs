@@ -10,32 +10,38 @@ mod desk;
 mod figures;
 pub mod http;
 mod http_more;
+mod http_polls;
 mod intake;
 mod jobs;
 mod measures;
 pub mod model;
 pub mod model_more;
 pub mod pack;
+pub mod polls;
 mod public;
 mod ratings;
+mod rehearsal;
 mod score;
 mod sheet;
 mod tables;
 mod tables_board;
 mod tables_more;
+mod tables_polls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dothi_kernel::calendar::WorkCalendar;
 use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Timestamp, UnitRef};
-use dothi_store::Store;
-use rand::distr::SampleString;
+use dothi_store::outside::Guard;
+use dothi_store::{Store, secret};
 use regex::Regex;
+use tokio::sync::Notify as Bell;
 
 use crate::model::{Catalogue, PolicyView};
 use crate::pack::{DossiersPack, Policy, Procedure, StateDef};
 
+pub use rehearsal::run_tests;
 pub use sheet::sheet;
 pub use tables::MIGRATIONS;
 
@@ -74,15 +80,20 @@ pub struct Dossiers {
     rules: RwLock<Arc<Rules>>,
     secret: String,
     tries: Mutex<public::Tries>,
+    /// Which addresses sources may have.
+    guard: Guard,
+    /// Wakes whoever asks sources.
+    bell: Bell,
 }
 
 impl Dossiers {
     /// Opens the domain over a store that has [`MIGRATIONS`]. Deadlines are counted by `calendar`.
     pub async fn open(store: Store, directory: Arc<dyn Directory>, calendar: Arc<WorkCalendar>) -> Result<Self> {
         let mut tx = store.begin_as("dossiers").await?;
-        let secret = tables::secret(&mut tx, &random(40)).await?;
+        let own = tables::secret(&mut tx, &secret::letters(40)).await?;
         tx.commit().await?;
-        let this = Self { store, directory, calendar, rules: RwLock::default(), secret, tries: Mutex::default() };
+        let this =
+            Self { store, directory, calendar, rules: RwLock::default(), secret: own, tries: Mutex::default(), guard: Guard::default(), bell: Bell::new() };
         this.reload().await?;
         Ok(this)
     }
@@ -159,14 +170,8 @@ impl Dossiers {
 
     /// A keyed hash that only this installation can make.
     fn keyed(&self, what: &str, text: &str) -> String {
-        use sha2::Digest;
-        hex::encode(sha2::Sha256::digest(format!("{}\n{what}\n{text}", self.secret)))
+        secret::kept(&format!("{}\n{what}\n{text}", self.secret))
     }
-}
-
-/// Letters and digits that nobody can guess.
-fn random(length: usize) -> String {
-    rand::distr::Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
 fn unknown() -> Error {

@@ -1,11 +1,12 @@
 //! Satisfaction at the counter: tablets with a token each, and the faces that people touch.
 
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, UnitRef};
+use dothi_store::secret;
 use uuid::Uuid;
 
+use crate::Dossiers;
 use crate::model_more::{NewTablet, RatedUnit, RatingsIn, RatingsTaken, Satisfaction, TabletFace, TabletToken, TabletView};
 use crate::tables_more::{self, RatingRow, TabletRow};
-use crate::{Dossiers, random};
 
 /// Ratings sent at once; a tablet that was offline for longer sends in several steps.
 const MOST: usize = 500;
@@ -33,7 +34,7 @@ impl Dossiers {
         if ![3, 5].contains(&new.faces) {
             return Err(Error::unprocessable("dossiers.tablet.faces", "A tablet shows three or five faces."));
         }
-        let token = random(32);
+        let token = secret::letters(32);
         let mut tx = self.store.begin(caller).await?;
         let row = TabletRow {
             id: tx.id(),

@@ -98,6 +98,35 @@ fn row(record: &csv::StringRecord, places: &[(&str, usize)], source: &Source, zo
     })
 }
 
+/// A record of a list, read like a row of a table whose columns are its members (or JSON pointers into it).
+pub(crate) fn record(item: &serde_json::Value, source: &Source, zone: &TimeZone) -> Result<DossierInput> {
+    let mut cells = csv::StringRecord::new();
+    let mut places = Vec::new();
+    for (n, (field, name)) in source.columns.iter().enumerate() {
+        let value = if name.starts_with('/') { item.pointer(name) } else { item.get(name) };
+        cells.push_field(&value.map(cell).unwrap_or_default());
+        // A list that says nothing of supplements is not one that says that there were none.
+        if value.is_some() || field != "supplements" {
+            places.push((field.as_str(), n));
+        }
+    }
+    row(&cells, &places, source, zone)
+}
+
+/// A value as a cell of a table would say it; times of waiting may be a list of `{from, to}`.
+fn cell(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.trim().to_string(),
+        Value::Array(spans) => {
+            let span = |s: &Value| format!("{} - {}", s["from"].as_str().unwrap_or_default(), s["to"].as_str().unwrap_or_default());
+            spans.iter().map(span).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
 fn is_yes(text: &str, source: &Source) -> bool {
     let folded = dothi_kernel::text::fold(text);
     matches!(folded.as_str(), "1" | "true") || source.yes.iter().any(|w| dothi_kernel::text::fold(w) == folded)

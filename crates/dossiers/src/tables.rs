@@ -11,6 +11,7 @@ use crate::pack::DossiersPack;
 /// The domain's schema.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "dossiers", version: 1, sql: include_str!("schema.sql") },
+    Migration { domain: "dossiers", version: 2, sql: crate::tables_polls::SCHEMA },
     Migration { domain: "dossiers", version: 3, sql: include_str!("schema_boards.sql") },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 pub use jiff::Timestamp;
 use uuid::Uuid;
@@ -54,6 +55,16 @@ impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         micros(self.0.load(Ordering::SeqCst))
     }
+}
+
+/// `at` and so much more; at most the last instant there is.
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    micros(at.as_microsecond().saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// So much before `at`; at least the first instant there is.
+pub fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    micros(at.as_microsecond().saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }
 
 /// A timestamp from microseconds since 1970, clamped to what [`Timestamp`] can hold.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dothi_kernel::time::earlier;
 use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope};
 use serde_json::json;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::model::{Health, MessageQuery, MessageRow, Preview};
 use crate::pack::sample;
 use crate::render::render;
-use crate::{Notify, before, tables};
+use crate::{Notify, tables};
 
 /// States a message can be in.
 const STATES: [&str; 6] = ["waiting", "held", "sent", "dead", "withdrawn", "folded"];
@@ -39,7 +40,7 @@ impl Notify {
     /// How the sending stands. Needs `system-read`.
     pub async fn health(&self, caller: &Caller) -> Result<Health> {
         caller.require(Permission::SystemRead, Scope::ANY)?;
-        let (waiting, dead, sent_today) = tables::counts(&self.store, before(caller.now, Duration::from_secs(86_400))).await?;
+        let (waiting, dead, sent_today) = tables::counts(&self.store, earlier(caller.now, Duration::from_secs(86_400))).await?;
         Ok(Health { mail: self.mailer.is_some(), waiting, dead, sent_today, templates: self.declared().template.keys().cloned().collect() })
     }
 

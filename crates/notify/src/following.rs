@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dothi_kernel::time::earlier;
 use dothi_kernel::{Caller, CallerKind, Error, Result};
+use dothi_store::secret::hash;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use crate::outbox::Letter;
 use crate::pack::Policy;
 use crate::push::Keys;
 use crate::tables::{self, Channel, Follow, NewFollow};
-use crate::{Notify, before, hash, mail, render, shown};
+use crate::{Notify, mail, render, shown};
 
 /// Rows of "what I follow".
 const MOST: usize = 200;
@@ -57,7 +59,7 @@ impl Notify {
             limits.push((format!("m:{}", new.hash), hour * 24));
         }
         for (who, span) in limits {
-            if tables::note_request(&mut tx, &who, before(caller.now, span), before(caller.now, hour * 24)).await? >= i64::from(policy.requests) {
+            if tables::note_request(&mut tx, &who, earlier(caller.now, span), earlier(caller.now, hour * 24)).await? >= i64::from(policy.requests) {
                 return Err(too_many());
             }
         }
@@ -146,7 +148,7 @@ impl Notify {
         let gone = || Error::forbidden("notify.token", "This link is not valid, or not any more.");
         let id = self.opened("follow", token)?;
         let follow = tables::follow(&self.store, id).await?.ok_or_else(gone)?;
-        let late = before(caller.now, Duration::from_secs(u64::from(self.policy()?.confirm_hours) * 3_600));
+        let late = earlier(caller.now, Duration::from_secs(u64::from(self.policy()?.confirm_hours) * 3_600));
         if !follow.confirmed && follow.at < late {
             return Err(gone());
         }

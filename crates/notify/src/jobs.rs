@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dothi_kernel::Result;
+use dothi_kernel::time::earlier;
 use dothi_store::{JobRunner, Tx};
 
-use crate::{Notify, before, tables};
+use crate::{Notify, tables};
 
 const SWEEP: &str = "notify.sweep";
 
@@ -31,7 +32,7 @@ impl Notify {
         if let Some(policy) = &self.declared().policy {
             let (kept, unconfirmed) = Self::forget_after(policy);
             let now = tx.now();
-            tables::sweep(&mut tx, before(now, kept), before(now, unconfirmed)).await?;
+            tables::sweep(&mut tx, earlier(now, kept), earlier(now, unconfirmed)).await?;
         }
         schedule(&mut tx).await?;
         tx.commit().await

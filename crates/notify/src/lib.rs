@@ -19,13 +19,12 @@ mod tables;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
-use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp};
+use dothi_kernel::{Caller, Error, Permission, Result, Scope};
 use dothi_store::outside::Guard;
+use dothi_store::secret::{fresh, hash};
 use dothi_store::{Store, Tx};
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Notify as Bell, Semaphore};
 use uuid::Uuid;
@@ -71,28 +70,11 @@ pub struct Notify {
     paced: Mutex<HashMap<Via, (i64, u32)>>,
 }
 
-fn hash(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    hex::encode(hasher.finalize())
-}
-
-pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
-    dothi_kernel::time::micros(at.as_microsecond().saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 4)))
-}
-
-pub(crate) fn before(at: Timestamp, by: Duration) -> Timestamp {
-    dothi_kernel::time::micros(at.as_microsecond().saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 4)))
-}
-
 impl Notify {
     /// Opens the domain over a store that has [`MIGRATIONS`]; quiet hours and digests follow the clocks of `zone`.
     pub async fn open(store: Store, settings: NotifySettings, subjects: Arc<dyn Subjects>, zone: TimeZone) -> Result<Self> {
         let mut tx = store.begin_as("notify").await?;
-        let secret = tables::setting(&mut tx, "secret", &hex::encode(rand::random::<[u8; 32]>())).await?;
+        let secret = tables::setting(&mut tx, "secret", &fresh()).await?;
         let key = tables::setting(&mut tx, "vapid", &Vapid::make()?).await?;
         jobs::schedule(&mut tx).await?;
         tx.commit().await?;

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use dothi_kernel::time::later;
 use dothi_kernel::{Caller, Permission, Result, Timestamp};
+use dothi_store::secret::hash;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::model::{Topic, Via};
 use crate::pack::{News, On, Policy, Tell, Template, Urgency};
 use crate::tables::{self, Channel, Follow, NewMessage};
-use crate::{Notify, hash, later, shown};
+use crate::{Notify, shown};
 
 /// Followers told in one change; more are told in further ones.
 const STEP: usize = 500;

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Error, Result, Timestamp};
+use dothi_kernel::time::{earlier, later};
+use dothi_kernel::{Error, Result, Timestamp};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::Notify;
 use crate::mail::Mail;
 use crate::model::Via;
 use crate::pack::{Policy, Urgency};
 use crate::push::{Keys, encrypt};
 use crate::render::{Rendered, render};
 use crate::tables::{self, Message, NewMessage};
-use crate::{Notify, before, later};
 
 /// Messages taken at once.
 const CLAIM: usize = 32;
@@ -120,8 +121,7 @@ impl Notify {
     }
 
     async fn settle(&self, policy: &Policy, message: &Message, outcome: Outcome) -> Result<()> {
-        let system = Caller::system("notify", self.store.clock().as_ref());
-        let mut tx = self.store.begin(&system).await?;
+        let mut tx = self.store.begin_as("notify").await?;
         match outcome {
             Outcome::Taken(receipt) => tables::sent(&mut tx, message.id, &receipt).await?,
             Outcome::Gone => {
@@ -140,7 +140,7 @@ impl Notify {
             }
             Outcome::Later { why, wait } => {
                 let pause = PAUSE.saturating_mul(1 << message.tries.min(10)).min(LONGEST);
-                let at = later(system.now, wait.map_or(pause, |w| w.max(pause).min(LONGEST)));
+                let at = later(tx.now(), wait.map_or(pause, |w| w.max(pause).min(LONGEST)));
                 tables::failed(&mut tx, message.id, &why, Some(at)).await?;
             }
         }
@@ -151,7 +151,7 @@ impl Notify {
     async fn too_many(&self, policy: &Policy, message: &Message, now: Timestamp) -> Result<Option<Timestamp>> {
         if message.urgency != Urgency::High {
             let hour = Duration::from_secs(3_600);
-            if tables::sent_since(&self.store, &message.hash, before(now, hour)).await? >= i64::from(policy.per_address_hour) {
+            if tables::sent_since(&self.store, &message.hash, earlier(now, hour)).await? >= i64::from(policy.per_address_hour) {
                 return Ok(Some(later(now, hour / 4)));
             }
         }
@@ -243,8 +243,7 @@ impl Notify {
     /// All that waits for somebody's digest becomes one letter.
     async fn digest(&self, channel: uuid::Uuid) -> Result<()> {
         let Some(to) = tables::channel(&self.store, channel).await? else { return Ok(()) };
-        let system = Caller::system("notify", self.store.clock().as_ref());
-        let mut tx = self.store.begin(&system).await?;
+        let mut tx = self.store.begin_as("notify").await?;
         let held = tables::fold(&mut tx, channel).await?;
         let Some(last) = held.last() else { return Ok(()) };
         let mark = format!("digest:{}", last.id);
@@ -272,7 +271,7 @@ impl Notify {
             tag: None,
             code: None,
             state: "waiting",
-            due_at: system.now,
+            due_at: tx.now(),
         };
         if !to.ended {
             tables::put_message(&mut tx, &message).await?;

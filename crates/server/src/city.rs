@@ -125,7 +125,7 @@ impl City {
         let zone = access.calendar()?.zone().clone();
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
-        let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?);
+        let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?.with_guard(guard(&settings)));
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
@@ -183,6 +183,7 @@ impl City {
         self.spawn(forget_events(self.store.clone())).await;
         self.spawn(self.notify.clone().run(self.shutdown.clone())).await;
         self.spawn(self.forwarder.clone().run(self.shutdown.clone())).await;
+        self.spawn(self.dossiers.clone().run_polls(self.shutdown.clone())).await;
         let cases = self.cases.clone();
         self.spawn(async move { cases.warm().await }).await;
         let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
@@ -303,6 +304,7 @@ impl City {
                 task.abort();
             }
         }
+        self.context.close().await;
         self.store.close().await
     }
 

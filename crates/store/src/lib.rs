@@ -12,6 +12,7 @@ mod migrate;
 pub mod outside;
 mod pending;
 mod row;
+pub mod secret;
 #[cfg(feature = "testing")]
 #[allow(clippy::expect_used, clippy::print_stderr, missing_docs)]
 pub mod testing;

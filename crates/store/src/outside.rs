@@ -86,8 +86,6 @@ impl Guard {
             .http1_title_case_headers()
             .connect_timeout(Duration::from_secs(5))
             .user_agent("Dothi")
-            // Some receivers know headers only as they are usually written.
-            .http1_title_case_headers()
             .build()
             .map_err(|e| Error::internal("preparing requests to others", e))
     }

@@ -1,5 +1,6 @@
 import { queryOptions, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { call, setCsrf, type Query } from './client'
+import { forget } from './kept'
 import type { AreaHit, AuditChain, AuditRow, Me, Page, Person, Place, Role, Token, Unit, UnitDetail } from './types'
 
 async function readMe(): Promise<Me> {
@@ -34,7 +35,7 @@ export function useSignIn() {
 export function useSignOut() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: () => call<void>('/api/access/sign-out', { method: 'POST' }).finally(() => localStorage.removeItem('dothi.field')),
+    mutationFn: () => call<void>('/api/access/sign-out', { method: 'POST' }).finally(() => forget('dothi.field')),
     onSuccess: () => {
       setCsrf(undefined)
       client.clear()

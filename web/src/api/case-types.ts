@@ -45,6 +45,13 @@ export interface CaseType {
   /** What a private report means; empty = not offered. */
   private_notice: string
   private_notice_en: string
+  /** What a reporter who leaves contact data may agree to. */
+  consent?: ConsentWords
+}
+export interface ConsentWords {
+  version: string
+  text: string
+  text_en: string
 }
 export interface Answer {
   text: string
@@ -56,6 +63,8 @@ export interface OwnDetails {
   text: string
   photos: string[]
   contact_left: boolean
+  /** Whether those who handle the case may have the contact data. */
+  consent?: { offered?: ConsentWords; given?: ConsentWords & { at: string; withdrawn_at?: string } }
   /** A question of the handling unit that waits for an answer. */
   question?: string
   may_rate: boolean
@@ -102,6 +111,8 @@ export interface ReportDraft {
   answers?: Record<string, string>
   anonymous?: boolean
   private?: boolean
+  /** Version of the words agreed to. */
+  consent?: string
   device?: string
   source?: string
   urgency?: string
@@ -291,6 +302,8 @@ export interface Case {
   parent?: CasePart | null
   may_split: boolean
   escalated?: string | null
+  /** Since when the handling unit may have the contact data. */
+  contact_shared?: string | null
 }
 export interface RoutingRule {
   code: string

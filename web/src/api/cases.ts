@@ -76,6 +76,15 @@ export function useReporterMove(code: string, key?: string) {
   })
 }
 
+/** Agrees that those who handle the case may have the contact data, or (without a version) takes it back. */
+export function useConsent(code: string, key?: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (version: string | undefined) => call<PublicCase>(`/api/cases/track/${encodeURIComponent(code)}/consent`, { method: 'PUT', json: { key, version } }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['public-case', code] }),
+  })
+}
+
 export function useMyCases(enabled: boolean) {
   return useQuery({ queryKey: ['my-cases'], queryFn: ({ signal }) => call<Page<PublicCase>>('/api/cases/mine', { signal }), enabled })
 }

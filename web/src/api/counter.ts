@@ -1,5 +1,6 @@
 /** A counter's tablet: faces that were touched wait on the device until the server has them, each with an id of its own. */
 import { ApiError, call } from './client'
+import { keep, kept } from './kept'
 
 export interface TabletFace {
   unit: string
@@ -19,50 +20,38 @@ const FACE = 'dothi.tablet.face'
 const MOST = 5_000
 const STEP = 200
 
-function read<T>(key: string, empty: T): T {
-  try {
-    return (JSON.parse(localStorage.getItem(key) ?? 'null') as T | null) ?? empty
-  } catch {
-    return empty
-  }
-}
-function write(key: string, value: unknown): void {
-  try {
-    localStorage.setItem(key, JSON.stringify(value))
-  } catch {
-    // A device without storage sends at once or not at all.
-  }
+function waiting(): Touch[] {
+  return kept<Touch[]>(WAITING) ?? []
 }
 
 /** The token: from the address the first time (`#…`, which no server sees), then kept on the device. */
 export function tabletToken(): string | undefined {
   const given = location.hash.slice(1)
   if (given.length === 32) {
-    write(TOKEN, given)
+    keep(TOKEN, given)
     history.replaceState(null, '', location.pathname)
     return given
   }
-  return read<string | undefined>(TOKEN, undefined)
+  return kept<string>(TOKEN)
 }
 
 export function waitingTouches(): number {
-  return read<Touch[]>(WAITING, []).length
+  return waiting().length
 }
 
 /** Keeps a touch before anything is sent. */
 export function touch(level: number): void {
-  const kept = read<Touch[]>(WAITING, [])
-  write(WAITING, [...kept, { id: crypto.randomUUID(), at: new Date().toISOString(), level }].slice(-MOST))
+  keep(WAITING, [...waiting(), { id: crypto.randomUUID(), at: new Date().toISOString(), level }].slice(-MOST))
 }
 
 /** What the tablet shows; the last known when there is no network. Undefined when the token does not count. */
 export async function tabletFace(token: string): Promise<TabletFace | undefined> {
   try {
     const face = await call<TabletFace>('/api/dossiers/ratings', { headers: { 'X-Tablet-Token': token } })
-    write(FACE, face)
+    keep(FACE, face)
     return face
   } catch (error) {
-    if (error instanceof ApiError && error.offline) return read<TabletFace | undefined>(FACE, undefined)
+    if (error instanceof ApiError && error.offline) return kept<TabletFace>(FACE)
     if (error instanceof ApiError && error.status === 401) return undefined
     throw error
   }
@@ -70,10 +59,10 @@ export async function tabletFace(token: string): Promise<TabletFace | undefined>
 
 /** Sends what waits, step by step; what was sent is forgotten by its id, so that a touch meanwhile stays. */
 export async function sendTouches(token: string): Promise<void> {
-  for (let waiting = read<Touch[]>(WAITING, []); waiting.length > 0; waiting = read<Touch[]>(WAITING, [])) {
-    const ratings = waiting.slice(0, STEP)
+  for (let left = waiting(); left.length > 0; left = waiting()) {
+    const ratings = left.slice(0, STEP)
     await call('/api/dossiers/ratings', { json: { ratings }, headers: { 'X-Tablet-Token': token } })
     const sent = new Set(ratings.map(r => r.id))
-    write(WAITING, read<Touch[]>(WAITING, []).filter(r => !sent.has(r.id)))
+    keep(WAITING, waiting().filter(r => !sent.has(r.id)))
   }
 }

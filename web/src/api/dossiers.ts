@@ -350,3 +350,59 @@ export function usePublicDossiers(by: BoardBy) {
 export function useLookUp() {
   return useMutation({ mutationFn: (wanted: { code: string; phone: string }) => call<OwnDossier>('/api/dossiers/public/look-up', { json: wanted }) })
 }
+
+/** A source of dossiers that is asked by the clock. */
+export interface PollDraft {
+  name: string
+  source: string
+  url: string
+  format: 'json' | 'csv'
+  items: string
+  since_name: string
+  cursor_at: string
+  header: string
+  secret?: string
+  minutes: number
+  active: boolean
+  anew?: boolean
+}
+export interface Poll extends Omit<PollDraft, 'secret' | 'anew'> {
+  id: string
+  has_secret: boolean
+  cursor: string
+  due_at: string
+  last_at?: string
+  good_at?: string
+  tries: number
+  fault?: string
+  fault_detail?: string
+  made_by: string
+}
+export interface PollRun {
+  at: string
+  pages: number
+  outcome: HandInOutcome
+  fault?: string
+  fault_detail?: string
+}
+
+export function usePolls() {
+  return useQuery({ queryKey: ['dossier-polls'], queryFn: ({ signal }) => call<Poll[]>('/api/dossiers/polls', { signal }), refetchInterval: 15_000 })
+}
+
+export function usePollRuns(id: string) {
+  return useQuery({ queryKey: ['dossier-polls', id], queryFn: ({ signal }) => call<PollRun[]>(`/api/dossiers/polls/${encodeURIComponent(id)}/runs`, { signal }), refetchInterval: 15_000 })
+}
+
+export function useSavePoll(id?: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (draft: PollDraft) => (id ? call<Poll>(`/api/dossiers/polls/${encodeURIComponent(id)}`, { method: 'PUT', json: draft }) : call<Poll>('/api/dossiers/polls', { json: draft })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['dossier-polls'] }),
+  })
+}
+
+export function useRemovePoll() {
+  const client = useQueryClient()
+  return useMutation({ mutationFn: (id: string) => call<void>(`/api/dossiers/polls/${encodeURIComponent(id)}`, { method: 'DELETE' }), onSuccess: () => client.invalidateQueries({ queryKey: ['dossier-polls'] }) })
+}

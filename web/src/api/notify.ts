@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call } from './client'
+import { keepText, keptText } from './kept'
 import type { Page } from './types'
 
 export interface Both {
@@ -65,20 +66,12 @@ const KEPT = 'dothi.follows'
 
 /** Opens what this browser follows; kept here, because nobody else may have it. */
 export function browserToken(): string | undefined {
-  try {
-    return localStorage.getItem(KEPT) ?? undefined
-  } catch {
-    return undefined
-  }
+  return keptText(KEPT)
 }
 
 function keepToken(token: string | undefined): void {
-  if (!token) return
-  try {
-    localStorage.setItem(KEPT, token)
-  } catch {
-    // Private windows may refuse storage: messages come all the same, and can be ended in the browser's own settings.
-  }
+  // Where storage is refused, messages come all the same, and can be ended in the browser's own settings.
+  if (token) keepText(KEPT, token)
 }
 
 export function canPush(): boolean {

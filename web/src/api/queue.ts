@@ -3,6 +3,7 @@
  * Idempotency-Key of every attempt: closing the page, losing the network or sending twice never loses or doubles it.
  */
 import { ApiError, call } from './client'
+import { keepText, keptText } from './kept'
 import type { ReportDraft, ReportReceipt } from './types'
 import type { OrderStep } from './work-types'
 
@@ -145,14 +146,8 @@ async function run(send: Sender, sendOn: StepSender): Promise<void> {
 
 /** What this browser calls itself, so that a flood from it can be stopped; made up here, kept by the server as a hash. */
 function deviceName(): { device?: string } {
-  try {
-    const known = localStorage.getItem('dothi.device') ?? crypto.randomUUID()
-    localStorage.setItem('dothi.device', known)
-    return { device: known }
-  } catch {
-    // Private windows may refuse storage.
-    return {}
-  }
+  const known = keptText('dothi.device') ?? crypto.randomUUID()
+  return keepText('dothi.device', known) ? { device: known } : {}
 }
 
 export async function sendReport(report: QueuedReport): Promise<ReportReceipt> {

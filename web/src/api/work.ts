@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call } from './client'
+import { keep, kept } from './kept'
 import type { Page } from './types'
 import type { Crew, CrewDraft, OrderDraft, OrderStep, WorkKind, WorkOrder } from './work-types'
 export * from './work-types'
@@ -10,19 +11,9 @@ export function workPhoto(sha: string, size: 'thumb' | 'full' = 'full'): string 
 
 const MINE = 'dothi.field'
 
-/** The list as it was when there was a network, so that a crew sees its work without one. */
-function kept(): Page<WorkOrder> | undefined {
-  try {
-    const text = localStorage.getItem(MINE)
-    return text ? (JSON.parse(text) as Page<WorkOrder>) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Without a network the kept list stands in. */
+/** Without a network the list stands in as it was when there was one, so that a crew sees its work. */
 function orKept(error: unknown): Page<WorkOrder> {
-  const page = error instanceof ApiError && error.offline ? kept() : undefined
+  const page = error instanceof ApiError && error.offline ? kept<Page<WorkOrder>>(MINE) : undefined
   if (page) return page
   throw error
 }
@@ -33,11 +24,7 @@ export function useMyOrders() {
     queryKey: ['work-orders', 'mine'],
     queryFn: async ({ signal }) => {
       const page = await call<Page<WorkOrder>>('/api/cases/work/orders', { query: { view: 'mine', limit: 200 }, signal }).catch(orKept)
-      try {
-        localStorage.setItem(MINE, JSON.stringify(page))
-      } catch {
-        // A full phone keeps the list it has.
-      }
+      keep(MINE, page)
       return page
     },
     networkMode: 'always',

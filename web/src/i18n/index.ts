@@ -2,6 +2,7 @@
 import i18next, { type TOptions } from 'i18next'
 import { useSyncExternalStore } from 'react'
 import { readOwnFile } from '@/api/file'
+import { keepText, keptText } from '@/api/kept'
 
 export type Language = 'vi' | 'en'
 export const LANGUAGES: readonly Language[] = ['vi', 'en']
@@ -36,20 +37,12 @@ export async function setLanguage(lng: Language): Promise<void> {
   await bring(lng, wanted)
   await i18next.changeLanguage(lng)
   document.documentElement.lang = lng
-  try {
-    localStorage.setItem(KEPT, lng)
-  } catch {
-    // Private windows may refuse storage: the choice then lasts as long as the page.
-  }
+  // The choice lasts as long as the page where storage is refused.
+  keepText(KEPT, lng)
 }
 
 export async function startTexts(...namespaces: string[]): Promise<void> {
-  let lng: Language = 'vi'
-  try {
-    lng = (new URLSearchParams(location.search).get('lang') ?? localStorage.getItem(KEPT)) === 'en' ? 'en' : 'vi'
-  } catch {
-    // As above.
-  }
+  const lng: Language = (new URLSearchParams(location.search).get('lang') ?? keptText(KEPT)) === 'en' ? 'en' : 'vi'
   await i18next.init({ lng, fallbackLng: false, defaultNS: 'common', fallbackNS: 'staff', ns: [], resources: {}, interpolation: { escapeValue: false }, returnNull: false })
   document.documentElement.lang = lng
   await loadTexts('common', ...namespaces)

@@ -1,5 +1,6 @@
 /** Light and dark. A face may have its own default (the operations room is dark); what the person chose wins. */
 import { useSyncExternalStore } from 'react'
+import { keepText, keptText } from '@/api/kept'
 
 export type Theme = 'light' | 'dark'
 const KEPT = 'dothi.theme'
@@ -7,12 +8,8 @@ const watchers = new Set<() => void>()
 let current: Theme = 'light'
 
 function kept(): Theme | undefined {
-  try {
-    const value = new URLSearchParams(location.search).get('theme') ?? localStorage.getItem(KEPT)
-    return value === 'dark' || value === 'light' ? value : undefined
-  } catch {
-    return undefined
-  }
+  const value = new URLSearchParams(location.search).get('theme') ?? keptText(KEPT)
+  return value === 'dark' || value === 'light' ? value : undefined
 }
 
 function show(theme: Theme): void {
@@ -28,11 +25,8 @@ export function startTheme(byDefault: Theme): void {
 }
 
 export function chooseTheme(theme: Theme): void {
-  try {
-    localStorage.setItem(KEPT, theme)
-  } catch {
-    // The choice lasts as long as the page where storage is refused.
-  }
+  // The choice lasts as long as the page where storage is refused.
+  keepText(KEPT, theme)
   show(theme)
 }
 

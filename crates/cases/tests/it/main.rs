@@ -11,6 +11,7 @@ mod intake;
 mod open;
 mod open311;
 mod openness;
+mod own;
 mod photos;
 mod routing;
 mod suggest;

@@ -9,6 +9,7 @@ use dothi_kernel::{Error, Event, History, Kind, Observation, Result, time};
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{AHEAD, BATCH_CHANGES, BATCH_OBSERVATIONS, Desk, Ingested, Job, LINGER, REMEMBER_US, Reply, Stage, Work};
 use crate::jobs::EXPIRE;
@@ -102,9 +103,11 @@ struct Packed {
     deleted: Vec<Iri>,
 }
 
-pub(super) async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>) {
+/// Works until nobody can queue any more, or until it is told to end; what has queued by then is done.
+pub(super) async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>, end: CancellationToken) {
     let desk = Arc::new(desk);
     let (mut batch, mut air, mut open, mut forget_at) = (Batch::default(), VecDeque::new(), true, 0);
+    let mut forgetting: Option<JoinHandle<()>> = None;
     while open || !batch.jobs.is_empty() || !air.is_empty() {
         if batch.ready(air.len()) {
             let jobs = std::mem::take(&mut batch).jobs;
@@ -125,17 +128,22 @@ pub(super) async fn run(desk: Desk, mut queue: mpsc::UnboundedReceiver<Job>) {
                 None => open = false,
             },
             () = tokio::time::sleep_until(due.into()), if waiting => {}
+            () = end.cancelled(), if !queue.is_closed() => queue.close(),
         }
         let now = desk.store.clock().now().as_microsecond();
-        if now > forget_at {
+        if open && now > forget_at && forgetting.as_ref().is_none_or(JoinHandle::is_finished) {
             forget_at = now + 600_000_000;
             let desk = desk.clone();
-            tokio::spawn(async move {
+            forgetting = Some(tokio::spawn(async move {
                 if let Err(e) = desk.forget(now - REMEMBER_US).await {
                     tracing::warn!(error = %e, "forgetting old message ids failed");
                 }
-            });
+            }));
         }
+    }
+    // The store is closed after this; what was begun must not find it so.
+    if let Some(Err(e)) = futures::future::OptionFuture::from(forgetting).await {
+        tracing::warn!(error = %e, "forgetting old message ids failed");
     }
 }
 

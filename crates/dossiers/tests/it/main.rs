@@ -1,6 +1,7 @@
 //! Tests of the domain over both engines, with the rules of pack `one-stop`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod polls;
 mod scores;
 mod walk;
 

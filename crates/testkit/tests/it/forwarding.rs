@@ -32,6 +32,12 @@ async fn accepted(city: &TestCity, centre: &Visitor, words: &str) -> (String, St
     (id, receipt["code"].as_str().unwrap().to_string())
 }
 
+/// A form that was posted, decoded.
+fn posted(body: &[u8]) -> std::collections::BTreeMap<String, String> {
+    let address = format!("http://form/?{}", std::str::from_utf8(body).unwrap());
+    reqwest::Url::parse(&address).unwrap().query_pairs().into_owned().collect()
+}
+
 /// Everything is due now: tests do not wait for minutes.
 async fn look_now(city: &TestCity) {
     let mut tx = city.city.store.begin(&city.system()).await.unwrap();
@@ -163,5 +169,43 @@ async fn what_is_stuck_says_why_and_a_person_decides() {
     stands(&city, &ours.centre, &id, "taken-back").await;
     assert_eq!(ours.centre.refused(&forward, &json!({"what": "again"})).await.1, "case.forward.state");
     assert_eq!(ours.admin.refused("/api/cases/open311/peers", &json!({"name": "x", "url": "ftp://a.vn", "api_key": "k"})).await.0, 400);
+    city.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contact_data_go_along_only_as_long_as_the_reporter_agrees() {
+    let city = TestCity::start().await;
+    let ours = hands(&city).await;
+    let sink = PushSink::start().await;
+    let category = walks::category(&city).await;
+    let types = city.anonymous().get("/api/cases/types").await;
+    let version = types.as_array().unwrap().iter().find_map(|t| t["consent"]["version"].as_str()).expect("words to agree to").to_string();
+    let peer = json!({"name": "Nhà thầu", "url": format!("http://{}/open311/v2", sink.address), "api_key": "k", "active": true,
+        "services": [{"category": category, "service_code": "77", "auto": true}]});
+    ours.admin.post("/api/cases/open311/peers", &peer).await;
+    let contact = json!({"name": "Nguyễn Thị Hoa", "phone": "0912345678"});
+    for (n, (agreed, withdrawn, goes)) in [(false, false, false), (true, true, false), (true, false, true)].into_iter().enumerate() {
+        let mut report =
+            json!({"kind": "report", "category": category, "text": format!("Đèn hỏng {n}"), "lon": walks::LON, "lat": walks::LAT, "contact": contact});
+        if agreed {
+            report["consent"] = json!(version);
+        }
+        let receipt = city.anonymous().post("/api/cases", &report).await;
+        let (id, code) = (receipt["id"].as_str().unwrap(), receipt["code"].as_str().unwrap());
+        if withdrawn {
+            let body = json!({"key": receipt["key"]});
+            let answer = city.anonymous().request(Method::PUT, &format!("/api/cases/track/{code}/consent")).json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+        sink.answer_with("200 OK", &format!(r#"[{{"service_request_id":"{n}"}}]"#));
+        ours.centre.post(&format!("/api/cases/{id}/moves/accept"), &json!({"version": 1, "unit": "ubnd-13225", "reason": "đã rõ"})).await;
+        stands(&city, &ours.centre, id, "open").await;
+        let form = posted(&sink.got().iter().rfind(|g| g.head.starts_with("POST")).unwrap().body);
+        let name = (form.get("last_name").map(String::as_str), form.get("first_name").map(String::as_str));
+        assert_eq!(name, if goes { (Some("Nguyễn"), Some("Thị Hoa")) } else { (None, None) }, "{form:?}");
+        assert_eq!(form.get("phone").is_some(), goes);
+        let audit = ours.admin.get("/api/access/audit?prefix=case.contact.forward").await;
+        assert_eq!(audit["items"].as_array().unwrap().len(), usize::from(goes), "{audit}");
+    }
     city.finish().await;
 }

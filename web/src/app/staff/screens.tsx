@@ -60,6 +60,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/flow', texts: ['flow'], load: () => import('@/features/cases/flow/FlowPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.flow' } },
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin', 'notify'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.open311' } },
+  { path: '/admin/dossiers', texts: ['admin', 'dossiers'], load: () => import('@/features/dossiers/PollsPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.polls' } },
   { path: '/admin/messages', texts: ['admin', 'notify'], load: () => import('@/features/notify/MessagesPage'), needs: ['system-read'], tab: { face: '/admin', label: 'tab.messages' } },
   { path: '/admin/learning', texts: ['admin'], load: () => import('@/features/cases/learning/LearningPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.learning' } },
   { path: '/admin/sql', texts: ['admin'], load: () => import('@/features/system/SqlPage'), needs: ['history-query'], tab: { face: '/admin', label: 'tab.sql' } },

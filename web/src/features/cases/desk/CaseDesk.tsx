@@ -19,7 +19,7 @@ function initials(name: string | undefined): string {
 }
 
 /** Steps that are not moves of the flow and so have no name in a pack. */
-const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'sample-passed', 'sample-failed', 'update', 'caller', 'mask', 'media', 'mail'])
+const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'sample-passed', 'sample-failed', 'update', 'caller', 'mask', 'media', 'mail', 'consent', 'consent-withdrawn'])
 
 function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
   const t = useT()
@@ -87,7 +87,8 @@ function Reporter({ item }: { item: Case }) {
   const t = useT()
   const me = useMe()
   const identity = useIdentity(item.id)
-  if (!can(me.data, 'case-identity')) return null
+  const right = can(me.data, 'case-identity')
+  if (!right && !(item.contact_shared && can(me.data, 'case-handle'))) return null
   const known = identity.data?.contact
   return (
     <Card tight>
@@ -101,7 +102,7 @@ function Reporter({ item }: { item: Case }) {
           </dl>
         ) : (
           <>
-            <p className="small quiet">{t('work:case.identity_hint')}</p>
+            <p className="small quiet">{item.contact_shared ? t('work:case.shared', { at: format.dateTime(item.contact_shared) }) : t('work:case.identity_hint')}</p>
             <Button look="secondary" size="small" icon={<Eye size={16} aria-hidden />} busy={identity.isPending} onClick={() => identity.mutate()}>{t('work:case.show_identity')}</Button>
           </>
         )}

@@ -1,6 +1,7 @@
 import { ArrowLeft, CloudOff, ExternalLink, MapPin, Navigation } from 'lucide-react'
 import { useState } from 'react'
 import { photoAddress, useMe, useOrder, useOrderMove, workPhoto, type CheckLine, type CrewStep, type OrderStep, type WorkOrder } from '@/api'
+import { forget, keep, kept } from '@/api/kept'
 import { enqueueStep, flush } from '@/api/queue'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, Due, Failed, FailedNote, Field, format, go, Input, LinkButton, Loading, Note, PackIcon, PhaseBadge, PhotoPicker, Photos, Segments, TextArea, toast, useTitle } from '@/ui'
@@ -18,11 +19,7 @@ interface Draft {
 const slip = (id: string) => `dothi.field.${id}`
 function read(id: string): Draft {
   const empty: Draft = { answers: {}, used: {}, note: '' }
-  try {
-    return { ...empty, ...(JSON.parse(localStorage.getItem(slip(id)) ?? '{}') as Partial<Draft>) }
-  } catch {
-    return empty
-  }
+  return { ...empty, ...kept<Partial<Draft>>(slip(id)) }
 }
 
 function Answer({ line, value, onChange }: { line: CheckLine; value: string; onChange: (value: string) => void }) {
@@ -62,11 +59,8 @@ function Crew({ order }: { order: WorkOrder }) {
   const value = (code: string) => draft.answers[code] ?? order.checklist.find(line => line.code === code)?.value ?? ''
   const set = (next: Draft) => {
     setDraft(next)
-    try {
-      localStorage.setItem(slip(order.id), JSON.stringify(next))
-    } catch {
-      // A full phone keeps it on the screen only.
-    }
+    // A full phone keeps it on the screen only.
+    keep(slip(order.id), next)
   }
   const shown = (item: string) => (photos[item]?.length ?? 0) > 0 || order.photos.some(photo => photo.item === item) || steps.some(step => step.order === order.id && step.body.items?.includes(item))
   /** What a step still asks for, in words. */
@@ -85,7 +79,7 @@ function Crew({ order }: { order: WorkOrder }) {
     const body: OrderStep = { at, ...(await place()), answers, used, items: items.map(one => one.item), ...(draft.note.trim() ? { note: draft.note.trim() } : {}), ...(step.requires.includes('reason') ? { reason: reason.trim() } : {}) }
     try {
       await enqueueStep({ order: order.id, move: step.code, name: named(lng, step.name, step.name_en), title: order.text, body, photos: items.map(one => one.photo) })
-      localStorage.removeItem(slip(order.id))
+      forget(slip(order.id))
       setDraft({ answers: {}, used: {}, note: '' })
       setPhotos({})
       setReason('')

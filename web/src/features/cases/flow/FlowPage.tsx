@@ -16,7 +16,41 @@ function path(points: readonly { x: number; y: number }[]): string {
   return `M ${first.x} ${first.y} ${curves.join(' ')} L ${last.x} ${last.y}`
 }
 
-/** The workflow as a picture; the same as a list stands below it, for phones and screen readers. */
+/** The same way from above to below for narrow screens: every state with the moves that lead on from it. */
+function Ladder({ view, order, marks }: { view: FlowView; order: readonly string[]; marks: Difference | undefined }) {
+  const t = useT()
+  const lng = useLanguage()
+  const states = new Map(view.states.map(state => [state.code, state]))
+  const spot = (code: string) => `flow-${view.version}-${code}`
+  return (
+    <ol className="flow-ladder plain-list" aria-label={t('flow:diagram')}>
+      {order.map(code => {
+        const state = states.get(code)
+        if (!state) return null
+        const out = view.moves.filter(move => move.from.includes(code))
+        return (
+          <li key={code} id={spot(code)} className={cx(`phase-${state.phase}`, state.initial && 'initial', marks?.added.includes(code) && 'added', marks?.changed.includes(code) && 'changed')}>
+            <div className="spread">
+              <strong>{named(lng, state.name, state.name_en)}</strong>
+              <span className="row small quiet">{state.clock === 'paused' ? <Pause size={14} aria-label={t('flow:clock.paused')} /> : state.clock === 'stopped' ? <Square size={13} aria-label={t('flow:clock.stopped')} /> : null}{state.cases > 0 ? t('flow:here', { n: state.cases }) : null}</span>
+            </div>
+            {out.length === 0 ? <p className="small quiet">{t('flow:end')}</p> : (
+              <ul className="plain-list">
+                {out.map(move => (
+                  <li key={move.code} className={cx('small', move.by === 'system' && 'by-system')}>
+                    {named(lng, move.name, move.name_en)} <span className="quiet">({t(`flow:by.${move.by}`)})</span> → <a href={`#${spot(move.to)}`}>{named(lng, states.get(move.to)?.name ?? move.to, states.get(move.to)?.name_en ?? move.to)}</a>
+                  </li>
+                ))}
+              </ul>
+            )}
+          </li>
+        )
+      })}
+    </ol>
+  )
+}
+
+/** The workflow as a picture, or on narrow screens as a ladder; the same as a list stands below it. */
 function Diagram({ view, marks }: { view: FlowView; marks: Difference | undefined }) {
   const t = useT()
   const lng = useLanguage()
@@ -25,8 +59,10 @@ function Diagram({ view, marks }: { view: FlowView; marks: Difference | undefine
   const states = new Map(view.states.map(state => [state.code, state]))
   const open = view.states.find(state => state.code === chosen)
   const out = view.moves.filter(move => chosen !== undefined && move.from.includes(chosen))
+  const order = useMemo(() => [...drawing.boxes].sort((a, b) => a.y - b.y || a.x - b.x).map(box => box.code), [drawing])
   return (
     <div className="stack">
+      <Ladder view={view} order={order} marks={marks} />
       <div className="flow-picture" tabIndex={0} role="region" aria-label={t('flow:diagram')}>
         <svg width={drawing.width} height={drawing.height} viewBox={`0 0 ${drawing.width} ${drawing.height}`} role="group" aria-label={t('flow:diagram')}>
           <defs><marker id="flow-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" /></marker></defs>
@@ -58,7 +94,7 @@ function Diagram({ view, marks }: { view: FlowView; marks: Difference | undefine
             {out.length === 0 ? <p className="quiet">{t('flow:end')}</p> : <ul className="plain-list stack-s">{out.map(move => <li key={move.code}><strong>{named(lng, move.name, move.name_en)}</strong> → {named(lng, states.get(move.to)?.name ?? move.to, states.get(move.to)?.name_en ?? move.to)} <span className="quiet small">{t(`flow:by.${move.by}`)}</span></li>)}</ul>}
           </div>
         </Card>
-      ) : <p className="small quiet">{t('flow:pick')}</p>}
+      ) : <p className="small quiet flow-pick">{t('flow:pick')}</p>}
     </div>
   )
 }

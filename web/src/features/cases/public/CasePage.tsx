@@ -8,6 +8,7 @@ import { CityMap } from '@/map'
 import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
 import { MyData } from './MyData'
+import { OwnConsent } from './OwnConsent'
 
 const FollowBox = lazy(async () => {
   const [module] = await Promise.all([import('./FollowBox'), loadTexts('notify')])
@@ -173,6 +174,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
               {item.unit.name ? <p className="small quiet">{t('citizen:case.unit')}: <strong>{item.unit.name}</strong></p> : null}
             </div>
           </Card>
+          {item.own ? <OwnConsent code={item.code} keyOf={keyOf} own={item.own} /> : null}
           {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
           {ended && !own?.may_rate ? null : <Suspense fallback={null}><FollowBox topic={`case:${item.code}`} keyOf={keyOf} /></Suspense>}
           {item.location ? (

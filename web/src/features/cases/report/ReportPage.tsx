@@ -40,6 +40,8 @@ interface Draft {
   contact: { name: string; phone: string }
   anonymous: boolean
   private: boolean
+  /** Version of the words by which the contact data may be given to those who handle it. */
+  consent?: string | undefined
   answers: Record<string, string>
 }
 
@@ -206,6 +208,7 @@ export default function ReportPage() {
       ...(Object.keys(contact).length > 0 ? { contact } : {}),
       ...(draft.anonymous ? { anonymous: true } : {}),
       ...(draft.private ? { private: true } : {}),
+      ...(draft.consent && Object.keys(contact).length > 0 ? { consent: draft.consent } : {}),
     }
     try {
       const kept = await enqueue({ draft: body, photos: draft.photos, category_name: category?.name ?? draft.category, place_name: placeName })
@@ -278,6 +281,7 @@ export default function ReportPage() {
               ) : (
                 <CheckBox checked={draft.anonymous} onChange={e => change({ anonymous: e.target.checked })}>{t('citizen:report.anonymous')}</CheckBox>
               )}
+              {type?.consent && anonymous && (draft.contact.name.trim() || draft.contact.phone.trim()) ? <CheckBox checked={draft.consent === type.consent.version} onChange={e => change({ consent: e.target.checked ? type.consent?.version : undefined })}>{named(lng, type.consent.text, type.consent.text_en)}</CheckBox> : null}
               {type?.private_notice ? <CheckBox checked={draft.private} onChange={e => change({ private: e.target.checked })}>{named(lng, type.private_notice, type.private_notice_en)}</CheckBox> : null}
               <p className="small quiet">{t('citizen:report.privacy')}</p>
             </div>

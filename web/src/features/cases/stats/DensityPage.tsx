@@ -72,9 +72,9 @@ export default function DensityPage() {
               {data.sources.length === 0 ? <Note>{t('citizen:density.no_people')}</Note> : null}
               <div className="stats-table" tabIndex={0} role="region" aria-label={t('citizen:density.title')}>
                 <table>
-                  <thead><tr><th scope="col">{t('citizen:stats.group.area')}</th><th scope="col">{t('citizen:density.reports')}</th><th scope="col">{t('citizen:density.people')}</th><th scope="col">{t('citizen:density.rate')}</th></tr></thead>
+                  <thead><tr><th scope="col">{t('citizen:stats.group.area')}</th><th scope="col" aria-sort="descending">{t('citizen:density.reports')}</th><th scope="col">{t('citizen:density.people')}</th><th scope="col">{t('citizen:density.rate')}</th></tr></thead>
                   <tbody>
-                    {data.rows.map(r => (
+                    {[...data.rows].sort((a, b) => b.reports - a.reports).map(r => (
                       <tr key={r.area} className={r.area === chosen ? 'chosen' : undefined}>
                         <th scope="row">{r.name}</th>
                         <td>{format.number(r.reports)}</td>

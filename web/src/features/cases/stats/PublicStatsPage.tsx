@@ -55,7 +55,7 @@ export default function PublicStatsPage() {
                     </tr>
                   </thead>
                   <tbody>
-                    {data.rows.map(row => (
+                    {(group === 'month' ? data.rows : [...data.rows].sort((a, b) => b.opened - a.opened)).map(row => (
                       <tr key={row.key}>
                         <th scope="row">{name(row)}</th>
                         <td>{format.number(row.opened)}</td>
