@@ -255,7 +255,7 @@ impl Event {
         match self {
             Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } | Event::WorkMoved { unit, .. } => Some(unit),
             Event::PanelSignalled { unit, .. } | Event::PanelConfirmed { unit, .. } | Event::PanelRestored { unit, .. } | Event::PanelHandled { unit, .. } => {
-                (!unit.is_empty()).then_some(unit)
+                (!unit.is_empty()).then_some(unit.as_str())
             }
             _ => None,
         }
