@@ -53,6 +53,7 @@ pub enum Token {
 /// Whose list of codes an event is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = PanelScheme)]
 pub enum Scheme {
     /// Two letters (DC-03).
     Sia,

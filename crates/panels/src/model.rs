@@ -496,6 +496,7 @@ pub struct SignalQuery {
     /// `alarm`, `trouble`.
     pub class: Option<String>,
     /// Premises id.
+    #[param(value_type = Option<String>)]
     pub premises: Option<Uuid>,
     /// Rows wanted.
     pub limit: Option<u32>,
