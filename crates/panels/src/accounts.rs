@@ -222,6 +222,7 @@ impl Panels {
 
     /// Gives a panel its key, or none. It is never shown again. Needs `device-manage`. 422 `panels.key`.
     pub async fn set_key(&self, caller: &Caller, id: Uuid, input: &KeyInput) -> Result<AccountRow> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
         let key = key_of(input)?;
         let mut tx = self.store.begin(caller).await?;
         let mut account = self.own(caller, &mut tx, id).await?;
@@ -237,6 +238,9 @@ impl Panels {
     /// Puts a panel into maintenance until an instant, or ends it: what it tells meanwhile is kept and raises nothing. Needs
     /// `device-manage` or `alarm-handle`. 422 `panels.maintenance` beyond the policy's longest, `panels.empty` without a reason.
     pub async fn set_maintenance(&self, caller: &Caller, id: Uuid, input: &MaintenanceInput) -> Result<AccountRow> {
+        if caller.require(Permission::AlarmHandle, Scope::ANY).is_err() {
+            caller.require(Permission::DeviceManage, Scope::ANY)?;
+        }
         let mut tx = self.store.begin(caller).await?;
         let mut account = tables::account(&mut tx, id).await?.ok_or_else(unknown)?;
         let premises = self.premises_of(&mut tx, &account).await?;
@@ -263,6 +267,7 @@ impl Panels {
 
     /// What a panel told last, newest first, at most 100. Needs `device-manage`.
     pub async fn messages(&self, caller: &Caller, id: Uuid) -> Result<Vec<MessageRow>> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
         let mut tx = self.store.begin(caller).await?;
         self.own(caller, &mut tx, id).await?;
         tx.rollback().await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use dothi_kernel::{Caller, Error, Event, Page, PageQuery, Permission, Result, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Error, Event, Page, PageQuery, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::params;
 use uuid::Uuid;
 
@@ -143,6 +143,7 @@ impl Panels {
 
     /// Takes note of a signal; a second time changes nothing. Needs `alarm-handle` in its unit. 404, 409 `panels.version`.
     pub async fn acknowledge(&self, caller: &Caller, id: Uuid, input: &AckInput) -> Result<SignalView> {
+        caller.require(Permission::AlarmHandle, Scope::ANY)?;
         let mut tx = self.store.begin(caller).await?;
         let mut s = rows::signal_in(&mut tx, id).await?.ok_or_else(unknown)?;
         self.require(caller, Permission::AlarmHandle, &s.unit)?;
@@ -165,6 +166,7 @@ impl Panels {
     /// Judges a signal: `confirm` makes it confirmed and it goes on; `real`, `false` and `test` end it. Needs `alarm-handle`.
     /// 404, 409 `panels.version`, `panels.closed`, 422 `panels.verdict`, `panels.empty`.
     pub async fn judge(&self, caller: &Caller, id: Uuid, input: &VerdictInput) -> Result<SignalView> {
+        caller.require(Permission::AlarmHandle, Scope::ANY)?;
         let reason = bounded(&input.reason, 500, "reason")?;
         let ends = match input.verdict.as_str() {
             "confirm" => false,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, UnitRef};
+use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope, UnitRef};
 use dothi_store::{Tx, params};
 use uuid::Uuid;
 
@@ -144,6 +144,7 @@ impl Panels {
     /// Hands in premises, new (`id` absent) or changed. Needs `device-manage` in the unit.
     /// 404, 409 `panels.version`, `panels.code.taken`, 422 `panels.empty`, `panels.too-long`, `panels.too-many`, `panels.unit`, `panels.commune`.
     pub async fn put_premises(&self, caller: &Caller, id: Option<Uuid>, input: PremisesInput) -> Result<PremisesView> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
         let mut tx = self.store.begin(caller).await?;
         let old = match id {
             Some(id) => Some(tables::premises_in(&mut tx, id).await?.ok_or_else(unknown)?),
@@ -255,6 +256,7 @@ impl Panels {
 
     /// Takes a drawing out. Needs `device-manage`.
     pub async fn drop_plan(&self, caller: &Caller, id: Uuid, sha256: &str) -> Result<PremisesView> {
+        caller.require(Permission::DeviceManage, Scope::ANY)?;
         let mut tx = self.store.begin(caller).await?;
         let mut p = tables::premises_in(&mut tx, id).await?.ok_or_else(unknown)?;
         self.require(caller, Permission::DeviceManage, &p.unit)?;

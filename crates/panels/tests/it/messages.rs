@@ -136,7 +136,7 @@ async fn a_key_is_needed_once_it_is_set_and_the_clock_must_be_right() {
         assert_eq!(app.tell("AB12", 1, "NFA1").await.as_deref(), Some("DUH"), "plain messages are not believed any more");
         assert_eq!(app.answer(&sealed(2, "#AB12|NFA2]".into())).await.as_deref(), Some("NAK"), "without an instant anybody could send it again");
         let shifted = |seconds: i64| stamp(dothi_kernel::time::micros(now.as_microsecond() + seconds * 1_000_000));
-        for (seconds, answer) in [(-41, "NAK"), (21, "NAK"), (-40, "*ACK"), (20, "*ACK")] {
+        for (seconds, answer) in [(-41i64, "NAK"), (21, "NAK"), (-40, "*ACK"), (20, "*ACK")] {
             let text = format!("#AB12|NFA{}]{}", seconds.abs(), shifted(seconds));
             assert_eq!(app.answer(&sealed(3, text)).await.as_deref(), Some(answer), "{seconds} s");
         }

@@ -84,7 +84,9 @@ fn body(path: &str) -> Value {
         "/api/dossiers/figures/{id}/settle" => json!({"approve": true}),
         "/api/dossiers/ratings" => json!({"ratings": []}),
         "/api/dossiers/public/look-up" => json!({"code": "H31.01-261101-0001", "phone": "0000"}),
-        "/api/panels/premises" | "/api/panels/premises/{id}" => json!({"version": 1, "code": "MATRIX", "name": "Cơ sở thử", "address": "1 Lê Lợi", "commune": "13225"}),
+        "/api/panels/premises" | "/api/panels/premises/{id}" => {
+            json!({"version": 1, "code": "MATRIX", "name": "Cơ sở thử", "address": "1 Lê Lợi", "commune": "13225"})
+        }
         "/api/panels/accounts" | "/api/panels/accounts/{id}" => json!({"version": 1, "account": "AB12"}),
         "/api/panels/signals/{id}/acknowledge" => json!({"version": 1}),
         "/api/panels/signals/{id}/verdict" => json!({"version": 1, "verdict": "real"}),
