@@ -3,7 +3,7 @@
  * opens people in headless Chromium, and takes everything away again.
  *
  * CHROMIUM names the browser (default /usr/bin/chromium); DOTHI_BIN another binary (default ../target/debug/dothi);
- * SHOTS a folder for a picture of every screen passed. DOTHI_URL and DOTHI_PASSWORD take a demo that already runs (it needs
+ * SHOTS a folder for a picture of every screen passed. DOTHI_URL, DOTHI_PASSWORD and DOTHI_DC09_PORT take a demo that already runs (it needs
  * DOTHI_TRUST_LOOPBACK=1) instead of starting one.
  */
 import assert from 'node:assert/strict'
@@ -86,17 +86,17 @@ function crc(bytes) {
 }
 
 async function launch(bin, data) {
-  const [http, mqtt] = [await freePort(), await freePort()]
+  const [http, mqtt, dc09] = [await freePort(), await freePort(), await freePort()]
   const child = spawn(bin, ['demo', '--pace', '1'], {
     cwd: ROOT,
-    env: { ...process.env, DOTHI_DATA: data, DOTHI_LISTEN: `127.0.0.1:${http}`, DOTHI_MQTT_LISTEN: `127.0.0.1:${mqtt}`, DOTHI_LOG: 'error', DOTHI_TRUST_LOOPBACK: '1', DOTHI_DATABASE_URL: '' },
+    env: { ...process.env, DOTHI_DATA: data, DOTHI_LISTEN: `127.0.0.1:${http}`, DOTHI_MQTT_LISTEN: `127.0.0.1:${mqtt}`, DOTHI_DC09_LISTEN: `127.0.0.1:${dc09}`, DOTHI_LOG: 'error', DOTHI_TRUST_LOOPBACK: '1', DOTHI_DATABASE_URL: '' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { out: '', err: '' }
   child.stdout.on('data', part => (said.out += part))
   child.stderr.on('data', part => (said.err = (said.err + part).slice(-8_000)))
   const ended = new Promise(done => child.once('exit', (code, signal) => done(code ?? signal)))
-  return { child, said, ended, base: `http://127.0.0.1:${http}` }
+  return { child, said, ended, base: `http://127.0.0.1:${http}`, dc09 }
 }
 
 /** The running city and its visitors. Call `close()` at the end. */
@@ -108,7 +108,7 @@ export async function startCity() {
   if (shots) mkdirSync(shots, { recursive: true })
   const running = process.env.DOTHI_URL
   try {
-    const city = running ? { base: running, password: process.env.DOTHI_PASSWORD ?? '', shut: async () => {} } : await ownCity()
+    const city = running ? { base: running, password: process.env.DOTHI_PASSWORD ?? '', dc09: Number(process.env.DOTHI_DC09_PORT), shut: async () => {} } : await ownCity()
     return new City({ ...city, browser, shots })
   } catch (fault) {
     await browser.close()
@@ -120,7 +120,7 @@ async function ownCity() {
   const bin = process.env.DOTHI_BIN ?? join(ROOT, 'target/debug/dothi')
   assert.ok(existsSync(bin), `no binary at ${bin}: cargo build --bin dothi`)
   const data = mkdtempSync(join(tmpdir(), 'dothi-browser-'))
-  const { child, said, ended, base } = await launch(bin, data)
+  const { child, said, ended, base, dc09 } = await launch(bin, data)
   let over
   void ended.then(how => (over = how))
   const ready = () => fetch(`${base}/readyz`, { signal: AbortSignal.timeout(5_000) }).then(r => r.ok, () => false)
@@ -137,7 +137,7 @@ async function ownCity() {
       return ready()
     }, START_MS)
     const password = await until('the password is printed', () => /password: (\S+)/.exec(said.out)?.[1], 10_000)
-    return { base, password, shut }
+    return { base, password, dc09, shut }
   } catch (fault) {
     await shut()
     throw fault
@@ -195,7 +195,7 @@ class City {
   }
 }
 
-const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
+const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers', 'panels'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
 
 /** An interface text in Vietnamese by its key, as the pages take it (`work:title`, `nav.report`). */
 export function say(key, values = {}) {

@@ -13,7 +13,7 @@ const city = await startCity()
 const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...walks], {
   cwd: WEB,
   stdio: 'inherit',
-  env: { ...process.env, DOTHI_URL: city.base, DOTHI_PASSWORD: city.password },
+  env: { ...process.env, DOTHI_URL: city.base, DOTHI_PASSWORD: city.password, DOTHI_DC09_PORT: String(city.dc09) },
 })
 const code = await new Promise(done => child.once('exit', done))
 await city.close()

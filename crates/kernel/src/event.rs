@@ -165,6 +165,52 @@ pub enum Event {
         /// The request's id.
         letter: Uuid,
     },
+    /// A panel of premises told of fire, robbery or a fault: a signal began.
+    PanelSignalled {
+        /// Signal id.
+        signal: Uuid,
+        /// Premises id, when the panel belongs to some.
+        premises: Option<Uuid>,
+        /// Kind of signal (`fire`).
+        kind: String,
+        /// Severity.
+        severity: Severity,
+        /// Commune code, when known.
+        area: Option<String>,
+        /// Unit that answers for the premises; empty when there is none.
+        unit: String,
+    },
+    /// A signal is confirmed: by its kind, by a second detector, or by a person.
+    PanelConfirmed {
+        /// Signal id.
+        signal: Uuid,
+        /// Premises id, when the panel belongs to some.
+        premises: Option<Uuid>,
+        /// Kind of signal.
+        kind: String,
+        /// Severity.
+        severity: Severity,
+        /// Commune code, when known.
+        area: Option<String>,
+        /// Unit that answers for the premises; empty when there is none.
+        unit: String,
+    },
+    /// The panel says that it is over.
+    PanelRestored {
+        /// Signal id.
+        signal: Uuid,
+        /// Unit that answers for the premises; empty when there is none.
+        unit: String,
+    },
+    /// Somebody on duty took note of a signal or judged it.
+    PanelHandled {
+        /// Signal id.
+        signal: Uuid,
+        /// `acknowledge`, `confirm`, `real`, `false` or `test`.
+        step: String,
+        /// Unit that answers for the premises; empty when there is none.
+        unit: String,
+    },
     /// Organisations or areas changed.
     UnitsChanged,
     /// A pack was installed.
@@ -194,6 +240,9 @@ impl Event {
             Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => {
                 Audience::Holders(Permission::AlarmRead)
             }
+            Event::PanelSignalled { .. } | Event::PanelConfirmed { .. } | Event::PanelRestored { .. } | Event::PanelHandled { .. } => {
+                Audience::Holders(Permission::AlarmRead)
+            }
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
@@ -205,6 +254,9 @@ impl Event {
     pub fn unit(&self) -> Option<&str> {
         match self {
             Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } | Event::WorkMoved { unit, .. } => Some(unit),
+            Event::PanelSignalled { unit, .. } | Event::PanelConfirmed { unit, .. } | Event::PanelRestored { unit, .. } | Event::PanelHandled { unit, .. } => {
+                (!unit.is_empty()).then_some(unit.as_str())
+            }
             _ => None,
         }
     }

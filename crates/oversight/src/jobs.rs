@@ -31,6 +31,10 @@ impl Oversight {
             Event::UnitsChanged => ("context", 5 * SECOND),
             Event::CaseDue { .. }
             | Event::WorkMoved { .. }
+            | Event::PanelSignalled { .. }
+            | Event::PanelConfirmed { .. }
+            | Event::PanelRestored { .. }
+            | Event::PanelHandled { .. }
             | Event::LetterAsked { .. }
             | Event::ValueReported { .. }
             | Event::ValueSettled { .. }

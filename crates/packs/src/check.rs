@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
 use dothi_dossiers::pack::DossiersPack;
+use dothi_panels::pack::PanelsPack;
 use dothi_rules::pack::RulesPack;
 use serde::Deserialize;
 
@@ -22,6 +23,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("notify", &["toml"]),
     ("dossiers", &["toml", "csv"]),
     ("oversight", &["toml", "csv"]),
+    ("panels", &["toml", "csv"]),
     // Versioned tables that rules and functions name.
     ("reference", &["toml"]),
     ("texts", &["json"]),
@@ -80,6 +82,7 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         cases: part(CasesPack::load(&files.of("cases")), &mut faults),
         notify: part(dothi_notify::pack::NotifyPack::load(&files.of("notify")), &mut faults),
         dossiers: part(DossiersPack::load(&files.of("dossiers")), &mut faults),
+        panels: part(PanelsPack::load(&files.of("panels")), &mut faults),
         oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),
         texts: texts(&files.of("texts"), &mut faults),
         tests: files.of("tests"),

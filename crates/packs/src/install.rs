@@ -10,6 +10,7 @@ use dothi_dossiers::Dossiers;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_notify::Notify;
 use dothi_oversight::Oversight;
+use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::Store;
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub struct Domains {
     pub notify: Arc<Notify>,
     /// Procedures.
     pub dossiers: Arc<Dossiers>,
+    /// Signals of panels.
+    pub panels: Arc<Panels>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -146,6 +149,7 @@ impl Packs {
         d.cases.install(caller, name, pack.cases.clone()).await?;
         d.notify.install(caller, name, pack.notify.clone()).await?;
         d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
+        d.panels.install(caller, name, pack.panels.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

@@ -18,6 +18,7 @@ use dothi_context::pack::ContextPack;
 use dothi_dossiers::pack::DossiersPack;
 use dothi_notify::pack::NotifyPack;
 use dothi_oversight::pack::OversightPack;
+use dothi_panels::pack::PanelsPack;
 use dothi_rules::pack::RulesPack;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,6 +50,8 @@ pub struct Pack {
     pub notify: NotifyPack,
     /// Procedures, and how dossiers are reckoned.
     pub dossiers: DossiersPack,
+    /// Signals of fire and robbery panels.
+    pub panels: PanelsPack,
     /// Indicator sets.
     pub oversight: OversightPack,
     /// Words by language and key.
@@ -70,6 +73,8 @@ pub struct Holds {
     pub case_types: usize,
     /// Procedures.
     pub procedures: usize,
+    /// Codes of panels.
+    pub panel_codes: usize,
     /// Indicators.
     pub indicators: usize,
     /// Files with tests of its own.
@@ -85,6 +90,7 @@ impl Pack {
             rules: self.rules.rules.len(),
             case_types: self.cases.types.len(),
             procedures: self.dossiers.procedure.len(),
+            panel_codes: self.panels.code.len(),
             indicators: self.oversight.sets.iter().map(|s| s.indicators.len()).sum(),
             tests: self.tests.len(),
         }

@@ -15,10 +15,11 @@ use dothi_lake::Lake;
 use dothi_notify::{Notify, NotifySettings};
 use dothi_oversight::Oversight;
 use dothi_packs::{Domains, Library, Packs};
+use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::outside::Guard;
 use dothi_store::{JobRunner, Store};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub struct City {
     pub notify: Arc<Notify>,
     /// Dossiers of one-stop centres.
     pub dossiers: Arc<Dossiers>,
+    /// Fire and robbery panels.
+    pub panels: Arc<Panels>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -97,6 +100,7 @@ impl City {
             dothi_notify::MIGRATIONS,
             dothi_dossiers::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
+            dothi_panels::MIGRATIONS,
             dothi_packs::MIGRATIONS,
         ];
         let store_settings = dothi_store::Settings { data: settings.data.clone(), database_url: settings.database_url.clone() };
@@ -126,6 +130,7 @@ impl City {
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
         let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?.with_guard(guard(&settings)));
+        let panels = Arc::new(Panels::open(store.clone(), directory.clone()).await?);
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
@@ -139,6 +144,7 @@ impl City {
             cases: cases.clone(),
             notify: notify.clone(),
             dossiers: dossiers.clone(),
+            panels: panels.clone(),
             oversight: oversight.clone(),
         };
         let installed = Packs::open(store.clone(), domains);
@@ -170,6 +176,7 @@ impl City {
             forwarder,
             notify,
             dossiers,
+            panels,
             oversight,
             packs: installed,
         }))
@@ -208,6 +215,7 @@ impl City {
         let runner = self.cases.clone().jobs(runner);
         let runner = self.notify.clone().jobs(runner);
         let runner = self.dossiers.clone().jobs(runner);
+        let runner = self.panels.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 
@@ -255,6 +263,17 @@ impl City {
         let (Some(wanted), Some(tls)) = (self.settings.mqtts_listen, crate::tls::mqtt(&self.settings)?) else { return Ok(None) };
         let (listener, address) = bind("listening for MQTT inside TLS", wanted).await?;
         self.spawn(self.mqtt.clone().listen(listener, Some(tls), self.shutdown.clone())).await;
+        Ok(Some(address))
+    }
+
+    /// Lets fire and robbery panels in over TCP and UDP (SIA DC-09), if that is wanted; returns the address, the same for both.
+    pub async fn serve_dc09(self: &Arc<Self>) -> Result<Option<SocketAddr>> {
+        let Some(wanted) = self.settings.dc09_listen else { return Ok(None) };
+        let (listener, address) = bind("listening for panels", wanted).await?;
+        let failed = |e: std::io::Error| Error::unavailable("server.listen", "The address cannot be listened on.").with("address", address).because(e);
+        let socket = UdpSocket::bind(address).await.map_err(failed)?;
+        self.spawn(self.panels.clone().listen_tcp(listener, self.shutdown.clone())).await;
+        self.spawn(self.panels.clone().listen_udp(socket, self.shutdown.clone())).await;
         Ok(Some(address))
     }
 

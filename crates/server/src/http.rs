@@ -41,6 +41,7 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_cases::http_forward::router(city.forwarder.clone()))
         .merge(dothi_notify::http::router(city.notify.clone()))
         .merge(dothi_dossiers::http::router(city.dossiers.clone()))
+        .merge(dothi_panels::http::router(city.panels.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
         .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod city;
 pub mod demo;
 mod demo_dossiers;
+mod demo_panels;
 pub mod doctor;
 pub mod health;
 pub mod history;

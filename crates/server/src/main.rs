@@ -351,6 +351,9 @@ async fn serve(city: Arc<City>) -> Result<ExitCode> {
     if let Some(pg) = city.serve_pg().await? {
         tracing::info!(%pg, "the lake answers over the PostgreSQL protocol");
     }
+    if let Some(dc09) = city.serve_dc09().await? {
+        tracing::info!(%dc09, "fire and robbery panels report over TCP and UDP (SIA DC-09)");
+    }
     tracing::info!(%http, %mqtt, "Dothi is open");
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| Error::internal("waiting for signals", e))?;
     tokio::select! {

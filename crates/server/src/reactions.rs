@@ -90,6 +90,11 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
     outcome
 }
 
+/// The platform itself, at the instant of what happened.
+fn at(city: &Arc<City>, record: &EventRecord) -> Caller {
+    Caller { now: record.at, ..Caller::system(CONSUMER, city.store.clock().as_ref()) }
+}
+
 async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -> Result<()> {
     match &record.event {
         // New observations may raise and clear alarms, and give computed attributes back to the city model.
@@ -114,11 +119,16 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         Event::LetterAsked { letter } => crate::word::write(city, *letter).await,
         Event::CaseDue { .. } => crate::word::tell(city, record).await,
         Event::EntityChanged { .. } => city.oversight.on_event(record).await,
-        Event::AlarmRaised { .. }
-        | Event::AlarmAcknowledged { .. }
-        | Event::AlarmCleared { .. }
+        // A button or detector of the city model may stand in premises: then it is a signal there.
+        Event::AlarmRaised { alarm, rule, entity, .. } => city.panels.thing_alarmed(&at(city, record), entity, rule, *alarm).await,
+        Event::AlarmCleared { alarm } => city.panels.thing_cleared(&at(city, record), *alarm).await,
+        Event::AlarmAcknowledged { .. }
         | Event::AlarmClosed { .. }
         | Event::WorkMoved { .. }
+        | Event::PanelSignalled { .. }
+        | Event::PanelConfirmed { .. }
+        | Event::PanelRestored { .. }
+        | Event::PanelHandled { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }
         | Event::UnitsChanged

@@ -40,6 +40,8 @@ pub struct Settings {
     pub temporal_page: usize,
     /// Days for which superseded states of entities are kept (`DOTHI_HISTORY_DAYS`); 0: ten years.
     pub history_days: u32,
+    /// Where fire and robbery panels report by SIA DC-09, TCP and UDP (`DOTHI_DC09_LISTEN`); none: nowhere.
+    pub dc09_listen: Option<SocketAddr>,
     /// Where other programs ask the lake over the PostgreSQL protocol (`DOTHI_PG_LISTEN`); none: nowhere.
     pub pg_listen: Option<SocketAddr>,
     /// Certificate chain and key as PEM files (`DOTHI_TLS_CERT`, `DOTHI_TLS_KEY`) for listeners that speak TLS themselves.
@@ -73,6 +75,7 @@ impl Default for Settings {
             notify_private: false,
             temporal_page: 0,
             history_days: 0,
+            dc09_listen: None,
             pg_listen: None,
             tls_cert: None,
             tls_key: None,
@@ -164,6 +167,9 @@ impl Settings {
         if let Some(v) = var("DOTHI_PG_LISTEN") {
             settings.pg_listen = if v.is_empty() { None } else { Some(address("DOTHI_PG_LISTEN", &v)?) };
         }
+        if let Some(v) = var("DOTHI_DC09_LISTEN") {
+            settings.dc09_listen = if v.is_empty() { None } else { Some(address("DOTHI_DC09_LISTEN", &v)?) };
+        }
         if let Some(v) = var("DOTHI_TLS_CERT") {
             settings.tls_cert = (!v.is_empty()).then(|| v.into());
         }
@@ -179,7 +185,7 @@ impl Settings {
 
     /// Refuses combinations that would open the platform to strangers.
     pub fn check(&self) -> Result<()> {
-        let listeners = [Some(self.listen), self.https_listen, Some(self.mqtt_listen), self.mqtts_listen];
+        let listeners = [Some(self.listen), self.https_listen, Some(self.mqtt_listen), self.mqtts_listen, self.dc09_listen];
         if self.trust_loopback && !listeners.iter().flatten().all(|l| l.ip().is_loopback()) {
             return Err(bad("DOTHI_TRUST_LOOPBACK", "needs every listener on loopback"));
         }

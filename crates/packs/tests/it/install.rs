@@ -12,6 +12,7 @@ use dothi_kernel::{Caller, Directory, Measures, PageQuery, Permission, Result, g
 use dothi_notify::model::{Subject, Subjects, Topic};
 use dothi_notify::{Notify, NotifySettings};
 use dothi_oversight::Oversight;
+use dothi_panels::Panels;
 use dothi_packs::{Domains, Library, Packs};
 use dothi_rules::Rules;
 use dothi_store::testing::{TestStore, both};
@@ -45,6 +46,7 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_notify::MIGRATIONS,
     dothi_dossiers::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
+    dothi_panels::MIGRATIONS,
     dothi_packs::MIGRATIONS,
 ];
 
@@ -61,10 +63,11 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
     let cases = Arc::new(Cases::open(store(), directory.clone(), calendar.clone()).await.unwrap());
     let dossiers = Arc::new(Dossiers::open(store(), directory.clone(), calendar).await.unwrap());
+    let panels = Arc::new(Panels::open(store(), directory.clone()).await.unwrap());
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
     let zone = access.calendar().unwrap().zone().clone();
     let notify = Arc::new(Notify::open(store(), NotifySettings::default(), Arc::new(Nothing), zone).await.unwrap());
-    let domains = Domains { access, context, rules, cases, notify, dossiers, oversight };
+    let domains = Domains { access, context, rules, cases, notify, dossiers, panels, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

@@ -1,6 +1,8 @@
 //! The binary itself: killed under load, asked by its command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod panels;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

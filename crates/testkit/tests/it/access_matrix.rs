@@ -84,6 +84,14 @@ fn body(path: &str) -> Value {
         "/api/dossiers/figures/{id}/settle" => json!({"approve": true}),
         "/api/dossiers/ratings" => json!({"ratings": []}),
         "/api/dossiers/public/look-up" => json!({"code": "H31.01-261101-0001", "phone": "0000"}),
+        "/api/panels/premises" | "/api/panels/premises/{id}" => {
+            json!({"version": 1, "code": "MATRIX", "name": "Cơ sở thử", "address": "1 Lê Lợi", "commune": "13225"})
+        }
+        "/api/panels/accounts" | "/api/panels/accounts/{id}" => json!({"version": 1, "account": "AB12"}),
+        "/api/panels/signals/{id}/acknowledge" => json!({"version": 1}),
+        "/api/panels/signals/{id}/verdict" => json!({"version": 1, "verdict": "real"}),
+        "/api/panels/accounts/{id}/maintenance" => json!({"until": "2030-01-02T00:00:00Z", "reason": "thử"}),
+        "/api/panels/import" => json!("code,name,address"),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
         "/sensorthings/v1.1/Things" => json!({"name": "Trạm", "description": "thử"}),

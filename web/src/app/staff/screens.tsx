@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, Siren, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -40,6 +40,7 @@ export const screens: readonly Screen[] = [
   { path: '/work/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'], rail: { label: 'nav.dossiers', icon: FolderClock } },
   { path: '/work/dossiers/$code', texts: ['dossiers'], load: () => import('@/features/dossiers/DossierPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
+  { path: '/ioc/panels', texts: ['panels'], load: () => import('@/features/panels/SignalsPage'), needs: ['alarm-read'], rail: { label: 'nav.panels', icon: Siren }, theme: 'dark', full: true },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
   { path: '/lead/cases', texts: ['lead'], load: () => import('@/features/cases/stats/StatsPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.case_stats' } },
@@ -51,6 +52,7 @@ export const screens: readonly Screen[] = [
   { path: '/admin/people', texts: ['admin'], load: () => import('@/features/access/admin/PeoplePage'), needs: ['people-manage'], tab: { face: '/admin', label: 'tab.people' } },
   { path: '/admin/units', texts: ['admin'], load: () => import('@/features/access/admin/UnitsPage'), needs: ['units-manage', 'people-manage'], tab: { face: '/admin', label: 'tab.units' } },
   { path: '/admin/devices', texts: ['admin'], load: () => import('@/features/context/DevicesPage'), needs: ['device-manage', 'context-read'], tab: { face: '/admin', label: 'tab.devices' } },
+  { path: '/admin/panels', texts: ['panels'], load: () => import('@/features/panels/AdminPage'), needs: ['device-manage'], tab: { face: '/admin', label: 'tab.panels' } },
   { path: '/admin/rules', texts: ['admin'], load: () => import('@/features/rules/RulesPage'), needs: ['alarm-read'], tab: { face: '/admin', label: 'tab.rules' } },
   { path: '/admin/packs', texts: ['admin'], load: () => import('@/features/packs/PacksPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.packs' } },
   { path: '/admin/audit', texts: ['admin'], load: () => import('@/features/access/admin/AuditPage'), needs: ['audit-read'], tab: { face: '/admin', label: 'tab.audit' } },
