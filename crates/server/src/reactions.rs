@@ -106,6 +106,7 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
         | Event::AlarmAcknowledged { .. }
         | Event::AlarmCleared { .. }
         | Event::AlarmClosed { .. }
+        | Event::AlarmChanged { .. }
         | Event::WorkMoved { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }

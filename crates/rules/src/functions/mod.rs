@@ -11,6 +11,9 @@ use crate::window::{HOURS, Hour, Window};
 /// Code of the reference data that the VN_AQI functions read.
 pub const AQI_REFERENCE: &str = "vn-aqi";
 
+/// How far apart two readings may lie to be compared, µs.
+const TOGETHER: i64 = 3_600_000_000;
+
 /// Which of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -21,6 +24,8 @@ enum Kind {
     Max,
     Min,
     Rate,
+    Difference,
+    Ratio,
 }
 
 /// A call as a pack wrote it, checked.
@@ -56,7 +61,9 @@ impl Call {
             "max" => (Kind::Max, 1, 2),
             "min" => (Kind::Min, 1, 2),
             "rate" => (Kind::Rate, 1, 0),
-            other => return Err(format!("there is no function `{other}` (vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate)")),
+            "diff" => (Kind::Difference, 2, 0),
+            "ratio" => (Kind::Ratio, 2, 0),
+            other => return Err(format!("there is no function `{other}` (vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate, diff, ratio)")),
         };
         if attributes.len() != wanted {
             return Err(format!("`{name}` takes {wanted} attributes, not {}", attributes.len()));
@@ -96,6 +103,14 @@ impl Call {
                 vn_aqi::daily(table?, &day).map(|i| f64::from(i.value))
             }
             Kind::NowCast => vn_aqi::nowcast(&self.means(inputs, 0, hour, vn_aqi::NOWCAST_HOURS)),
+            Kind::Difference | Kind::Ratio => {
+                let newest = |at: usize| inputs.window(self.inputs.get(at)?)?.newest().filter(|(seen, _)| (t - seen).abs() <= TOGETHER).map(|(_, v)| v);
+                let (a, b) = (newest(0)?, newest(1)?);
+                match self.kind {
+                    Kind::Ratio => Some(a / b).filter(|r| r.is_finite()),
+                    _ => Some(a - b),
+                }
+            }
             Kind::Rate => inputs.window(self.inputs.first()?)?.rate(t),
             Kind::Mean | Kind::Max | Kind::Min => {
                 let means: Vec<f64> = self.means(inputs, 0, hour, self.hours).into_iter().flatten().collect();
