@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dothi_kernel::history::SeriesQuery;
 use dothi_kernel::{Caller, Error, Observation, Permission, Result, Scope};
 
+use crate::baseline::Baselines;
 use crate::engine::{Effect, Engine, Timers};
 use crate::model::{DryRun, Tried, TriedDay, WouldBe};
 use crate::pack::{Rule, RuleKind};
@@ -59,7 +60,9 @@ impl Rules {
             let mut readings = self.past(&trials, &entity, from, to).await?;
             read += readings.len();
             readings.sort_by_key(|o| o.t);
-            let mut trial = Trial { engine: Engine::new(trials.clone(), table.clone(), self.zone.clone()), timers: Timers::default(), found: Vec::new() };
+            let mut engine = Engine::new(trials.clone(), table.clone(), self.zone.clone());
+            self.usual_before(&mut engine, &entity, from).await?;
+            let mut trial = Trial { engine, timers: Timers::default(), found: Vec::new() };
             for group in readings.chunk_by(|a, b| a.t == b.t) {
                 trial.until(group[0].t);
                 let effects = trial.engine.observe(group, group[0].t);
@@ -132,6 +135,21 @@ impl Rules {
             }));
         }
         Ok(readings)
+    }
+
+    /// What was usual for a thing before the trial begins.
+    async fn usual_before(&self, engine: &mut Engine, entity: &Arc<str>, from: i64) -> Result<()> {
+        let mut means = Vec::new();
+        for (_, attribute, weeks) in engine.seasonal() {
+            let hours = weeks * 168;
+            let since = from - i64::try_from(hours).unwrap_or(0) * 3_600_000_000;
+            let (entity_name, name) = (entity.to_string(), attribute.to_string());
+            let query = SeriesQuery { entity: entity_name, attribute: name, from: since, to: from, bucket_s: Some(3_600), offset_s: 0, limit: hours + 1 };
+            let points = self.history.series(&query).await?;
+            means.extend(points.into_iter().filter_map(|p| Some((entity.clone(), attribute.clone(), p.t, p.value.number()?))));
+        }
+        engine.set_usual(Baselines::of(means.into_iter(), &self.zone));
+        Ok(())
     }
 
     fn by_day(&self, found: &[WouldBe], wanted: &DryRun) -> Vec<TriedDay> {

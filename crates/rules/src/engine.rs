@@ -8,6 +8,7 @@ use dothi_kernel::value::quality;
 use dothi_kernel::{Observation, Value};
 use jiff::tz::TimeZone;
 
+use crate::baseline::Baselines;
 use crate::condition::Facts;
 use crate::functions::{Inputs, vn_aqi};
 use crate::pack::{Rule, RuleKind};
@@ -167,6 +168,9 @@ impl Kind {
 struct Seen<'a> {
     attributes: &'a HashMap<Arc<str>, Slot>,
     memory: &'a [Memory],
+    entity: &'a str,
+    usual: &'a Baselines,
+    zone: &'a TimeZone,
 }
 
 impl<'a> Seen<'a> {
@@ -178,6 +182,9 @@ impl<'a> Seen<'a> {
 impl Inputs for Seen<'_> {
     fn window(&self, attribute: &str) -> Option<&Window> {
         self.of(attribute).map(|m| &m.window)
+    }
+    fn deviation(&self, attribute: &str, t: i64, value: f64) -> Option<f64> {
+        self.usual.deviation(self.entity, attribute, t, value, self.zone)
     }
 }
 
@@ -203,6 +210,7 @@ pub struct Engine {
     told: HashSet<usize>,
     sequences: Vec<Sequence>,
     places: Option<Places>,
+    usual: Baselines,
 }
 
 impl Engine {
@@ -233,13 +241,33 @@ impl Engine {
         let sequences = sequences
             .filter_map(|(rule, r)| Some(Sequence { rule, first: number(&r.def.first)?, then: number(&r.def.then)?, within: seconds(r.def.within) }))
             .collect();
-        Self { rules, codes, kinds, table, zone, told: HashSet::new(), sequences, places: None }
+        Self { rules, codes, kinds, table, zone, told: HashSet::new(), sequences, places: None, usual: Baselines::default() }
     }
 
     /// The same, knowing where things are: rules with a fence need it.
     pub fn with_places(mut self, places: Places) -> Self {
         self.places = Some(places);
         self
+    }
+
+    /// Entity types and attributes with a seasonal baseline, and the weeks it looks back on.
+    pub fn seasonal(&self) -> Vec<(Arc<str>, Arc<str>, usize)> {
+        let mut found: Vec<(Arc<str>, Arc<str>, usize)> = Vec::new();
+        for rule in &self.rules {
+            let Some((call, weeks)) = rule.call.as_ref().and_then(|c| Some((c, c.weeks()?))) else { continue };
+            for input in call.inputs() {
+                match found.iter_mut().find(|(kind, attribute, _)| **kind == *rule.def.entity_type && attribute == input) {
+                    Some((.., most)) => *most = weeks.max(*most),
+                    None => found.push((rule.def.entity_type.as_str().into(), input.clone(), weeks)),
+                }
+            }
+        }
+        found
+    }
+
+    /// Sets what is usual.
+    pub fn set_usual(&mut self, usual: Baselines) {
+        self.usual = usual;
     }
 
     /// Adds what alarms that rise and clear mean for sequences.
@@ -368,7 +396,7 @@ impl Engine {
     }
 
     fn together(&mut self, group: &[&Observation], now: i64, known: i64, effects: &mut Vec<Effect>) {
-        let Self { rules, codes, kinds, table, zone, told, places, .. } = self;
+        let Self { rules, codes, kinds, table, zone, told, places, usual, .. } = self;
         let Some(kind) = group.first().and_then(|o| kinds.get_mut(&*o.kind)) else { return };
         kind.thing(&group[0].entity);
         let Kind { attributes, things, .. } = kind;
@@ -395,7 +423,7 @@ impl Engine {
             thing.cell(n);
             let Thing { memory, cells } = thing;
             let Some((_, cell)) = cells.iter_mut().find(|(r, _)| *r == n) else { continue };
-            let seen = Seen { attributes, memory };
+            let seen = Seen { attributes, memory, entity: &o.entity, usual, zone };
             let value = match &rule.call {
                 Some(call) => call.value(&seen, table.as_deref(), o.t),
                 None => o.value.number().filter(|_| usable(o)),
@@ -464,7 +492,7 @@ impl Engine {
         let Some(suppress) = &rule.suppress else { return false };
         let Some(kind) = self.kinds.get(rule.def.entity_type.as_str()) else { return false };
         let memory = kind.things.get(entity).map_or(&[][..], |thing| &thing.memory);
-        let seen = Seen { attributes: &kind.attributes, memory };
+        let seen = Seen { attributes: &kind.attributes, memory, entity, usual: &self.usual, zone: &self.zone };
         let hour = dothi_kernel::time::micros(t).to_zoned(self.zone.clone()).hour();
         let facts = Facts { value: value.unwrap_or(f64::NAN), entity, area, hour };
         suppress.holds(&facts, |name| seen.of(name).and_then(|m| m.last.as_ref()).map(|(_, v)| v)).unwrap_or(false)

@@ -4,6 +4,7 @@
 //! an alarm that stands is not raised again, a computed value has the same instant.
 
 mod aside;
+mod baseline;
 pub mod board;
 mod causes;
 mod condition;
@@ -48,6 +49,8 @@ pub use tables::MIGRATIONS;
 const PAST: i64 = 26 * 3_600_000_000;
 /// Hourly means read at the start, at most (series × hours).
 const PAST_ROWS: usize = 100_000;
+/// Hourly means read for baselines, at most (series × weeks × 168).
+const USUAL_ROWS: usize = 400_000;
 /// Alarms of lost children read back at the start, at most.
 const LOST: usize = 50_000;
 const NOTE: usize = 1_000;
@@ -197,6 +200,7 @@ impl Rules {
                 tracing::warn!(kind = &*kind, error = %e, "rules begin without their past; functions need up to a day to recover");
             }
         }
+        usual(&mut engine, history, zone, day).await;
         Ok(Live { engine, room, catalogue, day, seen, known })
     }
 
@@ -232,6 +236,7 @@ impl Rules {
                 self.rebuild(live).await?;
             }
             (live.catalogue, live.room.practice, live.day) = (catalogue, Practice::of(&reference, today), today);
+            usual(&mut live.engine, self.history.as_ref(), &self.zone, today).await;
         }
         Ok(())
     }
@@ -588,4 +593,33 @@ async fn warm(engine: &mut Engine, history: &dyn History, kind: &str, inputs: &[
         engine.warm(kind, &entity.into(), attribute, (hour * 1e6) as i64, mean, n.as_u64().unwrap_or(1));
     }
     Ok(())
+}
+
+/// Reads what is usual at each hour of the week for rules with a seasonal baseline: whole weeks before today.
+async fn usual(engine: &mut Engine, history: &dyn History, zone: &TimeZone, today: Date) {
+    let Ok(end) = today.to_zoned(zone.clone()).map(|z| z.timestamp().as_microsecond()) else { return };
+    let mut means = Vec::new();
+    for (kind, attribute, weeks) in engine.seasonal() {
+        let from = end - i64::try_from(weeks).unwrap_or(0) * 7 * 86_400_000_000;
+        let sql = format!(
+            "select entity, attribute, date_part('epoch', date_trunc('hour', t)) as hour, avg(v) as mean, count(v) as n from observation \
+             where type = '{kind}' and attribute = '{attribute}' and t >= '{}' and t < '{}' and v is not null and quality % 8 = 0 \
+             group by entity, attribute, date_trunc('hour', t)",
+            dothi_kernel::time::micros(from),
+            dothi_kernel::time::micros(end)
+        );
+        match history.table(&sql, QueryLimits { rows: USUAL_ROWS, seconds: 60 }).await {
+            Err(e) => tracing::warn!(kind = &*kind, error = %e, "rules begin without their baselines"),
+            Ok(table) => {
+                if table.truncated {
+                    tracing::warn!(kind = &*kind, rows = USUAL_ROWS, "more series than baselines are read for");
+                }
+                means.extend(table.rows.iter().filter_map(|row| {
+                    let (entity, hour, mean) = (row.first()?.as_str()?, row.get(2)?.as_f64()?, row.get(3)?.as_f64()?);
+                    (row.get(1)?.as_str()? == &*attribute).then(|| (Arc::from(entity), attribute.clone(), (hour * 1e6) as i64, mean))
+                }));
+            }
+        }
+    }
+    engine.set_usual(baseline::Baselines::of(means.into_iter(), zone));
 }

@@ -11,6 +11,8 @@ use crate::window::{HOURS, Hour, Window};
 /// Code of the reference data that the VN_AQI functions read.
 pub const AQI_REFERENCE: &str = "vn-aqi";
 
+/// Weeks that a seasonal baseline looks back on, when none are named.
+const WEEKS: usize = 8;
 /// How far apart two readings may lie to be compared, µs.
 const TOGETHER: i64 = 3_600_000_000;
 
@@ -26,6 +28,7 @@ enum Kind {
     Rate,
     Difference,
     Ratio,
+    Seasonal,
 }
 
 /// A call as a pack wrote it, checked.
@@ -41,6 +44,10 @@ pub struct Call {
 pub trait Inputs {
     /// The window of an attribute, if anything was seen.
     fn window(&self, attribute: &str) -> Option<&Window>;
+    /// How many spreads a value lies above what is usual at that hour of the week.
+    fn deviation(&self, _attribute: &str, _t: i64, _value: f64) -> Option<f64> {
+        None
+    }
 }
 
 impl Call {
@@ -63,7 +70,11 @@ impl Call {
             "rate" => (Kind::Rate, 1, 0),
             "diff" => (Kind::Difference, 2, 0),
             "ratio" => (Kind::Ratio, 2, 0),
-            other => return Err(format!("there is no function `{other}` (vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate, diff, ratio)")),
+            "seasonal" => (Kind::Seasonal, 1, 1),
+            other => {
+                let all = "vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate, diff, ratio, seasonal";
+                return Err(format!("there is no function `{other}` ({all})"));
+            }
         };
         if attributes.len() != wanted {
             return Err(format!("`{name}` takes {wanted} attributes, not {}", attributes.len()));
@@ -74,7 +85,10 @@ impl Call {
         if let Some(bad) = attributes.iter().find(|a| !crate::pack::is_name(a)) {
             return Err(format!("`{bad}` is not an attribute name"));
         }
-        let hours = number(0, 1)?;
+        let hours = number(0, if kind == Kind::Seasonal { WEEKS } else { 1 })?;
+        if kind == Kind::Seasonal && !(3..=12).contains(&hours) {
+            return Err(format!("`{text}`: weeks must be 3 to 12"));
+        }
         let least = number(1, hours.max(1))?;
         if !(1..=HOURS).contains(&hours) || least == 0 || least > hours {
             return Err(format!("`{text}`: hours must be 1 to {HOURS}, and the least number of them 1 to that"));
@@ -90,6 +104,11 @@ impl Call {
     /// Whether it needs the table of the air-quality index.
     pub fn needs_aqi_table(&self) -> bool {
         matches!(self.kind, Kind::VnAqiHour | Kind::VnAqiDay)
+    }
+
+    /// Weeks before today that it compares with.
+    pub fn weeks(&self) -> Option<usize> {
+        (self.kind == Kind::Seasonal).then_some(self.hours)
     }
 
     /// The value for the hour that holds `t` (µs); none when the data do not suffice.
@@ -110,6 +129,11 @@ impl Call {
                     Kind::Ratio => Some(a / b).filter(|r| r.is_finite()),
                     _ => Some(a - b),
                 }
+            }
+            Kind::Seasonal => {
+                let attribute = self.inputs.first()?;
+                let (_, value) = inputs.window(attribute)?.newest().filter(|(seen, _)| *seen == t)?;
+                inputs.deviation(attribute, t, value)
             }
             Kind::Rate => inputs.window(self.inputs.first()?)?.rate(t),
             Kind::Mean | Kind::Max | Kind::Min => {

@@ -406,6 +406,26 @@ async fn a_fence_raises_inside_and_clears_outside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_unusual_for_the_hour_of_the_week_raises() {
+    let store = dothi_store::testing::store(SCHEMA).await;
+    let mut rig = Rig::new(store, &rule("odd", "value = \"seasonal(pm25, 4)\"\nraise = \"> 4\"\nclear = \"< 2\"\nmax_age = 4000000")).await;
+    let week = 7 * 24 * 60 * MINUTE;
+    let t = rig.now();
+    let past: Vec<_> = [95.0, 100.0, 105.0, 102.0].iter().zip(1..).map(|(v, n)| observation(STATION, "pm25", t - n * week, *v)).collect();
+    rig.take(&past).await;
+    assert!(rig.alarms().await.is_empty(), "nothing is usual yet");
+    rig.restart().await;
+    rig.reads(104.0).await;
+    assert!(rig.alarms().await.is_empty(), "as every week");
+    rig.store.clock.advance_seconds(60);
+    rig.reads(190.0).await;
+    assert_eq!(rig.alarms().await, [("odd".into(), "active", 1)]);
+    // The trial compares with the weeks before it.
+    let wanted = DryRun { rule: "odd".into(), change: None, entities: vec![STATION.into()], from: at(t - MINUTE), to: at(t + 60 * MINUTE) };
+    assert_eq!(rig.rules.dry_run(&rig.system(), &wanted).await.unwrap().total, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_attributes_are_compared() {
     let store = dothi_store::testing::store(SCHEMA).await;
     let rig = Rig::new(store, &rule("more", "value = \"ratio(pm25, pm10)\"\nraise = \"> 0.8\"\nclear = \"< 0.7\"")).await;
