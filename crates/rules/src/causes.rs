@@ -10,6 +10,11 @@ use crate::practice::CauseDef;
 /// Lost children remembered at most; the oldest go first.
 const MOST: usize = 200_000;
 
+/// Levels of causes above one another.
+pub(crate) const LEVELS: usize = 8;
+/// Things looked at on one level.
+const WIDE: usize = 16;
+
 /// A possible cause: a declaration and the parent.
 pub(crate) type Seat = (usize, Arc<str>);
 
@@ -56,6 +61,29 @@ impl Causes {
     /// Whether any declaration looks at alarms of this class.
     pub fn looks_at(&self, class: &str) -> bool {
         self.defs.iter().any(|d| d.classes.iter().any(|c| c == class))
+    }
+
+    /// The nearest cause above a child whose alarm stands: what is lost below it belongs to it, however few they are.
+    /// `parents` says what a thing hangs on by a relationship.
+    pub fn standing(&self, child: &str, class: &str, parents: impl Fn(&str, &str) -> Vec<String>) -> Option<(Seat, Uuid)> {
+        let mut level = vec![(child.to_string(), class.to_string())];
+        for _ in 0..LEVELS {
+            let mut above = Vec::new();
+            for (child, class) in &level {
+                for (at, def) in self.defs.iter().enumerate().filter(|(_, d)| d.classes.iter().any(|c| c == class)) {
+                    for parent in parents(child, &def.along).into_iter().filter(|p| p != child) {
+                        let seat: Seat = (at, parent.as_str().into());
+                        if let Some(open) = self.seats.get(&seat).and_then(|lost| lost.open) {
+                            return Some((seat, open));
+                        }
+                        above.push((parent, def.class.clone()));
+                    }
+                }
+            }
+            above.truncate(WIDE);
+            level = above;
+        }
+        None
     }
 
     /// A child is lost at `t` (µs). `parents` says what it hangs on by a relationship.

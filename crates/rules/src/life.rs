@@ -7,13 +7,11 @@ use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp, t
 use dothi_store::Tx;
 use uuid::Uuid;
 
-use crate::causes::{Causes, Step};
+use crate::causes::{Causes, LEVELS, Step};
 use crate::model::{Acknowledgement, Alarm, AlarmState, Suppression};
 use crate::practice::{CauseDef, Policy, Practice};
 use crate::{AREA, NOTE, Rules, parents, scope, tables, tables_aside};
 
-/// Levels of causes above one another.
-const LEVELS: usize = 8;
 /// Job that looks anew at an alarm suppressed by its rule's condition; the key is the alarm.
 pub(crate) const DESIGNED: &str = "rules.designed";
 /// Seconds between two such looks.
@@ -148,6 +146,14 @@ impl Rules {
                 return Ok(true);
             }
             tables_aside::set_cause(tx, alarm.id, None).await?;
+        }
+        let above = |entity: &str, along: &str| parents(self.things.as_ref(), entity, alarm.area.as_deref().filter(|_| entity == alarm.entity), along);
+        while let Some((seat, cause)) = room.causes.standing(&alarm.entity, &alarm.class, above) {
+            if self.count(tx, cause, 1, 1, alarm.raised_at).await? {
+                tables_aside::set_cause(tx, alarm.id, Some(cause)).await?;
+                return Ok(true);
+            }
+            room.causes.ended(&seat);
         }
         let at = alarm.raised_at.as_microsecond();
         let (mut entity, mut class, mut area) = (alarm.entity.clone(), alarm.class.clone(), alarm.area.clone());

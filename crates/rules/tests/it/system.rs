@@ -284,13 +284,14 @@ async fn a_feeder_outage_is_one_line_and_fire_is_never_folded() {
         assert!(shown.iter().any(|a| a.life_safety));
         assert_eq!((group.entity.as_str(), group.children, group.standing), ("urn:feeder:7", 80, 80));
         let below = list(&rig, AlarmQuery { cause: Some(group.id), ..AlarmQuery::default() }).await;
-        assert_eq!(below.len(), 8, "a cabinet each");
-        assert!(below.iter().all(|a| a.children == 10));
+        // Six cabinets were lost before the feeder was known to be; what came later belongs to it directly.
+        let cabinets: Vec<i64> = below.iter().map(|a| a.children).filter(|n| *n > 0).collect();
+        assert_eq!((below.len(), cabinets.len(), cabinets.iter().sum::<i64>()), (6 + 20, 6, 60));
         let first = group.first_out.unwrap();
         assert_eq!(rig.rules.alarm(&rig.system(), first).await.unwrap().alarm.entity, "urn:lamp:7-0-0");
-        assert_eq!(list(&rig, AlarmQuery { muted: Some(true), limit: Some(200), ..open() }).await.len(), 80 + 8 + 2, "all of it is logged");
-        let told = rig.told().await.len();
-        assert!(told < 20, "{told} events for 81 alarms");
+        assert_eq!(list(&rig, AlarmQuery { muted: Some(true), limit: Some(200), ..open() }).await.len(), 80 + 6 + 2, "all of it is logged");
+        let told = rig.told().await.iter().filter(|name| *name == "alarm-raised").count();
+        assert_eq!(told, 6 * 5 + 5 + 2, "five lamps of six cabinets, five of the cabinets, the feeder and the fire");
         // After a restart more of the same goes where the rest is.
         rig.restart().await;
         rig.rules.raise_from(&rig.system(), &outside("power", "urn:lamp:7-0-99", "power")).await.unwrap();
