@@ -58,11 +58,6 @@ impl Causes {
         self.defs.iter().map(|d| i64::from(d.within) * 1_000_000).max().unwrap_or(0)
     }
 
-    /// Whether any declaration looks at alarms of this class.
-    pub fn looks_at(&self, class: &str) -> bool {
-        self.defs.iter().any(|d| d.classes.iter().any(|c| c == class))
-    }
-
     /// The nearest cause above a child whose alarm stands: what is lost below it belongs to it, however few they are.
     /// `parents` says what a thing hangs on by a relationship.
     pub fn standing(&self, child: &str, class: &str, parents: impl Fn(&str, &str) -> Vec<String>) -> Option<(Seat, Uuid)> {

@@ -305,11 +305,6 @@ impl Engine {
         effects.extend(more);
     }
 
-    /// The rules.
-    pub fn rules(&self) -> &[Arc<Rule>] {
-        &self.rules
-    }
-
     fn number(&self, code: &str) -> Option<usize> {
         self.codes.iter().position(|c| **c == *code)
     }

@@ -204,7 +204,8 @@ impl Rules {
     /// The parent's own alarm, with all alarms of the lost children under it.
     async fn form(&self, tx: &mut Tx, room: &Room, def: &CauseDef, parent: &str, children: &[std::sync::Arc<str>], last: &Alarm) -> Result<Alarm> {
         let rule = format!("{CAUSE}:{}", def.along);
-        let area = parent.strip_prefix(AREA).or(last.area.as_deref());
+        let own = self.area_of(parent);
+        let area = own.as_deref().or(parent.strip_prefix(AREA)).or(last.area.as_deref());
         let mut group = match tables::newest(tx, &rule, parent).await?.filter(|a| a.closed_at.is_none()) {
             Some(group) => group,
             None => {
@@ -217,7 +218,7 @@ impl Rules {
                     class: &def.class,
                     latch: false,
                     entity: parent,
-                    area: self.area_of(parent).as_deref().or(area),
+                    area,
                     location: None,
                     value: None,
                     limit: None,

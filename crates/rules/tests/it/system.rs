@@ -126,8 +126,8 @@ async fn a_shelved_alarm_comes_back_by_itself() {
 async fn what_is_under_repair_is_logged_and_shown_to_nobody() {
     both(SCHEMA, |store| async {
         let rig = Rig::new(store, &format!("{PRACTICE}{}", rule("dust", ""))).await;
-        let now = rig.store.clock.now();
-        let later = |s: i64| Some(dothi_kernel::time::micros(now.as_microsecond() + s * 1_000_000));
+        let now = rig.now();
+        let later = |s: i64| Some(dothi_kernel::time::micros(now + s * 1_000_000));
         let plan = NewAside {
             kind: Suppression::Suppressed,
             rule: None,
