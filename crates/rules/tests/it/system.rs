@@ -266,6 +266,7 @@ async fn outage(rig: &Rig, cabinets: usize, lamps: usize) {
     for cabinet in 0..cabinets {
         for lamp in 0..lamps {
             let urn = format!("urn:lamp:7-{cabinet}-{lamp}");
+            rig.store.clock.advance_seconds(1);
             rig.rules.raise_from(&rig.system(), &outside("power", &urn, "power")).await.unwrap();
         }
     }
