@@ -3,6 +3,7 @@
 //! Both sides of a comparison run in one call on one machine; the load generator shares its processors with the server.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
+mod alarms;
 mod cases;
 mod city;
 mod dossiers;
@@ -29,6 +30,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
+    /// A feeder outage: raw alarms against lines on the operators' list.
+    Alarms {
+        /// Alarms.
+        #[arg(long, default_value_t = 100_000)]
+        raw: usize,
+    },
     /// Durable observations a second by MQTT QoS 1 and by NGSI-LD batch, beside mosquitto alone.
     Ingest {
         /// Messages by MQTT.
@@ -154,6 +161,7 @@ async fn main() {
     let profile = if cfg!(debug_assertions) { "debug build: figures mean little" } else { "optimised build" };
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
+        What::Alarms { raw } => alarms::measure(raw).await,
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
         What::Sta { observations, rounds } => sta::measure(observations, rounds).await,
         What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,

@@ -7,7 +7,7 @@ import { toCsv } from '@/features/system/csv'
 let serial = 0
 function alarm(rule: string, severity: Severity, state: AlarmState, minute: number): Alarm {
   serial += 1
-  return { id: `a${serial}`, rule, title: rule, title_en: rule, severity, state, entity: `e${serial}`, entity_name: '', sector: 'environment', raised_at: `2026-11-21T05:${String(minute).padStart(2, '0')}:00Z`, count: 1 }
+  return { id: `a${serial}`, rule, title: rule, title_en: rule, severity, state, entity: `e${serial}`, entity_name: '', sector: 'environment', source: 'rule', class: '', life_safety: false, latch: false, children: 0, standing: 0, stale: false, raised_at: `2026-11-21T05:${String(minute).padStart(2, '0')}:00Z`, count: 1 }
 }
 
 describe('alarm list', () => {
@@ -29,6 +29,11 @@ describe('alarm list', () => {
   it('leaves fewer than a storm alone', () => {
     const few = Array.from({ length: STORM - 1 }, (_, i) => alarm('silent', 'low', 'active', i))
     expect(lines(few, new Set()).some(line => line.kind === 'storm')).toBe(false)
+  })
+  it('folds sooner and by place while a position is in a flood, and never what lives depend on', () => {
+    const of = (area: string, more: Partial<Alarm> = {}): Alarm => ({ ...alarm('silent', 'low', 'active', 1), area, ...more })
+    const flood = lines([of('1'), of('1'), of('2'), of('1', { life_safety: true }), of('1', { children: 40 })], new Set(), true)
+    expect(flood.map(line => line.kind)).toEqual(['section', 'storm', 'alarm', 'alarm', 'alarm'])
   })
 })
 

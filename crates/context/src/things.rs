@@ -248,6 +248,21 @@ impl Context {
         Ok(thing)
     }
 
+    /// Ids that the relationships of this short name point at, in their order.
+    pub fn related(&self, caller: &Caller, id: &str, name: &str) -> Vec<String> {
+        let Ok(entity) = self.found(caller, id) else { return Vec::new() };
+        let text = |value: &Value| value.as_str().or_else(|| value.get("object")?.as_str()).map(str::to_string);
+        let attrs = entity.attrs.iter().filter(|(n, _)| short(n) == name).flat_map(|(_, instances)| instances.iter());
+        attrs
+            .filter(|a| matches!(a.kind, AttrKind::Relationship | AttrKind::ListRelationship))
+            .flat_map(|a| match a.value.look() {
+                Look::Text(one) => vec![one.to_string()],
+                Look::List(many) => many.iter().filter_map(text).collect(),
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
     /// A stretch of a thing's history.
     pub async fn thing_series(&self, caller: &Caller, id: &str, query: &ThingSeriesQuery) -> Result<ThingSeries> {
         let entity = self.found(caller, id)?;

@@ -72,6 +72,11 @@ pub enum Event {
         /// Alarm id.
         alarm: Uuid,
     },
+    /// An alarm was set aside, came back, joined a group or was reset: lists that show it are out of date.
+    AlarmChanged {
+        /// Alarm id.
+        alarm: Uuid,
+    },
     /// A case came in.
     CaseOpened {
         /// Case id.
@@ -237,12 +242,15 @@ impl Event {
         match self {
             Event::EntityChanged { .. } | Event::EntityDeleted { .. } => Audience::Holders(Permission::AlarmRead),
             Event::ObservationsAccepted { .. } => Audience::Holders(Permission::AlarmRead),
-            Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => {
-                Audience::Holders(Permission::AlarmRead)
-            }
-            Event::PanelSignalled { .. } | Event::PanelConfirmed { .. } | Event::PanelRestored { .. } | Event::PanelHandled { .. } => {
-                Audience::Holders(Permission::AlarmRead)
-            }
+            Event::AlarmRaised { .. }
+            | Event::AlarmAcknowledged { .. }
+            | Event::AlarmCleared { .. }
+            | Event::AlarmClosed { .. }
+            | Event::AlarmChanged { .. }
+            | Event::PanelSignalled { .. }
+            | Event::PanelConfirmed { .. }
+            | Event::PanelRestored { .. }
+            | Event::PanelHandled { .. } => Audience::Holders(Permission::AlarmRead),
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),

@@ -53,6 +53,14 @@ pub trait Directory: Send + Sync {
 pub trait Things: Send + Sync {
     /// Name and place of an entity; none when it is not (or no longer) there.
     fn brief(&self, entity: &str) -> Option<(String, Option<Point>)>;
+    /// What the entity is related to by the relationship of this short name (`fedBy`), in its order.
+    fn related(&self, _entity: &str, _relationship: &str) -> Vec<String> {
+        Vec::new()
+    }
+    /// Entities of a type (short name), by id; at most `limit`.
+    fn of_type(&self, _kind: &str, _limit: usize) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A person in office as a screen names them.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use dothi_kernel::geo::{Geometry, Point};
 use dothi_kernel::value::quality;
 use dothi_kernel::{Observation, Value};
 use jiff::tz::TimeZone;
 
+use crate::baseline::Baselines;
 use crate::condition::Facts;
 use crate::functions::{Call, Inputs, vn_aqi};
 use crate::pack::{Rule, RuleKind};
@@ -166,6 +168,9 @@ impl Kind {
 struct Seen<'a> {
     attributes: &'a HashMap<Arc<str>, Slot>,
     memory: &'a [Memory],
+    entity: &'a str,
+    usual: &'a Baselines,
+    zone: &'a TimeZone,
 }
 
 impl<'a> Seen<'a> {
@@ -178,6 +183,20 @@ impl Inputs for Seen<'_> {
     fn window(&self, attribute: &str) -> Option<&Window> {
         self.of(attribute).map(|m| &m.window)
     }
+    fn deviation(&self, attribute: &str, t: i64, value: f64) -> Option<f64> {
+        self.usual.deviation(self.entity, attribute, t, value, self.zone)
+    }
+}
+
+/// Where a thing is now.
+pub type Places = Arc<dyn Fn(&str) -> Option<Point> + Send + Sync>;
+
+/// One alarm after another.
+struct Sequence {
+    rule: usize,
+    first: usize,
+    then: usize,
+    within: i64,
 }
 
 /// The evaluator with its memory.
@@ -189,6 +208,9 @@ pub struct Engine {
     zone: TimeZone,
     /// Rules whose condition failed; told once, not with every reading.
     told: HashSet<usize>,
+    sequences: Vec<Sequence>,
+    places: Option<Places>,
+    usual: Baselines,
 }
 
 impl Engine {
@@ -198,6 +220,9 @@ impl Engine {
         let mut kinds: HashMap<Arc<str>, Kind> = HashMap::new();
         for (n, rule) in rules.iter().enumerate() {
             let kind = kinds.entry(rule.def.entity_type.as_str().into()).or_default();
+            if rule.def.kind == RuleKind::Sequence {
+                continue;
+            }
             match &rule.call {
                 Some(call) => {
                     for input in call.inputs() {
@@ -207,16 +232,77 @@ impl Engine {
                 }
                 None => kind.attributes.entry(rule.def.attribute.as_str().into()).or_default().rules.push(n),
             }
-            if let Some(when) = &rule.when {
-                when.attributes().iter().for_each(|a| kind.remember(a));
+            for condition in rule.when.iter().chain(&rule.suppress) {
+                condition.attributes().iter().for_each(|a| kind.remember(a));
             }
         }
-        Self { rules, codes, kinds, table, zone, told: HashSet::new() }
+        let number = |code: &Option<String>| rules.iter().position(|r| Some(&r.def.code) == code.as_ref());
+        let sequences = rules.iter().enumerate().filter(|(_, r)| r.def.kind == RuleKind::Sequence);
+        let sequences = sequences
+            .filter_map(|(rule, r)| Some(Sequence { rule, first: number(&r.def.first)?, then: number(&r.def.then)?, within: seconds(r.def.within) }))
+            .collect();
+        Self { rules, codes, kinds, table, zone, told: HashSet::new(), sequences, places: None, usual: Baselines::default() }
     }
 
-    /// The rules.
-    pub fn rules(&self) -> &[Arc<Rule>] {
-        &self.rules
+    /// The same, knowing where things are: rules with a fence need it.
+    pub fn with_places(mut self, places: Places) -> Self {
+        self.places = Some(places);
+        self
+    }
+
+    /// Entity types and attributes with a seasonal baseline, and the weeks it looks back on.
+    pub fn seasonal(&self) -> Vec<(Arc<str>, Arc<str>, usize)> {
+        let mut found: Vec<(Arc<str>, Arc<str>, usize)> = Vec::new();
+        for rule in &self.rules {
+            let Some((call, weeks)) = rule.call.as_ref().and_then(|c| Some((c, c.weeks()?))) else { continue };
+            for input in call.inputs() {
+                match found.iter_mut().find(|(kind, attribute, _)| **kind == *rule.def.entity_type && attribute == input) {
+                    Some((.., most)) => *most = weeks.max(*most),
+                    None => found.push((rule.def.entity_type.as_str().into(), input.clone(), weeks)),
+                }
+            }
+        }
+        found
+    }
+
+    /// Sets what is usual.
+    pub fn set_usual(&mut self, usual: Baselines) {
+        self.usual = usual;
+    }
+
+    /// Adds what alarms that rise and clear mean for sequences.
+    pub fn follow(&mut self, effects: &mut Vec<Effect>) {
+        if self.sequences.is_empty() {
+            return;
+        }
+        let mut more = Vec::new();
+        for effect in effects.iter() {
+            let (rule, entity) = match effect {
+                Effect::Raise { rule, entity, .. } | Effect::Clear { rule, entity, .. } => (rule, entity),
+                _ => continue,
+            };
+            for s in self.sequences.iter().filter(|s| self.codes[s.first] == *rule || self.codes[s.then] == *rule) {
+                let Some(kind) = self.kinds.get_mut(self.rules[s.rule].def.entity_type.as_str()) else { continue };
+                let cell = kind.thing(entity).cell(s.rule);
+                let second = self.codes[s.then] == *rule;
+                match effect {
+                    Effect::Raise { t, .. } if !second => cell.heard = Some(*t),
+                    Effect::Raise { t, value, area, .. } => {
+                        let follows = cell.heard.is_some_and(|first| first <= *t && *t - first <= s.within);
+                        if follows && cell.phase == Phase::Normal {
+                            cell.phase = Phase::Raised;
+                            more.push(Effect::Raise { rule: self.codes[s.rule].clone(), entity: entity.clone(), t: *t, value: *value, area: area.clone() });
+                        }
+                    }
+                    Effect::Clear { t, value, .. } if second && cell.phase == Phase::Raised => {
+                        cell.phase = Phase::Normal;
+                        more.push(Effect::Clear { rule: self.codes[s.rule].clone(), entity: entity.clone(), t: *t, value: *value });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        effects.extend(more);
     }
 
     fn number(&self, code: &str) -> Option<usize> {
@@ -275,9 +361,14 @@ impl Engine {
     pub fn restore(&mut self, rule: &str, entity: &str, phase: Phase, last: i64) {
         let Some(n) = self.number(rule) else { return };
         let Some(kind) = self.kinds.get_mut(self.rules[n].def.entity_type.as_str()) else { return };
-        let cell = kind.thing(&entity.into()).cell(n);
+        let entity: Arc<str> = entity.into();
+        let cell = kind.thing(&entity).cell(n);
         cell.phase = phase;
         cell.last = cell.last.max(last);
+        // What stands may be followed yet.
+        for s in self.sequences.iter().filter(|s| s.first == n && phase == Phase::Raised) {
+            kind.thing(&entity).cell(s.rule).heard = Some(last);
+        }
     }
 
     /// Evaluates a batch in order of time. `now` decides what is too old to raise.
@@ -295,11 +386,12 @@ impl Engine {
         for group in order.chunk_by(|a, b| a.t == b.t && a.entity == b.entity && a.kind == b.kind) {
             self.together(group, now, known, &mut effects);
         }
+        self.follow(&mut effects);
         effects
     }
 
     fn together(&mut self, group: &[&Observation], now: i64, known: i64, effects: &mut Vec<Effect>) {
-        let Self { rules, codes, kinds, table, zone, told } = self;
+        let Self { rules, codes, kinds, table, zone, told, places, usual, .. } = self;
         let Some(kind) = group.first().and_then(|o| kinds.get_mut(&*o.kind)) else { return };
         kind.thing(&group[0].entity);
         let Kind { attributes, things, .. } = kind;
@@ -328,7 +420,7 @@ impl Engine {
             thing.cell(n);
             let Thing { memory, cells } = thing;
             let Some((_, cell)) = cells.iter_mut().find(|(r, _)| *r == n) else { continue };
-            let seen = Seen { attributes, memory };
+            let seen = Seen { attributes, memory, entity: &o.entity, usual, zone };
             let value = match &rule.call {
                 Some(call) => match called.iter().find(|(known, _)| **known == **call) {
                     Some((_, value)) => *value,
@@ -343,17 +435,20 @@ impl Engine {
             match rule.def.kind {
                 RuleKind::Derive => effects.extend(value.map(|value| derived(rule, o, value))),
                 RuleKind::Absence => heard(rule, code, cell, o, now, effects),
+                RuleKind::Sequence => {}
                 // Late data belong to history; what stands now was decided by later ones.
                 RuleKind::Threshold if o.t < cell.last => {}
                 RuleKind::Threshold => {
                     cell.last = o.t;
                     let (Some(value), Some(raise), Some(clear)) = (value, rule.raise, rule.clear) else { continue };
+                    let there = rule.fence.as_ref().map(|fence| within(fence, places.as_ref(), &o.entity));
                     let holds = raise.holds(value)
+                        && there.is_none_or(|there| there == Some(true))
                         && allowed(rule, o, value, zone, &seen, told.contains(&n)).unwrap_or_else(|| {
                             told.insert(n);
                             false
                         });
-                    threshold(rule, code, cell, o, now, (value, holds, clear.holds(value)), effects);
+                    threshold(rule, code, cell, o, now, (value, holds, clear.holds(value) || there == Some(Some(false))), effects);
                 }
             }
         }
@@ -393,6 +488,18 @@ impl Engine {
             }
             _ => None,
         }
+    }
+
+    /// Whether the rule's alarms of a thing are suppressed by design now; a condition that cannot be evaluated suppresses nothing.
+    pub fn designed(&self, rule: &str, entity: &str, area: &str, value: Option<f64>, t: i64) -> bool {
+        let Some(rule) = self.rule(rule) else { return false };
+        let Some(suppress) = &rule.suppress else { return false };
+        let Some(kind) = self.kinds.get(rule.def.entity_type.as_str()) else { return false };
+        let memory = kind.things.get(entity).map_or(&[][..], |thing| &thing.memory);
+        let seen = Seen { attributes: &kind.attributes, memory, entity, usual: &self.usual, zone: &self.zone };
+        let hour = dothi_kernel::time::micros(t).to_zoned(self.zone.clone()).hour();
+        let facts = Facts { value: value.unwrap_or(f64::NAN), entity, area, hour };
+        suppress.holds(&facts, |name| seen.of(name).and_then(|m| m.last.as_ref()).map(|(_, v)| v)).unwrap_or(false)
     }
 
     /// A thing is gone: its alarms clear, its memory goes.
@@ -448,6 +555,12 @@ impl Timers {
             }
         }
     }
+}
+
+/// Whether a thing is where its rule wants it; none when nobody knows where it is, or where that is.
+fn within((fence, inside): &(Option<Arc<Geometry>>, bool), places: Option<&Places>, entity: &str) -> Option<bool> {
+    let place = places?(entity)?;
+    Some(fence.as_ref()?.contains(place) == *inside)
 }
 
 fn seconds(s: u32) -> i64 {
@@ -542,7 +655,7 @@ mod tests {
              raise = \">= 150\"\nclear = \"< 140\"\nstatus = \"unconfirmed\"\nowner = \"o\"\n{more}"
         );
         let pack = RulesPack::load(&[("rules/r.toml".into(), text)]).unwrap();
-        let compile = |def: &RuleDef| Arc::new(Rule::compile("p", def, &[], jiff::civil::date(2026, 1, 1)).unwrap());
+        let compile = |def: &RuleDef| Arc::new(Rule::compile("p", def, &[], &[], jiff::civil::date(2026, 1, 1)).unwrap());
         Engine::new(pack.rules.iter().map(compile).collect(), None, TimeZone::UTC)
     }
 

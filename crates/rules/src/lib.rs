@@ -3,38 +3,59 @@
 //! [`Rules::replay`] evaluates a durable batch of observations and writes what follows in one change. It may run twice:
 //! an alarm that stands is not raised again, a computed value has the same instant.
 
+mod aside;
+mod baseline;
+pub mod board;
+mod causes;
 mod condition;
 mod dry_run;
 mod engine;
+pub mod figures;
 pub mod functions;
 pub mod http;
 mod jobs;
+mod life;
 pub mod model;
+mod outside;
 pub mod pack;
+pub mod practice;
 mod tables;
+mod tables_aside;
+mod tables_figures;
+mod tables_versions;
 mod testing;
+pub mod versions;
 mod window;
 
 use std::sync::Arc;
 
 use dothi_kernel::history::{QueryLimits, SeriesQuery};
-use dothi_kernel::{Caller, CallerKind, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Value};
+use dothi_kernel::{Caller, CallerKind, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Timestamp, Value};
 use dothi_store::{Store, Tx};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::causes::Causes;
 use crate::engine::{Effect, Engine};
-use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AlarmState, AqiAnswer, AqiInput, BySeverity, Counts, RuleRow, Why};
+use crate::life::{CAUSE, Rise, Room};
+use crate::model::{Alarm, AlarmDetail, AlarmQuery, AlarmState, AqiAnswer, AqiInput, BySeverity, Counts, RuleRow, Why};
 use crate::pack::{Rule, RulesPack};
+use crate::practice::Practice;
 pub use tables::MIGRATIONS;
 
 /// Past that functions may read, µs.
 const PAST: i64 = 26 * 3_600_000_000;
 /// Hourly means read at the start, at most (series × hours).
 const PAST_ROWS: usize = 100_000;
+/// Hourly means read for baselines, at most (series × weeks × 168).
+const USUAL_ROWS: usize = 400_000;
+/// Alarms of lost children read back at the start, at most.
+const LOST: usize = 50_000;
 const NOTE: usize = 1_000;
+/// How a commune is named where things are.
+const AREA: &str = "urn:dothi:area:";
 /// Job kind of delays and silences; the key is `rule|entity`.
 pub(crate) const TIMER: &str = "rules.timer";
 
@@ -70,11 +91,15 @@ pub struct Rules {
     things: Arc<dyn Things>,
     zone: TimeZone,
     live: Mutex<Live>,
+    lately: Mutex<board::Lately>,
 }
 
 /// The evaluator and the day for which its limits were resolved.
 struct Live {
     engine: Engine,
+    room: Room,
+    /// Every rule as it counts, also those that are switched off.
+    catalogue: Vec<Listed>,
     day: Date,
     /// Newest event whose readings the evaluator remembers,
     seen: i64,
@@ -82,36 +107,91 @@ struct Live {
     known: i64,
 }
 
+/// A rule with what its pack says and what people changed.
+#[derive(Debug, Clone)]
+struct Listed {
+    /// As it counts.
+    def: pack::RuleDef,
+    /// As the pack says.
+    given: pack::RuleDef,
+    enabled: bool,
+    version: i64,
+    /// Why it does not run as written.
+    fault: Option<String>,
+}
+
+impl Listed {
+    fn row(&self) -> RuleRow {
+        let d = &self.def;
+        RuleRow {
+            code: d.code.clone(),
+            title: d.title.clone(),
+            title_en: d.title_en.clone(),
+            kind: d.kind,
+            sector: d.sector.clone(),
+            severity: d.severity,
+            entity_type: d.entity_type.clone(),
+            attribute: d.attribute.clone(),
+            condition_text: d.condition_text(),
+            source_act: d.source_act.clone(),
+            status: d.status,
+            owner: d.owner.clone(),
+            enabled: self.enabled,
+            version: self.version,
+            fault: self.fault.clone(),
+        }
+    }
+}
+
 impl Rules {
     /// Opens the domain over a store that has [`MIGRATIONS`], with the rules installed there.
     /// `zone` is the local time that conditions and validity days mean.
     pub async fn open(store: Store, history: Arc<dyn History>, directory: Arc<dyn Directory>, things: Arc<dyn Things>, zone: TimeZone) -> Result<Self> {
-        let live = Mutex::new(Self::build(&store, history.as_ref(), &zone).await?);
-        Ok(Self { store, history, directory, things, zone, live })
+        let live = Mutex::new(Self::build(&store, history.as_ref(), &things, &zone).await?);
+        Ok(Self { store, history, directory, things, zone, live, lately: Mutex::default() })
     }
 
-    async fn compile(store: &Store, day: Date) -> Result<(Vec<Arc<Rule>>, Vec<pack::Reference>)> {
+    async fn compile(store: &Store, day: Date) -> Result<(Vec<Arc<Rule>>, Vec<pack::Reference>, Vec<Listed>)> {
         let (definitions, reference) = tables::definitions(store).await?;
-        let mut rules = Vec::new();
-        for (pack, def) in &definitions {
-            match Rule::compile(pack, def, &reference, day) {
-                Ok(rule) => rules.push(Arc::new(rule)),
-                // A limit may have run out since it was installed; the other rules go on.
-                Err(why) => tracing::error!(rule = def.code, why, "a rule cannot run"),
+        let fences = tables::policy(store).await?.fences;
+        let mut changes = tables_versions::latest(store).await?;
+        let (mut rules, mut listed) = (Vec::new(), Vec::new());
+        for (pack, given) in definitions {
+            let version = changes.remove(&given.code);
+            let change = version.as_ref().map(|v| v.change.clone()).unwrap_or_default();
+            let mut one =
+                Listed { def: change.over(&given), given, enabled: change.enabled != Some(false), version: version.map_or(0, |v| v.version), fault: None };
+            let mut compiled = Rule::compile(&pack, &one.def, &reference, &fences, day);
+            if let (Err(why), true) = (&compiled, one.version > 0) {
+                // What a person wrote no longer fits the pack: the pack's text counts until somebody looks.
+                tracing::error!(rule = one.given.code, why, "a changed rule cannot run; the pack's text counts");
+                (one.fault, one.def) = (Some(why.clone()), one.given.clone());
+                compiled = Rule::compile(&pack, &one.def, &reference, &fences, day);
             }
+            match compiled {
+                Ok(rule) if one.enabled => rules.push(Arc::new(rule)),
+                Ok(_) => {}
+                // A limit may have run out since it was installed; the other rules go on.
+                Err(why) => {
+                    tracing::error!(rule = one.def.code, why, "a rule cannot run");
+                    one.fault = Some(why);
+                }
+            }
+            listed.push(one);
         }
-        Ok((rules, reference))
+        Ok((rules, reference, listed))
     }
 
     /// The evaluator as the store and history say: where each rule stands, and the last day of what functions read.
-    async fn build(store: &Store, history: &dyn History, zone: &TimeZone) -> Result<Live> {
+    async fn build(store: &Store, history: &dyn History, things: &Arc<dyn Things>, zone: &TimeZone) -> Result<Live> {
         let now = store.clock().now();
         let day = now.to_zoned(zone.clone()).date();
         // History holds what these events tell of, so their batches are not counted beside it.
         let (seen, known) = (*store.watch_events().borrow(), now.as_microsecond() - PAST);
-        let (rules, reference) = Self::compile(store, day).await?;
+        let (rules, reference, catalogue) = Self::compile(store, day).await?;
+        let room = Self::room(store, things.as_ref(), &reference, now, day).await?;
         let table = pack::aqi_table(&reference).map_err(|why| Error::internal("reading the index table", why))?.map(Arc::new);
-        let mut engine = Engine::new(rules, table, zone.clone());
+        let mut engine = Engine::new(rules, table, zone.clone()).with_places(places(things.clone()));
         for (rule, entity, phase, last) in tables::phases(store).await? {
             engine.restore(&rule, &entity, phase, last);
         }
@@ -120,12 +200,30 @@ impl Rules {
                 tracing::warn!(kind = &*kind, error = %e, "rules begin without their past; functions need up to a day to recover");
             }
         }
-        Ok(Live { engine, day, seen, known })
+        usual(&mut engine, history, zone, day).await;
+        Ok(Live { engine, room, catalogue, day, seen, known })
+    }
+
+    /// Classes, figures and what was lost lately, as the store says.
+    async fn room(store: &Store, things: &dyn Things, reference: &[pack::Reference], now: Timestamp, day: Date) -> Result<Room> {
+        let policy = tables::policy(store).await?;
+        let mut causes = Causes::new(policy.causes.clone());
+        for (id, rule, entity) in tables_aside::groups(store).await? {
+            if let Some(along) = rule.strip_prefix(CAUSE).and_then(|r| r.strip_prefix(':')) {
+                causes.restore(along, &entity, id);
+            }
+        }
+        let since = dothi_kernel::time::micros(now.as_microsecond() - causes.window());
+        for (entity, class, area, t) in tables_aside::lost_since(store, since, LOST).await? {
+            // Whether they are one cause is said with the next loss.
+            let _step = causes.lost(&entity, &class, t, |along| parents(things, &entity, area.as_deref(), along));
+        }
+        Ok(Room { practice: Practice::of(reference, day), policy, causes })
     }
 
     /// Begins again from what is stored, when memory ran ahead of it.
     async fn rebuild(&self, live: &mut Live) -> Result<()> {
-        *live = Self::build(&self.store, self.history.as_ref(), &self.zone).await?;
+        *live = Self::build(&self.store, self.history.as_ref(), &self.things, &self.zone).await?;
         Ok(())
     }
 
@@ -133,11 +231,12 @@ impl Rules {
     async fn renew(&self, live: &mut Live) -> Result<()> {
         let today = self.store.clock().now().to_zoned(self.zone.clone()).date();
         if today != live.day {
-            let (rules, _) = Self::compile(&self.store, today).await?;
+            let (rules, reference, catalogue) = Self::compile(&self.store, today).await?;
             if !live.engine.renew(rules) {
                 self.rebuild(live).await?;
             }
-            live.day = today;
+            (live.catalogue, live.room.practice, live.day) = (catalogue, Practice::of(&reference, today), today);
+            usual(&mut live.engine, self.history.as_ref(), &self.zone, today).await;
         }
         Ok(())
     }
@@ -151,7 +250,7 @@ impl Rules {
         }
         let mut live = self.live.lock().await;
         let mut tx = self.store.begin(caller).await?;
-        if let Some(code) = tables::put_pack(&mut tx, pack, &part.rules, &part.reference).await? {
+        if let Some(code) = tables::put_pack(&mut tx, pack, &part.rules, &part.reference, &part.policy()).await? {
             return Err(Error::conflict("rule.code-taken", "Another pack has a rule of this code.").with("rule", code));
         }
         for (rule, entity) in tables::orphans(&mut tx).await? {
@@ -229,15 +328,16 @@ impl Rules {
             }
         }
         let area = area.map(Arc::from).or_else(|| self.area_of(entity));
-        let effect = live.engine.due(rule, entity, now, value, area, heard);
-        self.settle(&system, &mut live, effect.into_iter().collect()).await
+        let mut effects: Vec<Effect> = live.engine.due(rule, entity, now, value, area, heard).into_iter().collect();
+        live.engine.follow(&mut effects);
+        self.settle(&system, &mut live, effects).await
     }
 
     async fn settle(&self, system: &Caller, live: &mut Live, effects: Vec<Effect>) -> Result<()> {
         if effects.is_empty() {
             return Ok(());
         }
-        if let Err(e) = self.apply(system, &live.engine, effects).await {
+        if let Err(e) = self.apply(system, live, effects).await {
             // Memory ran ahead of the store: begin again from what is stored.
             self.rebuild(live).await?;
             return Err(e);
@@ -250,14 +350,34 @@ impl Rules {
         self.directory.locate(place?).map(|p| p.commune.into())
     }
 
-    async fn apply(&self, system: &Caller, engine: &Engine, effects: Vec<Effect>) -> Result<()> {
+    async fn apply(&self, system: &Caller, live: &mut Live, effects: Vec<Effect>) -> Result<()> {
+        let Live { engine, room, .. } = live;
         let mut tx = self.store.begin(system).await?;
         for effect in effects {
             match effect {
                 Effect::Raise { rule, entity, t, value, area } => {
-                    if let Some(rule) = engine.rule(&rule) {
-                        self.raise(&mut tx, rule, &entity, t, value, area.as_deref()).await?;
-                    }
+                    let Some(rule) = engine.rule(&rule) else { continue };
+                    tables::put_phase(&mut tx, &rule.def.code, &entity, engine::Phase::Raised, None, None).await?;
+                    let designed = rule.suppress.is_some() && engine.designed(&rule.def.code, &entity, area.as_deref().unwrap_or_default(), value, t);
+                    let def = &rule.def;
+                    let rise = Rise {
+                        source: "rule",
+                        rule: &def.code,
+                        title: (&def.title, &def.title_en),
+                        severity: def.severity,
+                        sector: &def.sector,
+                        class: def.class(),
+                        latch: def.latch,
+                        entity: &entity,
+                        area: area.as_deref(),
+                        location: None,
+                        value,
+                        limit: rule.raise.map(|r| r.limit),
+                        text: None,
+                        at: dothi_kernel::time::micros(t),
+                        designed,
+                    };
+                    self.rise(&mut tx, room, rise).await?;
                 }
                 Effect::Clear { rule, entity, t, .. } => self.clear(&mut tx, &rule, &entity, t).await?,
                 Effect::Hold { rule, entity, phase, due, value, area } => {
@@ -274,101 +394,9 @@ impl Rules {
         tx.commit().await
     }
 
-    async fn raise(&self, tx: &mut Tx, rule: &Rule, entity: &str, t: i64, value: Option<f64>, area: Option<&str>) -> Result<()> {
-        let at = dothi_kernel::time::micros(t);
-        let def = &rule.def;
-        tables::put_phase(tx, &def.code, entity, engine::Phase::Raised, None, None).await?;
-        let area = area.map(str::to_string);
-        let id = match tables::open_alarm(tx, &def.code, entity).await? {
-            Some(a) if a.state != AlarmState::Cleared => return Ok(()),
-            Some(a) if tables::rise_again(tx, a.id, at, value).await? => a.id,
-            // None is open, or somebody closed it this instant.
-            _ => {
-                let place = area.as_deref().and_then(|a| self.directory.commune(a));
-                let unit = area.as_deref().and_then(|a| self.directory.organisation_for(a, &format!("report:{}", def.sector)));
-                let (entity_name, location) = self.things.brief(entity).unwrap_or_else(|| (entity.to_string(), None));
-                let alarm = Alarm {
-                    id: tx.id(),
-                    rule: def.code.clone(),
-                    title: def.title.clone(),
-                    title_en: def.title_en.clone(),
-                    severity: def.severity,
-                    state: AlarmState::Active,
-                    entity: entity.to_string(),
-                    entity_name,
-                    area: area.clone(),
-                    area_name: place.map(|p| p.commune_name),
-                    sector: def.sector.clone(),
-                    value,
-                    limit: rule.raise.map(|r| r.limit),
-                    raised_at: at,
-                    acknowledged_at: None,
-                    acknowledged_by: None,
-                    cleared_at: None,
-                    closed_at: None,
-                    count: 1,
-                    location,
-                    unit: unit.map(|u| u.id).unwrap_or_default(),
-                };
-                tables::insert(tx, &alarm).await?;
-                alarm.id
-            }
-        };
-        tables::log(tx, id, at, "raised", None, None).await?;
-        tx.emit(Event::AlarmRaised { alarm: id, rule: def.code.clone(), entity: entity.to_string(), severity: def.severity, area });
-        Ok(())
-    }
-
     async fn clear(&self, tx: &mut Tx, rule: &str, entity: &str, t: i64) -> Result<()> {
         tables::put_phase(tx, rule, entity, engine::Phase::Normal, None, None).await?;
-        let Some(a) = tables::open_alarm(tx, rule, entity).await? else { return Ok(()) };
-        let at = dothi_kernel::time::micros(t).max(a.raised_at);
-        let Some(state) = tables::return_to_normal(tx, a.id, at).await? else { return Ok(()) };
-        tables::log(tx, a.id, at, "cleared", None, None).await?;
-        tx.emit(Event::AlarmCleared { alarm: a.id });
-        if state == AlarmState::Closed {
-            tables::log(tx, a.id, at, "closed", None, None).await?;
-            tx.emit(Event::AlarmClosed { alarm: a.id });
-        }
-        Ok(())
-    }
-
-    /// Takes note of an alarm. 404 `alarm.unknown`, 409 `alarm.not-waiting` when somebody has already.
-    pub async fn acknowledge(&self, caller: &Caller, id: Uuid, words: Acknowledgement) -> Result<Alarm> {
-        let unknown = || Error::not_found("alarm.unknown", "There is no such alarm.");
-        caller.require(Permission::AlarmHandle, Scope::ANY)?;
-        let note = words.note.map(|n| n.trim().to_string()).filter(|n| !n.is_empty());
-        if note.as_ref().is_some_and(|n| n.chars().count() > NOTE) {
-            return Err(Error::invalid("alarm.note-too-long", "The note is too long.").with("limit", NOTE));
-        }
-        let mut tx = self.store.begin(caller).await?;
-        let mut a = tables::alarm_in(&mut tx, id).await?.ok_or_else(unknown)?;
-        caller.require(Permission::AlarmHandle, scope(&a))?;
-        let before = a.state;
-        a.state = match before {
-            AlarmState::Active => AlarmState::Acknowledged,
-            AlarmState::Cleared => AlarmState::Closed,
-            AlarmState::Acknowledged | AlarmState::Closed => {
-                return Err(
-                    Error::conflict("alarm.not-waiting", "Somebody has taken note of this alarm already.").with("by", a.acknowledged_by.unwrap_or_default())
-                );
-            }
-        };
-        a.acknowledged_at = Some(caller.now);
-        a.acknowledged_by = Some(caller.name.to_string());
-        a.closed_at = (a.state == AlarmState::Closed).then_some(caller.now);
-        if !tables::update(&mut tx, before, &a).await? {
-            return Err(Error::conflict("alarm.not-waiting", "The alarm changed meanwhile; look again."));
-        }
-        tables::log(&mut tx, id, caller.now, "acknowledged", Some(&caller.name), note.as_deref()).await?;
-        tx.audit("alarm.acknowledge", &format!("alarm:{id}"), &serde_json::json!({ "rule": a.rule })).await?;
-        tx.emit(Event::AlarmAcknowledged { alarm: id });
-        if a.state == AlarmState::Closed {
-            tables::log(&mut tx, id, caller.now, "closed", None, None).await?;
-            tx.emit(Event::AlarmClosed { alarm: id });
-        }
-        tx.commit().await?;
-        Ok(a)
+        self.fall(tx, rule, entity, dothi_kernel::time::micros(t)).await
     }
 
     /// Alarms the caller may see, newest first.
@@ -378,8 +406,35 @@ impl Rules {
         match query.state.as_deref() {
             None | Some("all") => {}
             Some("open") => filter.add("closed_at is null", vec![]),
-            Some(state @ ("active" | "acknowledged" | "cleared" | "closed")) => filter.add("state = ?", vec![state.into()]),
-            Some(_) => return Err(Error::invalid("alarm.state", "state is open, all, active, acknowledged, cleared or closed.")),
+            Some(state @ ("active" | "acknowledged" | "cleared" | "latched" | "closed")) => filter.add("state = ?", vec![state.into()]),
+            Some(_) => return Err(Error::invalid("alarm.state", "state is open, all, active, acknowledged, cleared, latched or closed.")),
+        }
+        match (query.cause, query.muted) {
+            (Some(cause), _) => filter.add("cause = ?", vec![cause.into()]),
+            (None, Some(true)) => {}
+            (None, _) => filter.add("cause is null", vec![]),
+        }
+        match query.suppressed {
+            Some(how) => filter.add("suppressed = ?", vec![how.code().into()]),
+            None if query.cause.is_some() => {}
+            None => filter.add("suppressed = ''", vec![]),
+        }
+        let stale = self.live.lock().await.room.practice.get("stale/hours");
+        let stale = stale.map(|hours| dothi_kernel::time::micros(caller.now.as_microsecond() - (hours * 3_600e6) as i64));
+        if let (Some(true), Some(stale)) = (query.stale, stale) {
+            filter.add("cleared_at is null and closed_at is null and raised_at < ?", vec![stale.into()]);
+        }
+        for (column, value) in [("rule = ?", &query.rule), ("entity = ?", &query.entity), ("unit = ?", &query.unit)] {
+            if let Some(value) = value {
+                filter.add(column, vec![value.into()]);
+            }
+        }
+        if query.from.is_some() || query.to.is_some() {
+            let bad = |_| Error::invalid("alarm.time", "from and to are RFC 3339 instants.");
+            let instant = |text: &Option<String>| text.as_deref().map(str::parse::<Timestamp>).transpose().map_err(bad);
+            let (from, to) = (instant(&query.from)?.unwrap_or(Timestamp::MIN), instant(&query.to)?.unwrap_or(caller.now));
+            let shown = "id in (select alarm from rules_alarm_log where what = 'raised' and at >= ? and at < ?)";
+            filter.add(shown, vec![from.into(), to.into()]);
         }
         if let Some(severity) = query.severity {
             let code = serde_json::to_value(severity).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default();
@@ -398,7 +453,10 @@ impl Rules {
             filter.add("(raised_at < ? or (raised_at = ? and id < ?))", vec![at.into(), at.into(), id.into()]);
         }
         let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
-        let rows = tables::list(&self.store, filter, limit + 1).await?;
+        let mut rows = tables::list(&self.store, filter, limit + 1).await?;
+        for a in &mut rows {
+            a.stale = a.cleared_at.is_none() && a.closed_at.is_none() && stale.is_some_and(|stale| a.raised_at < stale);
+        }
         Ok(Page::of(rows, limit, |a| format!("{}.{}", a.raised_at.as_microsecond(), a.id)))
     }
 
@@ -436,7 +494,7 @@ impl Rules {
                 let from = alarm.raised_at.as_microsecond() - 2 * 86_400_000_000;
                 let query = SeriesQuery { entity: alarm.entity.clone(), attribute, from, to: end, bucket_s: None, offset_s: 0, limit: 500 };
                 Why {
-                    condition: rule.condition_text(),
+                    condition: rule.def.condition_text(),
                     limit: alarm.limit,
                     source_act: rule.def.source_act.clone(),
                     status: rule.def.status,
@@ -471,23 +529,7 @@ impl Rules {
     /// The installed rules.
     pub async fn rules(&self, caller: &Caller) -> Result<Page<RuleRow>> {
         caller.require(Permission::AlarmRead, Scope::ANY)?;
-        let live = self.live.lock().await;
-        let row = |r: &Arc<Rule>| RuleRow {
-            code: r.def.code.clone(),
-            title: r.def.title.clone(),
-            title_en: r.def.title_en.clone(),
-            kind: r.def.kind,
-            sector: r.def.sector.clone(),
-            severity: r.def.severity,
-            entity_type: r.def.entity_type.clone(),
-            attribute: r.def.attribute.clone(),
-            condition_text: r.condition_text(),
-            source_act: r.def.source_act.clone(),
-            status: r.def.status,
-            owner: r.def.owner.clone(),
-            enabled: true,
-        };
-        let items: Vec<RuleRow> = live.engine.rules().iter().map(row).collect();
+        let items: Vec<RuleRow> = self.live.lock().await.catalogue.iter().map(Listed::row).collect();
         Ok(Page { total: Some(items.len() as u64), items, next: None })
     }
 
@@ -511,6 +553,18 @@ impl Rules {
             main: index.main.name().to_string(),
             parts: index.parts.iter().map(|(p, v)| (p.name().to_string(), (v * 10.0).round() / 10.0)).collect(),
         })
+    }
+}
+
+fn places(things: Arc<dyn Things>) -> engine::Places {
+    Arc::new(move |entity| things.brief(entity)?.1)
+}
+
+/// What a thing hangs on by a relationship, or its commune.
+fn parents(things: &dyn Things, entity: &str, area: Option<&str>, along: &str) -> Vec<String> {
+    match along {
+        practice::BY_AREA => area.iter().map(|a| format!("{AREA}{a}")).collect(),
+        along => things.related(entity, along),
     }
 }
 
@@ -539,4 +593,33 @@ async fn warm(engine: &mut Engine, history: &dyn History, kind: &str, inputs: &[
         engine.warm(kind, &entity.into(), attribute, (hour * 1e6) as i64, mean, n.as_u64().unwrap_or(1));
     }
     Ok(())
+}
+
+/// Reads what is usual at each hour of the week for rules with a seasonal baseline: whole weeks before today.
+async fn usual(engine: &mut Engine, history: &dyn History, zone: &TimeZone, today: Date) {
+    let Ok(end) = today.to_zoned(zone.clone()).map(|z| z.timestamp().as_microsecond()) else { return };
+    let mut means = Vec::new();
+    for (kind, attribute, weeks) in engine.seasonal() {
+        let from = end - i64::try_from(weeks).unwrap_or(0) * 7 * 86_400_000_000;
+        let sql = format!(
+            "select entity, attribute, date_part('epoch', date_trunc('hour', t)) as hour, avg(v) as mean, count(v) as n from observation \
+             where type = '{kind}' and attribute = '{attribute}' and t >= '{}' and t < '{}' and v is not null and quality % 8 = 0 \
+             group by entity, attribute, date_trunc('hour', t)",
+            dothi_kernel::time::micros(from),
+            dothi_kernel::time::micros(end)
+        );
+        match history.table(&sql, QueryLimits { rows: USUAL_ROWS, seconds: 60 }).await {
+            Err(e) => tracing::warn!(kind = &*kind, error = %e, "rules begin without their baselines"),
+            Ok(table) => {
+                if table.truncated {
+                    tracing::warn!(kind = &*kind, rows = USUAL_ROWS, "more series than baselines are read for");
+                }
+                means.extend(table.rows.iter().filter_map(|row| {
+                    let (entity, hour, mean) = (row.first()?.as_str()?, row.get(2)?.as_f64()?, row.get(3)?.as_f64()?);
+                    (row.get(1)?.as_str()? == &*attribute).then(|| (Arc::from(entity), attribute.clone(), (hour * 1e6) as i64, mean))
+                }));
+            }
+        }
+    }
+    engine.set_usual(baseline::Baselines::of(means.into_iter(), zone));
 }

@@ -20,6 +20,8 @@ pub enum AlarmState {
     Acknowledged,
     /// The condition went away, nobody took note.
     Cleared,
+    /// The condition went away and somebody took note, but the rule wants a reset by hand.
+    Latched,
     /// Over.
     Closed,
 }
@@ -31,7 +33,31 @@ impl AlarmState {
             AlarmState::Active => "active",
             AlarmState::Acknowledged => "acknowledged",
             AlarmState::Cleared => "cleared",
+            AlarmState::Latched => "latched",
             AlarmState::Closed => "closed",
+        }
+    }
+}
+
+/// How an alarm can be kept from operators (ISA-18.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suppression {
+    /// An operator set it aside for a while.
+    Shelved,
+    /// By design: a condition of the rule, or planned work.
+    Suppressed,
+    /// The thing or the rule is out of service.
+    OutOfService,
+}
+
+impl Suppression {
+    /// Its word in the store.
+    pub fn code(self) -> &'static str {
+        match self {
+            Suppression::Shelved => "shelved",
+            Suppression::Suppressed => "suppressed",
+            Suppression::OutOfService => "out-of-service",
         }
     }
 }
@@ -93,9 +119,177 @@ pub struct Alarm {
     /// Where, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Point>,
+    /// Who raised it: `rule`, `cause` (the parent of a group), or an outside source (`panel`).
+    pub source: String,
+    /// Class; empty for none.
+    pub class: String,
+    /// Lives are at stake: never shelved, muted or folded.
+    pub life_safety: bool,
+    /// Stays until somebody resets it.
+    pub latch: bool,
+    /// Words of an outside source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Kept from the operators' list, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Suppression>,
+    /// Until when; none = until somebody ends it, or the rule's condition does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub suppressed_until: Option<Timestamp>,
+    /// The alarm that stands for the cause of this one, which is muted then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub cause: Option<Uuid>,
+    /// Alarms this one stands for, at every level.
+    pub children: i64,
+    /// Those of them whose condition holds.
+    pub standing: i64,
+    /// The first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub first_out: Option<Uuid>,
+    /// When it last rose too often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub chattering_at: Option<Timestamp>,
+    /// Its condition has held for too long.
+    pub stale: bool,
     /// Organisation whose matter it is.
     #[serde(skip)]
     pub unit: String,
+}
+
+/// An alarm of another source than a rule: a panel, a camera, a person. Its key is its identity: raising it twice is raising
+/// it once, and so is a word that comes late.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// Source, a plain name (`panel`).
+    pub source: String,
+    /// What the source calls the condition, unique within it; at most 200 characters.
+    pub key: String,
+    /// The thing it is about (URN).
+    pub entity: String,
+    /// Class; empty for none.
+    pub class: String,
+    /// Severity; none = medium.
+    pub severity: Option<Severity>,
+    /// Title in Vietnamese.
+    pub title: String,
+    /// Title in English.
+    pub title_en: String,
+    /// More words, at most 500 characters.
+    pub text: Option<String>,
+    /// Sector (pack name).
+    pub sector: String,
+    /// When the source saw it; none = now.
+    pub at: Option<Timestamp>,
+    /// Commune code; none = where the thing is.
+    pub area: Option<String>,
+    /// Place; none = the thing's.
+    pub location: Option<Point>,
+    /// Stays until somebody resets it.
+    pub latch: bool,
+}
+
+/// For how long an operator sets an alarm aside, and why.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shelve {
+    /// Minutes; the pack says how many at most.
+    pub minutes: u32,
+    /// Why, 3 to 500 characters.
+    pub reason: String,
+}
+
+/// What is kept from operators, and why.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAside {
+    /// `suppressed` (planned work) or `out-of-service`.
+    pub kind: Suppression,
+    /// Rule's code; none = all of the sector.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Thing; none = all.
+    #[serde(default)]
+    pub entity: Option<String>,
+    /// Commune; none = all.
+    #[serde(default)]
+    pub area: Option<String>,
+    /// Sector whose alarms it is about.
+    pub sector: String,
+    /// From; none = now.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub begins_at: Option<Timestamp>,
+    /// To; planned work must end, what is out of service need not.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_at: Option<Timestamp>,
+    /// Why, 3 to 500 characters.
+    pub reason: String,
+}
+
+/// Something set aside.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Aside {
+    /// Id.
+    #[schema(value_type = String)]
+    pub id: Uuid,
+    /// How.
+    pub kind: Suppression,
+    /// Rule's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// Name of the thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity_name: Option<String>,
+    /// Commune.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
+    /// Sector.
+    pub sector: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// From.
+    #[schema(value_type = String, format = DateTime)]
+    pub begins_at: Timestamp,
+    /// To.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// Who ended it; none = time did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
+    /// Organisation whose matter it is.
+    #[serde(skip)]
+    pub unit: String,
+    #[serde(skip)]
+    pub(crate) begun: bool,
+}
+
+/// Which of what is set aside.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AsideQuery {
+    /// `shelved`, `suppressed`, `out-of-service`; all when left out.
+    pub kind: Option<Suppression>,
+    /// `true` for those that are over.
+    pub ended: Option<bool>,
+    /// Rows wanted.
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
 }
 
 /// Why an alarm rose.
@@ -129,7 +323,8 @@ pub struct LogLine {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// `raised`, `acknowledged`, `cleared`, `closed`.
+    /// `raised`, `muted` (raised into a group), `withheld` (raised while set aside), `acknowledged`, `cleared`, `reset`, `closed`,
+    /// `grouped`, `shelved`, `suppressed`, `out-of-service`, `returned`.
     pub what: String,
     /// Who.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,8 +350,27 @@ pub struct AlarmDetail {
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AlarmQuery {
-    /// `active`, `acknowledged`, `cleared`, `closed`, or `open` for all that are not closed.
+    /// `active`, `acknowledged`, `cleared`, `latched`, `closed`, or `open` for all that are not closed.
     pub state: Option<String>,
+    /// Those that this alarm stands for; without it, muted alarms are left out.
+    #[param(value_type = Option<String>)]
+    pub cause: Option<Uuid>,
+    /// Muted alarms among the others, too.
+    pub muted: Option<bool>,
+    /// Those kept from operators in this way; without it they are left out.
+    pub suppressed: Option<Suppression>,
+    /// Only those whose condition has held for too long.
+    pub stale: Option<bool>,
+    /// Rule's code.
+    pub rule: Option<String>,
+    /// Thing.
+    pub entity: Option<String>,
+    /// Organisation whose matter they are.
+    pub unit: Option<String>,
+    /// Raised (and shown) from, RFC 3339.
+    pub from: Option<String>,
+    /// Raised (and shown) before, RFC 3339.
+    pub to: Option<String>,
     /// Severity.
     pub severity: Option<Severity>,
     /// Commune code.
@@ -233,6 +447,11 @@ pub struct RuleRow {
     pub owner: String,
     /// Whether it runs.
     pub enabled: bool,
+    /// Version; 0 = as the pack says.
+    pub version: i64,
+    /// Why it does not run as written, when it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// Hours for the calculator, latest first.
@@ -269,7 +488,11 @@ pub struct AqiAnswer {
 pub struct DryRun {
     /// Code of an installed rule.
     pub rule: String,
-    /// Things to try it on, 1 to 20 URNs.
+    /// What differs from the pack's text; none = the rule as it counts.
+    #[serde(default)]
+    pub change: Option<crate::versions::RuleChange>,
+    /// Things to try it on, at most 20 URNs; none = all of the type, as far as they are read.
+    #[serde(default)]
     pub entities: Vec<String>,
     /// From, inclusive.
     #[schema(value_type = String, format = DateTime)]
@@ -279,11 +502,38 @@ pub struct DryRun {
     pub to: Timestamp,
 }
 
+/// What a rule would have raised.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Tried {
+    /// Alarms in all.
+    pub total: usize,
+    /// By local day, also those without any.
+    pub days: Vec<TriedDay>,
+    /// The alarms, oldest first; at most 500.
+    pub alarms: Vec<WouldBe>,
+    /// Things it was tried on.
+    pub things: usize,
+    /// There are more things or readings than are read for a trial.
+    pub truncated: bool,
+}
+
+/// One day of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct TriedDay {
+    /// Local date.
+    #[schema(value_type = String, format = Date)]
+    pub day: jiff::civil::Date,
+    /// Alarms that would have risen.
+    pub alarms: usize,
+}
+
 /// An alarm that would have been.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct WouldBe {
     /// Entity URN.
     pub entity: String,
+    /// Its name.
+    pub entity_name: String,
     /// When it would have risen.
     #[schema(value_type = String, format = DateTime)]
     pub raised_at: Timestamp,

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dothi_kernel::event::Severity;
+use dothi_kernel::geo::Geometry;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::functions::{AQI_REFERENCE, Call, vn_aqi};
+use crate::practice::Policy;
+pub use crate::practice::{CauseDef, ClassDef, FenceDef};
 
 /// How sure we are of a figure of reference data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -32,6 +35,8 @@ pub enum RuleKind {
     Absence,
     /// Computes an attribute; raises nothing.
     Derive,
+    /// Raises when an alarm of one rule is followed by one of another, of the same thing, within a time.
+    Sequence,
 }
 
 /// A rule as a pack writes it.
@@ -77,6 +82,21 @@ pub struct RuleDef {
     /// Seconds of silence (absence rules).
     #[serde(default)]
     pub silent_for: u32,
+    /// Code of the rule that comes first (sequences).
+    #[serde(default)]
+    pub first: Option<String>,
+    /// Code of the rule that follows; the sequence clears with it.
+    #[serde(default)]
+    pub then: Option<String>,
+    /// Seconds in which it must follow.
+    #[serde(default)]
+    pub within: u32,
+    /// Fence (by code) in which the thing must be to raise; leaving it clears.
+    #[serde(default)]
+    pub inside: Option<String>,
+    /// Fence outside of which the thing must be to raise; entering it clears.
+    #[serde(default)]
+    pub outside: Option<String>,
     /// Observations older than so many seconds raise nothing.
     #[serde(default = "two_days")]
     pub max_age: u32,
@@ -87,12 +107,61 @@ pub struct RuleDef {
     pub status: Status,
     /// Who answers for the rule.
     pub owner: String,
+    /// Class of its alarms; `silent` for absence rules that name none.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// A latched alarm stays after it was noted and its condition went away, until somebody resets it.
+    #[serde(default)]
+    pub latch: bool,
+    /// CEL like `when`: while it holds, alarms are suppressed by design (logged, shown to nobody).
+    #[serde(default)]
+    pub suppress_when: Option<String>,
     /// What the operator should do.
     #[serde(default)]
     pub advice: Option<String>,
     /// The same in English.
     #[serde(default)]
     pub advice_en: Option<String>,
+}
+
+impl RuleDef {
+    /// Class of its alarms; empty for none.
+    pub fn class(&self) -> &str {
+        match (&self.class, self.kind) {
+            (Some(class), _) => class,
+            (None, RuleKind::Absence) => "silent",
+            (None, _) => "",
+        }
+    }
+
+    /// Codes of the rules it looks at.
+    pub fn looks_at(&self) -> impl Iterator<Item = &str> {
+        self.first.as_deref().into_iter().chain(self.then.as_deref())
+    }
+
+    /// The condition in words of the pack.
+    pub fn condition_text(&self) -> String {
+        let value = self.value.clone().unwrap_or_else(|| self.attribute.clone());
+        match self.kind {
+            RuleKind::Threshold => {
+                let mut text = format!("{value} {}", self.raise.as_deref().unwrap_or_default());
+                if let Some(when) = &self.when {
+                    text.push_str(&format!(" && {when}"));
+                }
+                for (word, fence) in [("inside", &self.inside), ("outside", &self.outside)] {
+                    if let Some(fence) = fence {
+                        text.push_str(&format!(" && {word}({fence})"));
+                    }
+                }
+                text
+            }
+            RuleKind::Absence => format!("silent({}) >= {} s", self.attribute, self.silent_for),
+            RuleKind::Derive => format!("{} = {value}", self.attribute),
+            RuleKind::Sequence => {
+                format!("{} → {} <= {} s", self.first.as_deref().unwrap_or_default(), self.then.as_deref().unwrap_or_default(), self.within)
+            }
+        }
+    }
 }
 
 fn medium() -> Severity {
@@ -221,6 +290,15 @@ pub struct RulesPack {
     pub rules: Vec<RuleDef>,
     /// Reference data.
     pub reference: Vec<Reference>,
+    /// Classes of alarms.
+    #[serde(rename = "class")]
+    pub classes: Vec<ClassDef>,
+    /// What alarms are gathered by.
+    #[serde(rename = "cause")]
+    pub causes: Vec<CauseDef>,
+    /// Places that rules speak of.
+    #[serde(rename = "fence")]
+    pub fences: Vec<FenceDef>,
 }
 
 /// Whether a text is a plain name of an attribute.
@@ -272,6 +350,9 @@ impl RulesPack {
                     Ok(part) => {
                         pack.rules.extend(part.rules);
                         pack.reference.extend(part.reference);
+                        pack.classes.extend(part.classes);
+                        pack.causes.extend(part.causes);
+                        pack.fences.extend(part.fences);
                     }
                     Err(e) => faults.push(format!("{path}: {}", e.message())),
                 }
@@ -280,12 +361,18 @@ impl RulesPack {
         if faults.is_empty() { Ok(pack) } else { Err(faults) }
     }
 
+    /// Classes, causes and fences.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { classes: self.classes.clone(), causes: self.causes.clone(), fences: self.fences.clone() }
+    }
+
     /// Everything wrong with the declarations.
     pub fn check(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(why) = aqi_table(&self.reference) {
             faults.push(format!("reference `{AQI_REFERENCE}`: {why}"));
         }
+        faults.extend(self.policy().faults());
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let mut seen = std::collections::BTreeSet::new();
         for rule in &self.rules {
@@ -308,8 +395,15 @@ impl RulesPack {
                     Ok(_) => {}
                 }
             }
-            if let Some(Err(why)) = rule.when.as_deref().map(Condition::compile) {
-                fault(why);
+            for text in rule.when.iter().chain(&rule.suppress_when) {
+                if let Err(why) = Condition::compile(text) {
+                    fault(why);
+                }
+            }
+            for fence in rule.inside.iter().chain(&rule.outside) {
+                if rule.kind != RuleKind::Threshold || !self.fences.iter().any(|f| f.code == *fence) {
+                    fault(format!("only a threshold may have a fence, and `{fence}` must be declared"));
+                }
             }
             match rule.kind {
                 RuleKind::Threshold => match rule.raise.as_deref().map(|r| comparison(r, &self.reference, today)) {
@@ -326,6 +420,18 @@ impl RulesPack {
                 },
                 RuleKind::Absence if rule.silent_for == 0 => fault("an absence rule needs `silent_for`".into()),
                 RuleKind::Derive if rule.value.is_none() => fault("a derive rule needs `value`".into()),
+                RuleKind::Sequence => {
+                    let raises = |code: &&String| {
+                        let simple = |r: &RuleDef| matches!(r.kind, RuleKind::Threshold | RuleKind::Absence) && r.entity_type == rule.entity_type;
+                        self.rules.iter().any(|r| r.code == **code && simple(r))
+                    };
+                    if rule.first == rule.then || rule.first.as_ref().filter(raises).is_none() || rule.then.as_ref().filter(raises).is_none() {
+                        fault("a sequence needs `first` and `then`: two threshold or absence rules of this pack and type".into());
+                    }
+                    if rule.within == 0 || rule.within > 86_400 {
+                        fault("`within` is 1 to 86 400 seconds".into());
+                    }
+                }
                 _ => {}
             }
         }
@@ -350,11 +456,16 @@ pub struct Rule {
     pub call: Option<Arc<Call>>,
     /// The `when` condition, compiled.
     pub when: Option<Arc<Condition>>,
+    /// The `suppress_when` condition, compiled.
+    pub suppress: Option<Arc<Condition>>,
+    /// Where the thing must be: the fence, and whether inside it. None when the rule has no fence; a fence that is not
+    /// declared any more holds nothing.
+    pub fence: Option<(Option<Arc<Geometry>>, bool)>,
 }
 
 impl Rule {
     /// Compiles a declaration for a day.
-    pub fn compile(pack: &str, def: &RuleDef, reference: &[Reference], on: Date) -> Result<Self, String> {
+    pub fn compile(pack: &str, def: &RuleDef, reference: &[Reference], fences: &[FenceDef], on: Date) -> Result<Self, String> {
         let raise = def.raise.as_deref().map(|r| comparison(r, reference, on)).transpose()?;
         let clear = match &def.clear {
             Some(c) => Some(comparison(c, reference, on)?),
@@ -362,22 +473,13 @@ impl Rule {
         };
         let call = def.value.as_deref().map(Call::parse).transpose()?.map(Arc::new);
         let when = def.when.as_deref().map(Condition::compile).transpose()?.map(Arc::new);
-        Ok(Self { def: def.clone(), pack: pack.to_string(), raise, clear, call, when })
-    }
-
-    /// The condition in words of the pack.
-    pub fn condition_text(&self) -> String {
-        let value = self.def.value.clone().unwrap_or_else(|| self.def.attribute.clone());
-        match self.def.kind {
-            RuleKind::Threshold => {
-                let mut text = format!("{value} {}", self.def.raise.as_deref().unwrap_or_default());
-                if let Some(when) = &self.def.when {
-                    text.push_str(&format!(" && {when}"));
-                }
-                text
-            }
-            RuleKind::Absence => format!("silent({}) >= {} s", self.def.attribute, self.def.silent_for),
-            RuleKind::Derive => format!("{} = {value}", self.def.attribute),
-        }
+        let suppress = def.suppress_when.as_deref().map(Condition::compile).transpose()?.map(Arc::new);
+        let outline = |code: &String| fences.iter().find(|f| f.code == *code).and_then(|f| f.outline().ok()).map(Arc::new);
+        let fence = match (&def.inside, &def.outside) {
+            (Some(code), _) => Some((outline(code), true)),
+            (None, Some(code)) => Some((outline(code), false)),
+            (None, None) => None,
+        };
+        Ok(Self { def: def.clone(), pack: pack.to_string(), raise, clear, call, when, suppress, fence })
     }
 }

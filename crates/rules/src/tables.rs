@@ -6,11 +6,14 @@ use dothi_store::{Migration, Param, Row, Store, Tx, params};
 use uuid::Uuid;
 
 use crate::engine::Phase;
-use crate::model::{Alarm, AlarmState, LogLine};
-use crate::pack::{Reference, RuleDef};
+use crate::model::{Alarm, AlarmState, LogLine, Suppression};
+use crate::pack::{ClassDef, Reference, RuleDef};
+use crate::practice::Policy;
 
 /// Schema.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, crate::tables_aside::ALARM_SYSTEM];
+
+const FIRST: Migration = Migration {
     domain: "rules",
     version: 1,
     sql: "
@@ -28,9 +31,9 @@ create table rules_alarm_log (alarm TEXT not null, n BIGINT not null, at BIGINT 
 create table rules_phase (
   rule TEXT not null, entity TEXT not null, phase TEXT not null, since BIGINT not null, value DOUBLE PRECISION, area TEXT, primary key (rule, entity)
 );",
-}];
+};
 
-fn severity_code(severity: Severity) -> &'static str {
+pub(crate) fn severity_code(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Low => "low",
@@ -40,13 +43,15 @@ fn severity_code(severity: Severity) -> &'static str {
     }
 }
 
-fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T> {
+pub(crate) fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T> {
     serde_json::from_value(text.into()).map_err(|e| Error::internal("reading a word", e))
 }
 
 /// Puts a pack's declarations in place of its old ones; the code of a rule that another pack has, if any (give up then).
-pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], reference: &[Reference]) -> Result<Option<String>> {
+pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], reference: &[Reference], policy: &Policy) -> Result<Option<String>> {
     tx.exec("delete from rules_def where pack = ?", params![pack]).await?;
+    tx.exec("delete from rules_policy where pack = ?", params![pack]).await?;
+    tx.exec("insert into rules_policy (pack, def) values (?, ?)", params![pack, Param::json(policy)?]).await?;
     tx.exec("delete from rules_reference where pack = ?", params![pack]).await?;
     for rule in rules {
         let sql = "insert into rules_def (code, pack, def) values (?, ?, ?) on conflict (code) do nothing";
@@ -64,7 +69,7 @@ pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], referen
 pub(crate) async fn orphans(tx: &mut Tx) -> Result<Vec<(String, String)>> {
     let rows = tx
         .rows(
-            "select rule, entity from rules_alarm where closed_at is null and cleared_at is null and rule not in (select code from rules_def) \
+            "select rule, entity from rules_alarm where source = 'rule' and closed_at is null and cleared_at is null and rule not in (select code from rules_def) \
              union select rule, entity from rules_phase where rule not in (select code from rules_def)",
             params![],
         )
@@ -72,27 +77,53 @@ pub(crate) async fn orphans(tx: &mut Tx) -> Result<Vec<(String, String)>> {
     rows.iter().map(|r| Ok((r.text("rule")?, r.text("entity")?))).collect()
 }
 
-/// A cleared alarm rises again; false when it is no longer cleared.
+/// Things for which a rule stands somewhere.
+pub(crate) async fn stands_for(tx: &mut Tx, rule: &str) -> Result<Vec<String>> {
+    let sql = "select entity from rules_alarm where rule = ? and closed_at is null and cleared_at is null union select entity from rules_phase where rule = ?";
+    tx.rows(sql, params![rule, rule]).await?.iter().map(|r| r.text("entity")).collect()
+}
+
+/// A cleared or latched alarm rises again; false when it is neither any more.
 pub(crate) async fn rise_again(tx: &mut Tx, id: Uuid, at: Timestamp, value: Option<f64>) -> Result<bool> {
     let done = tx
         .exec(
-            "update rules_alarm set state = 'active', value = ?, raised_at = ?, cleared_at = null, times = times + 1 where id = ? and state = 'cleared'",
+            "update rules_alarm set state = 'active', value = ?, raised_at = ?, cleared_at = null, times = times + 1 \
+             where id = ? and state in ('cleared', 'latched')",
             params![value, at, id],
         )
         .await?;
     Ok(done == 1)
 }
 
-/// The condition of a standing alarm went away; its state now, none when it was not standing.
+/// The condition of a standing alarm went away; its state now, none when it was not standing. What nobody was shown
+/// (suppressed by design, out of service) is over; a latched alarm waits for its reset.
 pub(crate) async fn return_to_normal(tx: &mut Tx, id: Uuid, at: Timestamp) -> Result<Option<AlarmState>> {
+    const OVER: &str = "suppressed in ('suppressed', 'out-of-service') or (state = 'acknowledged' and latch = 0)";
     let row = tx
         .row(
-            "update rules_alarm set cleared_at = ?, closed_at = case when state = 'acknowledged' then ? else null end, \
-             state = case when state = 'acknowledged' then 'closed' else 'cleared' end where id = ? and cleared_at is null and closed_at is null returning state",
+            &format!(
+                "update rules_alarm set cleared_at = ?, closed_at = case when {OVER} then ? else null end, \
+                 state = case when {OVER} then 'closed' when state = 'acknowledged' then 'latched' else 'cleared' end \
+                 where id = ? and cleared_at is null and closed_at is null returning state"
+            ),
             params![at, at, id],
         )
         .await?;
     row.map(|r| word(r.text("state")?)).transpose()
+}
+
+/// Classes and causes of all packs, in the packs' order by name.
+pub(crate) async fn policy(store: &Store) -> Result<Policy> {
+    let mut all = Policy::default();
+    for row in store.rows("select def from rules_policy order by pack", params![]).await? {
+        let one: Policy = row.json("def")?;
+        let new = |c: &ClassDef| all.classes.iter().all(|known| known.code != c.code);
+        let classes: Vec<ClassDef> = one.classes.into_iter().filter(new).collect();
+        all.classes.extend(classes);
+        all.causes.extend(one.causes);
+        all.fences.extend(one.fences);
+    }
+    Ok(all)
 }
 
 pub(crate) async fn definitions(store: &Store) -> Result<(Vec<(String, RuleDef)>, Vec<Reference>)> {
@@ -101,7 +132,7 @@ pub(crate) async fn definitions(store: &Store) -> Result<(Vec<(String, RuleDef)>
     Ok((rules.iter().map(|r| Ok((r.text("pack")?, r.json("def")?))).collect::<Result<_>>()?, reference.iter().map(|r| r.json("def")).collect::<Result<_>>()?))
 }
 
-fn alarm(row: &Row) -> Result<Alarm> {
+pub(crate) fn alarm(row: &Row) -> Result<Alarm> {
     let location = match (row.opt_real("lon")?, row.opt_real("lat")?) {
         (Some(lon), Some(lat)) => Some(dothi_kernel::geo::Point { lon, lat }),
         _ => None,
@@ -127,13 +158,27 @@ fn alarm(row: &Row) -> Result<Alarm> {
         closed_at: row.opt_time("closed_at")?,
         count: row.int("times")?,
         location,
+        source: row.text("source")?,
+        class: row.text("class")?,
+        life_safety: row.flag("life_safety")?,
+        latch: row.flag("latch")?,
+        text: row.opt_text("body")?,
+        suppressed: Some(row.text("suppressed")?).filter(|s| !s.is_empty()).map(word).transpose()?,
+        suppressed_until: row.opt_time("suppressed_until")?,
+        cause: row.opt_uuid("cause")?,
+        children: row.int("children")?,
+        standing: row.int("standing")?,
+        first_out: row.opt_uuid("first_out")?,
+        chattering_at: row.opt_time("chatter_at")?,
+        stale: false,
         unit: row.text("unit")?,
     })
 }
 
-pub(crate) async fn open_alarm(tx: &mut Tx, rule: &str, entity: &str) -> Result<Option<Alarm>> {
-    let row = tx.row("select * from rules_alarm where rule = ? and entity = ? and closed_at is null", params![rule, entity]).await?;
-    row.map(|r| alarm(&r)).transpose()
+/// The newest alarm of a rule and thing, an open one before all others.
+pub(crate) async fn newest(tx: &mut Tx, rule: &str, entity: &str) -> Result<Option<Alarm>> {
+    let sql = "select * from rules_alarm where rule = ? and entity = ? order by case when closed_at is null then 0 else 1 end, raised_at desc, id desc limit 1";
+    tx.row(sql, params![rule, entity]).await?.map(|r| alarm(&r)).transpose()
 }
 
 pub(crate) async fn alarm_in(tx: &mut Tx, id: Uuid) -> Result<Option<Alarm>> {
@@ -147,11 +192,12 @@ pub(crate) async fn get(store: &Store, id: Uuid) -> Result<Option<Alarm>> {
 pub(crate) async fn insert(tx: &mut Tx, a: &Alarm) -> Result<()> {
     let (lon, lat) = (a.location.map(|p| p.lon), a.location.map(|p| p.lat));
     tx.exec(
-        "insert into rules_alarm (id, rule, title, title_en, severity, state, entity, entity_name, area, area_name, unit, sector, value, limit_value, lon, lat, raised_at, times) \
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into rules_alarm (id, rule, title, title_en, severity, state, entity, entity_name, area, area_name, unit, sector, value, limit_value, lon, lat, raised_at, \
+         times, source, class, life_safety, latch, body, suppressed, suppressed_until) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             a.id, &a.rule, &a.title, &a.title_en, severity_code(a.severity), a.state.code(), &a.entity, &a.entity_name, a.area.clone(), a.area_name.clone(), &a.unit,
-            &a.sector, a.value, a.limit, lon, lat, a.raised_at, a.count
+            &a.sector, a.value, a.limit, lon, lat, a.raised_at, a.count, &a.source, &a.class, a.life_safety, a.latch, a.text.clone(),
+            a.suppressed.map_or("", Suppression::code), a.suppressed_until
         ],
     )
     .await?;
@@ -172,22 +218,22 @@ pub(crate) async fn update(tx: &mut Tx, before: AlarmState, a: &Alarm) -> Result
 }
 
 pub(crate) async fn log(tx: &mut Tx, id: Uuid, at: Timestamp, what: &str, by: Option<&str>, note: Option<&str>) -> Result<()> {
-    let row = tx.row("select cast(count(*) as bigint) as n from rules_alarm_log where alarm = ?", params![id]).await?;
+    let row = tx.row("select cast(coalesce(max(n), -1) + 1 as bigint) as n from rules_alarm_log where alarm = ?", params![id]).await?;
     let n = row.map_or(Ok(0), |r| r.int("n"))?;
     tx.exec("insert into rules_alarm_log (alarm, n, at, what, by_name, note) values (?, ?, ?, ?, ?, ?)", params![id, n, at, what, by, note]).await?;
     Ok(())
 }
 
 pub(crate) async fn log_of(store: &Store, id: Uuid) -> Result<Vec<LogLine>> {
-    let rows = store.rows("select at, what, by_name, note from rules_alarm_log where alarm = ? order by n limit 200", params![id]).await?;
-    rows.iter().map(|r| Ok(LogLine { at: r.time("at")?, what: r.text("what")?, by: r.opt_text("by_name")?, note: r.opt_text("note")? })).collect()
+    let rows = store.rows("select at, what, by_name, note from rules_alarm_log where alarm = ? order by n desc limit 200", params![id]).await?;
+    rows.iter().rev().map(|r| Ok(LogLine { at: r.time("at")?, what: r.text("what")?, by: r.opt_text("by_name")?, note: r.opt_text("note")? })).collect()
 }
 
 /// A `where` clause being built.
 #[derive(Default)]
 pub(crate) struct Filter {
     text: Vec<String>,
-    params: Vec<Param>,
+    pub(crate) params: Vec<Param>,
 }
 
 impl Filter {
@@ -220,7 +266,7 @@ impl Filter {
         }
         self.text.push(if texts.is_empty() { "1 = 0".into() } else { format!("({})", texts.join(" or ")) });
     }
-    fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         if self.text.is_empty() { "1 = 1".into() } else { self.text.join(" and ") }
     }
 }
@@ -233,8 +279,10 @@ pub(crate) async fn list(store: &Store, filter: Filter, limit: usize) -> Result<
 }
 
 pub(crate) async fn counts(store: &Store, filter: Filter) -> Result<Vec<(AlarmState, Severity, i64)>> {
-    let sql =
-        format!("select state, severity, cast(count(*) as bigint) as n from rules_alarm where closed_at is null and {} group by state, severity", filter.sql());
+    let sql = format!(
+        "select state, severity, cast(count(*) as bigint) as n from rules_alarm where closed_at is null and cause is null and suppressed = '' and {} group by state, severity",
+        filter.sql()
+    );
     let rows = store.rows(&sql, filter.params).await?;
     rows.iter().map(|r| Ok((word(r.text("state")?)?, word(r.text("severity")?)?, r.int("n")?))).collect()
 }

@@ -71,7 +71,7 @@ pub fn run_tests(pack: &RulesPack, files: &[(String, String)]) -> (usize, Vec<St
 fn run(pack: &RulesPack, test: &Test) -> Result<Vec<Expected>, String> {
     let day = test.from.to_zoned(TimeZone::UTC).date();
     let rules: Result<Vec<_>, String> =
-        pack.rules.iter().filter(|r| r.entity_type == test.kind).map(|r| Rule::compile("test", r, &pack.reference, day).map(Arc::new)).collect();
+        pack.rules.iter().filter(|r| r.entity_type == test.kind).map(|r| Rule::compile("test", r, &pack.reference, &pack.fences, day).map(Arc::new)).collect();
     let table = aqi_table(&pack.reference)?.map(Arc::new);
     let mut engine = Engine::new(rules?, table, TimeZone::UTC);
     let step = test.every_minutes * 60_000_000;
@@ -85,7 +85,9 @@ fn run(pack: &RulesPack, test: &Test) -> Result<Vec<Expected>, String> {
         let mut effects = Vec::new();
         while let Some(effect) = timers.next(&mut engine, t) {
             timers.note(&effect);
-            effects.push(effect);
+            let mut one = vec![effect];
+            engine.follow(&mut one);
+            effects.extend(one);
         }
         let readings = test.given.iter().filter_map(|(attribute, values)| values.get(n).filter(|v| v.is_finite()).map(|v| (attribute, *v)));
         let batch: Vec<Observation> = readings

@@ -81,6 +81,11 @@ impl Window {
         (0..hours).map(mean).collect()
     }
 
+    /// The newest reading and its instant (µs).
+    pub fn newest(&self) -> Option<(i64, f64)> {
+        self.last
+    }
+
     /// Change per hour between the reading at `t` and the one before it; none for other instants.
     pub fn rate(&self, t: i64) -> Option<f64> {
         let ((t1, v1), (t0, v0)) = (self.last?, self.before?);

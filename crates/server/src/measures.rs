@@ -77,4 +77,23 @@ impl Things for Names {
         let thing = self.0.thing(&system, entity).ok()?;
         Some((thing.name, thing.location))
     }
+
+    fn related(&self, entity: &str, relationship: &str) -> Vec<String> {
+        self.0.related(&Caller::system("names", &SystemClock), entity, relationship)
+    }
+
+    fn of_type(&self, kind: &str, limit: usize) -> Vec<String> {
+        let (system, mut found, mut after) = (Caller::system("names", &SystemClock), Vec::new(), None);
+        while found.len() < limit {
+            let query = dothi_context::things::ThingQuery { kind: Some(kind.to_string()), limit: Some(200), after: after.take(), ..Default::default() };
+            let Ok(page) = self.0.things(&system, &query) else { break };
+            found.extend(page.items.into_iter().map(|thing| thing.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.truncate(limit);
+        found
+    }
 }

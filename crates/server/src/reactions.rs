@@ -124,6 +124,7 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         Event::AlarmCleared { alarm } => city.panels.thing_cleared(&at(city, record), *alarm).await,
         Event::AlarmAcknowledged { .. }
         | Event::AlarmClosed { .. }
+        | Event::AlarmChanged { .. }
         | Event::WorkMoved { .. }
         | Event::PanelSignalled { .. }
         | Event::PanelConfirmed { .. }

@@ -2838,6 +2838,20 @@ export interface components {
             area?: string | null;
             /** @description Commune name. */
             area_name?: string | null;
+            /** @description The alarm that stands for the cause of this one, which is muted then. */
+            cause?: string | null;
+            /**
+             * Format: date-time
+             * @description When it last rose too often.
+             */
+            chattering_at?: string | null;
+            /**
+             * Format: int64
+             * @description Alarms this one stands for, at every level.
+             */
+            children: number;
+            /** @description Class; empty for none. */
+            class: string;
             /**
              * Format: date-time
              * @description When the condition went away.
@@ -2857,8 +2871,14 @@ export interface components {
             entity: string;
             /** @description Its name, or the URN. */
             entity_name: string;
+            /** @description The first of them. */
+            first_out?: string | null;
             /** @description Id. */
             id: string;
+            /** @description Stays until somebody resets it. */
+            latch: boolean;
+            /** @description Lives are at stake: never shelved, muted or folded. */
+            life_safety: boolean;
             /**
              * Format: double
              * @description Limit it passed.
@@ -2876,8 +2896,26 @@ export interface components {
             sector: string;
             /** @description Severity. */
             severity: components["schemas"]["Severity"];
+            /** @description Who raised it: `rule`, `cause` (the parent of a group), or an outside source (`panel`). */
+            source: string;
+            /** @description Its condition has held for too long. */
+            stale: boolean;
+            /**
+             * Format: int64
+             * @description Those of them whose condition holds.
+             */
+            standing: number;
             /** @description State. */
             state: components["schemas"]["AlarmState"];
+            /** @description Kept from the operators' list, and how. */
+            suppressed?: components["schemas"]["Suppression"] | null;
+            /**
+             * Format: date-time
+             * @description Until when; none = until somebody ends it, or the rule's condition does.
+             */
+            suppressed_until?: string | null;
+            /** @description Words of an outside source. */
+            text?: string | null;
             /** @description Title. */
             title: string;
             /** @description Title in English. */
@@ -2895,6 +2933,34 @@ export interface components {
             /** @description Nobody took note. */
             active: components["schemas"]["BySeverity"];
         };
+        /** @description One day. */
+        AlarmDay: {
+            /**
+             * Format: int64
+             * @description Alarms shown.
+             */
+            alarms: number;
+            /**
+             * Format: date
+             * @description Local date.
+             */
+            day: string;
+            /**
+             * Format: int64
+             * @description Floods that began.
+             */
+            floods: number;
+            /**
+             * Format: int64
+             * @description With those that were muted or withheld.
+             */
+            raw: number;
+            /**
+             * Format: int64
+             * @description Stale when the day ended.
+             */
+            stale: number;
+        };
         /** @description An alarm with its reasons. */
         AlarmDetail: components["schemas"]["Alarm"] & {
             /** @description What happened to it. */
@@ -2902,11 +2968,208 @@ export interface components {
             /** @description Why it rose. */
             why: components["schemas"]["Why"];
         };
+        /** @description The board. */
+        AlarmFigures: {
+            /** @description Rose too often in too short a time. */
+            chattering: components["schemas"]["AlarmOften"][];
+            /** @description By day. */
+            days: components["schemas"]["AlarmDay"][];
+            /** @description Went away before anybody could act. */
+            fleeting: components["schemas"]["AlarmOften"][];
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            flood_count: number;
+            /** @description Floods, the newest first; at most 50. */
+            floods: components["schemas"]["AlarmFlood"][];
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description By local hour of the day. */
+            hours: number[];
+            /**
+             * Format: int64
+             * @description Out of service now.
+             */
+            out_of_service: number;
+            /** @description By position. */
+            positions: components["schemas"]["Position"][];
+            /** @description Rates over all positions asked for. */
+            rates: components["schemas"]["AlarmRates"];
+            /**
+             * Format: int64
+             * @description Everything that rose, with what was muted under its cause or withheld.
+             */
+            raw: number;
+            /** @description By priority. */
+            severities: components["schemas"]["AlarmShare"][];
+            /**
+             * Format: int64
+             * @description Shelved now.
+             */
+            shelved: number;
+            /** @description Where those come from. */
+            source: string;
+            /**
+             * Format: int64
+             * @description Open now whose condition has held for too long.
+             */
+            stale: number;
+            /**
+             * Format: int64
+             * @description Suppressed by design now.
+             */
+            suppressed: number;
+            /** @description Figures of good practice that the packs declare. */
+            targets: components["schemas"]["Target"][];
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+            /** @description The ten most frequent. */
+            top: components["schemas"]["AlarmOften"][];
+            /**
+             * Format: double
+             * @description Share of those, per cent.
+             */
+            top_share: number;
+            /** @description There was more than the board reads: the newest part is missing. */
+            truncated: boolean;
+        };
+        /** @description A flood of alarms. */
+        AlarmFlood: {
+            /**
+             * Format: int64
+             * @description Alarms shown in it.
+             */
+            alarms: number;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Still going on then. */
+            open: boolean;
+            /**
+             * Format: int64
+             * @description Most within ten minutes.
+             */
+            peak: number;
+            /**
+             * Format: date-time
+             * @description To, or the end of the board.
+             */
+            to: string;
+        };
+        /** @description What operators' positions are asked to look at now. */
+        AlarmLoad: {
+            /** @description Positions with alarms in the last day, the busiest first. */
+            positions: components["schemas"]["PositionLoad"][];
+            /** @description Any of them is in a flood: lists fold by cause. */
+            storm: boolean;
+        };
+        /** @description How often alarms of a rule and thing did something. */
+        AlarmOften: {
+            /** @description Thing. */
+            entity: string;
+            /** @description Its name. */
+            entity_name: string;
+            /**
+             * Format: date-time
+             * @description When last.
+             */
+            last: string;
+            /** @description Rule. */
+            rule: string;
+            /** @description Severity. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Format: double
+             * @description Share of all alarms shown, per cent.
+             */
+            share: number;
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            times: number;
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+        };
+        /** @description Rates of alarms shown to operators. */
+        AlarmRates: {
+            /**
+             * Format: int64
+             * @description Alarms shown.
+             */
+            alarms: number;
+            /**
+             * Format: double
+             * @description Share of ten-minute periods above the figure, per cent.
+             */
+            busy_10_min: number;
+            /**
+             * Format: double
+             * @description Share of hours above the figure, per cent.
+             */
+            busy_hours: number;
+            /**
+             * Format: double
+             * @description Share of time in flood, per cent.
+             */
+            in_flood: number;
+            /**
+             * Format: int64
+             * @description Most within ten minutes.
+             */
+            peak_10_min: number;
+            /**
+             * Format: date-time
+             * @description When that was reached.
+             */
+            peak_at?: string | null;
+            /**
+             * Format: double
+             * @description In ten minutes, on average.
+             */
+            per_10_min: number;
+            /**
+             * Format: double
+             * @description A day, on average.
+             */
+            per_day: number;
+            /**
+             * Format: double
+             * @description An hour, on average.
+             */
+            per_hour: number;
+        };
+        /** @description Alarms of one priority. */
+        AlarmShare: {
+            /**
+             * Format: int64
+             * @description Alarms shown.
+             */
+            alarms: number;
+            /** @description Priority. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Format: double
+             * @description Share, per cent.
+             */
+            share: number;
+        };
         /**
          * @description Where an alarm stands (ISA-18.2: unacknowledged, acknowledged, returned to normal, normal).
          * @enum {string}
          */
-        AlarmState: "active" | "acknowledged" | "cleared" | "closed";
+        AlarmState: "active" | "acknowledged" | "cleared" | "latched" | "closed";
         /** @description Anomalies of a period. */
         Anomalies: {
             /** @description By rule. */
@@ -2999,6 +3262,44 @@ export interface components {
             code: string;
             /** @description Full name. */
             name: string;
+        };
+        /** @description Something set aside. */
+        Aside: {
+            /** @description Commune. */
+            area?: string | null;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            begins_at: string;
+            /** @description Who. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /** @description Who ended it; none = time did. */
+            ended_by?: string | null;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            ends_at?: string | null;
+            /** @description Thing. */
+            entity?: string | null;
+            /** @description Name of the thing. */
+            entity_name?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description How. */
+            kind: components["schemas"]["Suppression"];
+            /** @description Why. */
+            reason: string;
+            /** @description Rule's code. */
+            rule?: string | null;
+            /** @description Sector. */
+            sector: string;
         };
         /** @description An attribute worth showing. */
         AttributeType: {
@@ -7835,6 +8136,46 @@ export interface components {
              */
             supplements: number;
         };
+        /** @description An operator's position: alarms of a sector that belong to an organisation. */
+        Position: {
+            /** @description Rates. */
+            rates: components["schemas"]["AlarmRates"];
+            /** @description Sector. */
+            sector: string;
+            /** @description Organisation; empty when the alarms belong to none. */
+            unit: string;
+            /** @description Its name. */
+            unit_name: string;
+        };
+        /** @description One position now. */
+        PositionLoad: {
+            /**
+             * Format: int64
+             * @description Alarms shown in the last ten minutes.
+             */
+            last_10_min: number;
+            /**
+             * Format: int64
+             * @description In the last day.
+             */
+            last_day: number;
+            /**
+             * Format: int64
+             * @description In the last hour.
+             */
+            last_hour: number;
+            /** @description Sector. */
+            sector: string;
+            /**
+             * Format: date-time
+             * @description In a flood since.
+             */
+            storm_since?: string | null;
+            /** @description Organisation; empty when the alarms belong to none. */
+            unit: string;
+            /** @description Its name. */
+            unit_name: string;
+        };
         /** @description A procedure. */
         Procedure: {
             /** @description Agency: an organisation, or empty for every commune. */
@@ -8377,6 +8718,36 @@ export interface components {
              */
             version: number;
         };
+        /** @description The parts of a rule that may differ from the pack's text; what is left out is as the pack says. */
+        RuleChange: {
+            /** @description Condition that clears. */
+            clear?: string | null;
+            /** @description Whether it runs. */
+            enabled?: boolean | null;
+            /**
+             * Format: int32
+             * @description Seconds before it clears.
+             */
+            off_delay?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds before it raises.
+             */
+            on_delay?: number | null;
+            /** @description Condition that raises (`>= 150`). */
+            raise?: string | null;
+            /** @description Priority. */
+            severity?: components["schemas"]["Severity"] | null;
+            /**
+             * Format: int32
+             * @description Seconds of silence.
+             */
+            silent_for?: number | null;
+            /** @description Condition under which alarms are suppressed by design; empty for none. */
+            suppress_when?: string | null;
+            /** @description Further condition; empty for none. */
+            when?: string | null;
+        };
         /** @description How often a rule decides. */
         RuleCount: {
             /**
@@ -8392,11 +8763,20 @@ export interface components {
             /** @description Rule; empty = none, the centre's queue. */
             rule: string;
         };
+        /** @description A rule with the pack's text and its versions. */
+        RuleDetail: components["schemas"]["RuleRow"] & {
+            /** @description As the pack says. */
+            given: components["schemas"]["RuleChange"];
+            /** @description As it counts. */
+            now: components["schemas"]["RuleChange"];
+            /** @description Newest first; at most 100. */
+            versions: components["schemas"]["RuleVersion"][];
+        };
         /**
          * @description What kind of rule.
          * @enum {string}
          */
-        RuleKind: "threshold" | "absence" | "derive";
+        RuleKind: "threshold" | "absence" | "derive" | "sequence";
         /** @description A rule as a list shows it. */
         RuleRow: {
             /** @description Attribute. */
@@ -8407,6 +8787,8 @@ export interface components {
             condition_text: string;
             /** @description Whether it runs. */
             enabled: boolean;
+            /** @description Why it does not run as written, when it does not. */
+            fault?: string | null;
             /** @description Kind. */
             kind: components["schemas"]["RuleKind"];
             /** @description Who answers for it. */
@@ -8425,6 +8807,30 @@ export interface components {
             title_en: string;
             /** @description Entity type. */
             type: string;
+            /**
+             * Format: int64
+             * @description Version; 0 = as the pack says.
+             */
+            version: number;
+        };
+        /** @description One version of a rule. */
+        RuleVersion: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description What differs from the pack's text. */
+            change: components["schemas"]["RuleChange"];
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Number; the pack's own text is 0.
+             */
+            version: number;
         };
         /** @description A closed case to be checked. */
         Sample: {
@@ -9161,6 +9567,11 @@ export interface components {
              */
             to?: string | null;
         };
+        /**
+         * @description How an alarm can be kept from operators (ISA-18.2).
+         * @enum {string}
+         */
+        Suppression: "shelved" | "suppressed" | "out-of-service";
         /** @description A table of plain JSON values. */
         Table: {
             /** @description Column names in order. */
@@ -9219,6 +9630,18 @@ export interface components {
             name: string;
             /** @description Agency. */
             unit: components["schemas"]["UnitRef"];
+        };
+        /** @description A figure of good practice with where it comes from. */
+        Target: {
+            /** @description Key (`per-day/most`). */
+            key: string;
+            /** @description How sure we are. */
+            status: components["schemas"]["Status"];
+            /**
+             * Format: double
+             * @description Value.
+             */
+            value: number;
         };
         /** @description A thing of the city. */
         Thing: {
@@ -9394,6 +9817,29 @@ export interface components {
             number: number;
             /** @description Period. */
             period: string;
+        };
+        /** @description What a rule would have raised. */
+        Tried: {
+            /** @description The alarms, oldest first; at most 500. */
+            alarms: components["schemas"]["WouldBe"][];
+            /** @description By local day, also those without any. */
+            days: components["schemas"]["TriedDay"][];
+            /** @description Things it was tried on. */
+            things: number;
+            /** @description Alarms in all. */
+            total: number;
+            /** @description There are more things or readings than are read for a trial. */
+            truncated: boolean;
+        };
+        /** @description One day of a trial. */
+        TriedDay: {
+            /** @description Alarms that would have risen. */
+            alarms: number;
+            /**
+             * Format: date
+             * @description Local date.
+             */
+            day: string;
         };
         /** @description A case type as the form needs it. */
         TypeView: {
@@ -9673,6 +10119,8 @@ export interface components {
             cleared_at?: string | null;
             /** @description Entity URN. */
             entity: string;
+            /** @description Its name. */
+            entity_name: string;
             /**
              * Format: date-time
              * @description When it would have risen.

@@ -281,7 +281,9 @@ export interface Series {
 
 // rules
 export type Severity = 'critical' | 'high' | 'medium' | 'low' | 'info'
-export type AlarmState = 'active' | 'acknowledged' | 'cleared' | 'closed'
+export type AlarmState = 'active' | 'acknowledged' | 'cleared' | 'latched' | 'closed'
+/** How an alarm is kept from operators. */
+export type Suppression = 'shelved' | 'suppressed' | 'out-of-service'
 export interface Alarm {
   id: string
   rule: string
@@ -304,6 +306,128 @@ export interface Alarm {
   closed_at?: string
   count: number
   location?: LonLat
+  /** `rule`, `cause` (it stands for others), or an outside source. */
+  source: string
+  class: string
+  life_safety: boolean
+  latch: boolean
+  text?: string
+  suppressed?: Suppression
+  suppressed_until?: string
+  /** The alarm that stands for the cause of this one. */
+  cause?: string
+  children: number
+  standing: number
+  first_out?: string
+  chattering_at?: string
+  stale: boolean
+}
+/** Something set aside: one alarm on a shelf, planned work, or what is out of service. */
+export interface Aside {
+  id: string
+  kind: Suppression
+  rule?: string
+  entity?: string
+  entity_name?: string
+  area?: string
+  sector: string
+  reason: string
+  by: string
+  begins_at: string
+  ends_at?: string
+  ended_at?: string
+  ended_by?: string
+}
+export interface NewAside {
+  kind: Suppression
+  rule?: string
+  entity?: string
+  area?: string
+  sector: string
+  begins_at?: string
+  ends_at?: string
+  reason: string
+}
+export interface AlarmRates {
+  alarms: number
+  per_day: number
+  per_hour: number
+  per_10_min: number
+  peak_10_min: number
+  peak_at?: string
+  busy_10_min: number
+  busy_hours: number
+  in_flood: number
+}
+export interface AlarmOften {
+  rule: string
+  entity: string
+  entity_name: string
+  title: string
+  title_en: string
+  severity: Severity
+  times: number
+  share: number
+  last: string
+}
+export interface AlarmFigures {
+  from: string
+  to: string
+  rates: AlarmRates
+  raw: number
+  positions: { unit: string; unit_name: string; sector: string; rates: AlarmRates }[]
+  floods: { from: string; to: string; open: boolean; alarms: number; peak: number }[]
+  flood_count: number
+  days: { day: string; alarms: number; raw: number; floods: number; stale: number }[]
+  hours: number[]
+  top: AlarmOften[]
+  top_share: number
+  chattering: AlarmOften[]
+  fleeting: AlarmOften[]
+  severities: { severity: Severity; alarms: number; share: number }[]
+  stale: number
+  shelved: number
+  suppressed: number
+  out_of_service: number
+  targets: { key: string; value: number; status: RuleStatus }[]
+  source: string
+  truncated: boolean
+}
+export interface AlarmLoad {
+  positions: { unit: string; unit_name: string; sector: string; last_10_min: number; last_hour: number; last_day: number; storm_since?: string }[]
+  storm: boolean
+}
+/** The parts of a rule that people may change; what is left out is as the pack says. */
+export interface RuleChange {
+  raise?: string
+  clear?: string
+  when?: string
+  suppress_when?: string
+  on_delay?: number
+  off_delay?: number
+  silent_for?: number
+  severity?: Severity
+  enabled?: boolean
+}
+export interface RuleVersion {
+  version: number
+  change: RuleChange
+  by: string
+  reason: string
+  at: string
+}
+export interface RuleDetail extends Rule {
+  given: RuleChange
+  now: RuleChange
+  versions: RuleVersion[]
+}
+/** What a rule would have raised. */
+export interface Tried {
+  total: number
+  days: { day: string; alarms: number }[]
+  alarms: { entity: string; entity_name: string; raised_at: string; cleared_at?: string; value?: number }[]
+  things: number
+  truncated: boolean
 }
 /** How sure a limit is: read in the act itself, in a secondary source, or ours. */
 export type RuleStatus = 'confirmed' | 'secondary' | 'unconfirmed'
@@ -319,7 +443,7 @@ export interface Rule {
   code: string
   title: string
   title_en?: string
-  kind?: 'threshold' | 'absence' | 'derive'
+  kind?: 'threshold' | 'absence' | 'derive' | 'sequence'
   owner?: string
   sector: string
   severity: Severity
@@ -329,6 +453,10 @@ export interface Rule {
   source_act?: string
   status?: RuleStatus
   enabled: boolean
+  /** 0 = as the pack says. */
+  version: number
+  /** Why it does not run as written. */
+  fault?: string
 }
 export interface VnAqi {
   aqi: number

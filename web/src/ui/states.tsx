@@ -36,7 +36,8 @@ export function errorCode(error: unknown): string {
 /** What happened, in words: the text of the code, else of the status, else what the server said. */
 export function errorWords(error: unknown): string {
   const code = errorCode(error)
-  if (hasText(`errors.${code}`)) return text(`errors.${code}`)
+  // What the server adds (`limit`, `reason` …) fills the holes of the text.
+  if (hasText(`errors.${code}`)) return text(`errors.${code}`, error instanceof ApiError ? { ...error.more } : {})
   if (error instanceof ApiError) {
     if (hasText(`errors.http.${error.status}`)) return text(`errors.http.${error.status}`)
     if (error.detail) return error.detail

@@ -11,6 +11,11 @@ use crate::window::{HOURS, Hour, Window};
 /// Code of the reference data that the VN_AQI functions read.
 pub const AQI_REFERENCE: &str = "vn-aqi";
 
+/// Weeks that a seasonal baseline looks back on, when none are named.
+const WEEKS: usize = 8;
+/// How far apart two readings may lie to be compared, µs.
+const TOGETHER: i64 = 3_600_000_000;
+
 /// Which of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -21,6 +26,9 @@ enum Kind {
     Max,
     Min,
     Rate,
+    Difference,
+    Ratio,
+    Seasonal,
 }
 
 /// A call as a pack wrote it, checked.
@@ -36,6 +44,10 @@ pub struct Call {
 pub trait Inputs {
     /// The window of an attribute, if anything was seen.
     fn window(&self, attribute: &str) -> Option<&Window>;
+    /// How many spreads a value lies above what is usual at that hour of the week.
+    fn deviation(&self, _attribute: &str, _t: i64, _value: f64) -> Option<f64> {
+        None
+    }
 }
 
 impl Call {
@@ -56,7 +68,13 @@ impl Call {
             "max" => (Kind::Max, 1, 2),
             "min" => (Kind::Min, 1, 2),
             "rate" => (Kind::Rate, 1, 0),
-            other => return Err(format!("there is no function `{other}` (vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate)")),
+            "diff" => (Kind::Difference, 2, 0),
+            "ratio" => (Kind::Ratio, 2, 0),
+            "seasonal" => (Kind::Seasonal, 1, 1),
+            other => {
+                let all = "vn_aqi_hour, vn_aqi_day, nowcast, mean, max, min, rate, diff, ratio, seasonal";
+                return Err(format!("there is no function `{other}` ({all})"));
+            }
         };
         if attributes.len() != wanted {
             return Err(format!("`{name}` takes {wanted} attributes, not {}", attributes.len()));
@@ -67,7 +85,10 @@ impl Call {
         if let Some(bad) = attributes.iter().find(|a| !crate::pack::is_name(a)) {
             return Err(format!("`{bad}` is not an attribute name"));
         }
-        let hours = number(0, 1)?;
+        let hours = number(0, if kind == Kind::Seasonal { WEEKS } else { 1 })?;
+        if kind == Kind::Seasonal && !(3..=12).contains(&hours) {
+            return Err(format!("`{text}`: weeks must be 3 to 12"));
+        }
         let least = number(1, hours.max(1))?;
         if !(1..=HOURS).contains(&hours) || least == 0 || least > hours {
             return Err(format!("`{text}`: hours must be 1 to {HOURS}, and the least number of them 1 to that"));
@@ -85,6 +106,11 @@ impl Call {
         matches!(self.kind, Kind::VnAqiHour | Kind::VnAqiDay)
     }
 
+    /// Weeks before today that it compares with.
+    pub fn weeks(&self) -> Option<usize> {
+        (self.kind == Kind::Seasonal).then_some(self.hours)
+    }
+
     /// The value for the hour that holds `t` (µs); none when the data do not suffice.
     pub fn value(&self, inputs: &dyn Inputs, table: Option<&vn_aqi::Table>, t: i64) -> Option<f64> {
         let hour = Hour::of(t);
@@ -96,6 +122,19 @@ impl Call {
                 vn_aqi::daily(table?, &day).map(|i| f64::from(i.value))
             }
             Kind::NowCast => vn_aqi::nowcast(&self.means(inputs, 0, hour, vn_aqi::NOWCAST_HOURS)),
+            Kind::Difference | Kind::Ratio => {
+                let newest = |at: usize| inputs.window(self.inputs.get(at)?)?.newest().filter(|(seen, _)| (t - seen).abs() <= TOGETHER).map(|(_, v)| v);
+                let (a, b) = (newest(0)?, newest(1)?);
+                match self.kind {
+                    Kind::Ratio => Some(a / b).filter(|r| r.is_finite()),
+                    _ => Some(a - b),
+                }
+            }
+            Kind::Seasonal => {
+                let attribute = self.inputs.first()?;
+                let (_, value) = inputs.window(attribute)?.newest().filter(|(seen, _)| *seen == t)?;
+                inputs.deviation(attribute, t, value)
+            }
             Kind::Rate => inputs.window(self.inputs.first()?)?.rate(t),
             Kind::Mean | Kind::Max | Kind::Min => {
                 let means: Vec<f64> = self.means(inputs, 0, hour, self.hours).into_iter().flatten().collect();

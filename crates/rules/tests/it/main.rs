@@ -8,3 +8,4 @@ mod life;
 mod pack;
 mod races;
 mod rig;
+mod system;

@@ -93,7 +93,21 @@ struct Names;
 
 impl Things for Names {
     fn brief(&self, entity: &str) -> Option<(String, Option<Place>)> {
-        (!entity.ends_with(":gone")).then(|| (format!("Trạm {}", entity.rsplit(':').next().unwrap()), None))
+        let place = match entity {
+            "urn:boat:in" => Some(Place { lon: 106.3, lat: 20.4 }),
+            "urn:boat:out" => Some(Place { lon: 105.3, lat: 20.4 }),
+            _ => None,
+        };
+        (!entity.ends_with(":gone")).then(|| (format!("Trạm {}", entity.rsplit(':').next().unwrap()), place))
+    }
+    /// `urn:lamp:<feeder>-<cabinet>-<n>` is fed by its cabinet, and that by its feeder.
+    fn related(&self, entity: &str, relationship: &str) -> Vec<String> {
+        let up = match (relationship, entity.strip_prefix("urn:lamp:"), entity.strip_prefix("urn:cabinet:")) {
+            ("fedBy", Some(lamp), _) => lamp.rsplit_once('-').map(|(cabinet, _)| format!("urn:cabinet:{cabinet}")),
+            ("fedBy", _, Some(cabinet)) => cabinet.split_once('-').map(|(feeder, _)| format!("urn:feeder:{feeder}")),
+            _ => None,
+        };
+        up.into_iter().collect()
     }
 }
 

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { MousePointerClick, X } from 'lucide-react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import { can, useAlarmPages, useCommunes, useDesk, useLive, useMe, useThings, useThingsGeo, type Alarm, type Severity, type Thing } from '@/api'
+import { can, useAlarmLoad, useAlarmPages, useCommunes, useDesk, useLive, useMe, useThings, useThingsGeo, type Alarm, type AlarmFilter, type Severity, type Suppression, type Thing } from '@/api'
 import { IncomingList, IncomingPanel } from '@/features/cases/incoming/Incoming'
 import { aqiOf } from '@/features/context/AirNear'
 import { ThingPanel } from '@/features/context/ThingPanel'
@@ -18,6 +18,10 @@ import './ioc.css'
 const SEVERITIES: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info']
 const KEYS = ['j', 'k', 'Enter', 'A', '1', '2', 'W', 'Esc', '?'] as const
 const NONE: readonly never[] = []
+const SUPPRESSED: readonly Suppression[] = ['shelved', 'suppressed', 'out-of-service']
+const STATES = ['open', 'active', 'acknowledged', 'cleared', 'latched', 'closed', 'all', ...SUPPRESSED] as const
+/** Filters that the board of figures sets. */
+const COUNTED = ['rule', 'entity', 'unit', 'sector', 'from', 'to', 'stale'] as const
 
 /** Alarms that came in since the page was opened, for the motion that shows them. */
 function useFresh(): [ReadonlySet<string>, (id: string) => void] {
@@ -105,11 +109,17 @@ export default function IocPage() {
   const seesReports = can(me.data, 'case-read')
   const tab = search['tab'] === 'reports' && seesReports ? 'reports' : 'alarms'
   const severity = SEVERITIES.find(s => s === search['severity'])
-  const state = search['state'] === 'active' || search['state'] === 'acknowledged' || search['state'] === 'cleared' || search['state'] === 'closed' ? search['state'] : 'open'
+  const state = STATES.find(s => s === search['state']) ?? 'open'
+  const suppressed = SUPPRESSED.find(s => s === state)
+  // What a figure counts, when one came from there.
+  const counted = COUNTED.flatMap(key => (search[key] ? [[key, search[key]]] : []))
 
   const home = me.data?.home.code
   const communes = useCommunes(home)
-  const alarms = useAlarmPages({ state, ...(severity ? { severity } : {}) })
+  const filter: AlarmFilter = { ...(suppressed ? { suppressed, state: 'open' } : { state }), ...(severity ? { severity } : {}), ...(Object.fromEntries(counted) as AlarmFilter) }
+  const alarms = useAlarmPages(filter)
+  const load = useAlarmLoad()
+  const flood = load.data?.storm === true
   const reports = useDesk({ view: 'all', sort: 'opened' })
   const geo = useThingsGeo()
   const stations = useThings({ type: 'AirQualityObserved', limit: 200 })
@@ -119,9 +129,9 @@ export default function IocPage() {
 
   const refresh = useCalmRefresh()
   const [fresh, addFresh] = useFresh()
-  useLive(['alarm-raised', 'alarm-acknowledged', 'alarm-cleared', 'alarm-closed'], event => {
+  useLive(['alarm-raised', 'alarm-acknowledged', 'alarm-cleared', 'alarm-closed', 'alarm-changed'], event => {
     if (event.event === 'alarm-raised') addFresh(String(event['alarm']))
-    refresh('alarms', 'vitals')
+    refresh('alarms', 'vitals', 'alarm-load')
     if (event['alarm'] === search['alarm']) refresh('alarm')
   })
   useLive(['case-opened', 'case-moved', 'case-due', 'case-answered'], event => {
@@ -249,15 +259,21 @@ export default function IocPage() {
           <Fence key="alarms">
             <div className="ioc-filters">
               <Select aria-label={t('ioc:filter.state')} value={state} onChange={e => setSearch({ state: e.target.value === 'open' ? undefined : e.target.value })}>
-                {['open', 'active', 'acknowledged', 'cleared', 'closed'].map(s => <option key={s} value={s}>{s === 'open' ? t('ioc:filter.open') : t(`alarm.${s}`)}</option>)}
+                {STATES.map(s => <option key={s} value={s}>{s === 'open' || s === 'all' ? t(`ioc:filter.${s}`) : SUPPRESSED.some(x => x === s) ? t(`ioc:aside.kind.${s}`) : t(`alarm.${s}`)}</option>)}
               </Select>
               <Select aria-label={t('ioc:filter.severity')} value={severity ?? ''} onChange={e => setSearch({ severity: e.target.value || undefined })}>
                 <option value="">{t('ioc:filter.any_severity')}</option>
                 {SEVERITIES.map(s => <option key={s} value={s}>{t(`severity.${s}`)}</option>)}
               </Select>
             </div>
+            <nav className="ioc-more" aria-label={t('ioc:more.title')}>
+              <a href="/ioc/alarms/figures">{t('ioc:more.figures')}</a>
+              <a href="/ioc/alarms/aside">{t('ioc:more.aside')}</a>
+              {counted.length > 0 ? <Button look="quiet" size="small" icon={<X size={16} aria-hidden />} onClick={() => setSearch(Object.fromEntries(COUNTED.map(key => [key, undefined])))}>{t('ioc:more.all')}</Button> : null}
+            </nav>
+            {flood ? <p className="flood-note" role="status">{t('ioc:more.flood', { where: (load.data?.positions ?? []).filter(p => p.storm_since).map(p => p.unit_name || t('ioc:figures.no_unit')).slice(0, 3).join(', ') })}</p> : null}
             {alarms.data ? (
-              <AlarmList alarms={alarmItems} cursor={cursor} onCursor={setCursor} chosen={openAlarm} onOpen={showAlarm} fresh={fresh} now={now} filtered={state !== 'open' || Boolean(severity)} onEnd={alarmsEnd} onLines={setOrder} toggle={toggle} />
+              <AlarmList alarms={alarmItems} cursor={cursor} onCursor={setCursor} chosen={openAlarm} onOpen={showAlarm} fresh={fresh} now={now} filtered={state !== 'open' || Boolean(severity) || counted.length > 0} flood={flood} onEnd={alarmsEnd} onLines={setOrder} toggle={toggle} />
             ) : alarms.error ? (
               <Failed error={alarms.error} onRetry={() => void alarms.refetch()} />
             ) : (
@@ -290,7 +306,7 @@ export default function IocPage() {
           <>
             <Button className="ioc-close" look="quiet" size="small" iconOnly icon={<X size={20} aria-hidden />} onClick={close}>{t('ui.close')}</Button>
             <Fence key={openAlarm ?? openReport ?? openThing}>
-              {openAlarm ? <AlarmPanel id={openAlarm} focusNote={focusNote} onPlace={alarm => alarm.location && setFlyTo({ ...alarm.location, zoom: 14 })} /> : openReport ? <IncomingPanel id={openReport} /> : openThing ? <ThingPanel id={openThing} /> : null}
+              {openAlarm ? <AlarmPanel id={openAlarm} focusNote={focusNote} onPlace={alarm => alarm.location && setFlyTo({ ...alarm.location, zoom: 14 })} onOpen={id => setSearch({ alarm: id })} /> : openReport ? <IncomingPanel id={openReport} /> : openThing ? <ThingPanel id={openThing} /> : null}
             </Fence>
           </>
         ) : (

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { BellOff, ChevronDown, ChevronRight, Layers } from 'lucide-react'
+import { Activity, BellOff, ChevronDown, ChevronRight, Hourglass, Layers, Network, ShieldAlert } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { Alarm } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
@@ -18,11 +18,27 @@ interface AlarmListProps {
   fresh: ReadonlySet<string>
   now: number
   filtered: boolean
+  /** A position is in a flood: the list folds sooner, by place. */
+  flood: boolean
   onEnd?: () => void
   /** Told which lines can be moved over, in their order. */
   onLines: (keys: readonly string[]) => void
   /** A storm to fold or unfold from the keyboard: a new object each time. */
   toggle: { key: string } | undefined
+}
+
+/** What else an operator should know at a glance. */
+function Marks({ alarm }: { alarm: Alarm }) {
+  const t = useT()
+  return (
+    <>
+      {alarm.life_safety ? <Badge tone="critical" icon={<ShieldAlert size={14} aria-hidden />}>{t('ioc:alarms.life_safety')}</Badge> : null}
+      {alarm.children > 0 ? <Badge tone={alarm.severity} icon={<Network size={14} aria-hidden />}>{t('ioc:alarms.children', { n: format.number(alarm.children) })}</Badge> : null}
+      {alarm.chattering_at ? <Badge tone="medium" icon={<Activity size={14} aria-hidden />}>{t('ioc:alarms.chattering')}</Badge> : null}
+      {alarm.stale ? <Badge icon={<Hourglass size={14} aria-hidden />}>{t('ioc:alarms.stale')}</Badge> : null}
+      {alarm.suppressed ? <Badge>{t(`ioc:aside.kind.${alarm.suppressed}`)}</Badge> : null}
+    </>
+  )
 }
 
 function AlarmRow({ alarm, cursor, chosen, fresh, folded, now, onOpen }: { alarm: Alarm; cursor: boolean; chosen: boolean; fresh: boolean; folded: boolean; now: number; onOpen: () => void }) {
@@ -34,6 +50,7 @@ function AlarmRow({ alarm, cursor, chosen, fresh, folded, now, onOpen }: { alarm
       <span className="alarm-body">
         <span className="alarm-top">
           <span className="alarm-word">{t(`severity.${alarm.severity}`)}</span>
+          <span className="alarm-marks"><Marks alarm={alarm} /></span>
           <time className="tnum">{format.ago(alarm.raised_at, now)}</time>
         </span>
         {/* Under the fold the title is above already: what differs is the place. */}
@@ -50,12 +67,12 @@ function heightOf(line: AlarmLine | undefined, rem: number): number {
 }
 
 /** The alarms as one virtual list with sections; the cursor is moved by the page (j, k). */
-export function AlarmList({ alarms, cursor, onCursor, chosen, onOpen, fresh, now, filtered, onEnd, onLines, toggle }: AlarmListProps) {
+export function AlarmList({ alarms, cursor, onCursor, chosen, onOpen, fresh, now, filtered, flood, onEnd, onLines, toggle }: AlarmListProps) {
   const t = useT()
   const lng = useLanguage()
   const scroller = useRef<HTMLDivElement>(null)
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
-  const rows = useMemo(() => lines(alarms, unfolded), [alarms, unfolded])
+  const rows = useMemo(() => lines(alarms, unfolded, flood), [alarms, unfolded, flood])
   const [rem, setRem] = useState(16)
   useEffect(() => setRem(parseFloat(getComputedStyle(document.documentElement).fontSize)), [])
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: i => heightOf(rows[i], rem), getItemKey: i => rows[i]?.key ?? i, overscan: 6 })
@@ -94,7 +111,7 @@ export function AlarmList({ alarms, cursor, onCursor, chosen, onOpen, fresh, now
                   <span className="alarm-icon"><Layers size={20} aria-hidden /></span>
                   <span className="alarm-body">
                     <strong className="clip">{named(lng, row.first.title, row.first.title_en)}</strong>
-                    <span className="small quiet">{t('ioc:alarms.storm', { n: row.count })}</span>
+                    <span className="small quiet">{t('ioc:alarms.storm', { n: row.count })}{flood && row.first.area_name ? ` · ${row.first.area_name}` : ''}</span>
                   </span>
                   <Badge tone={row.first.severity}>{row.count}</Badge>
                   {row.open ? <ChevronDown size={18} aria-hidden /> : <ChevronRight size={18} aria-hidden />}

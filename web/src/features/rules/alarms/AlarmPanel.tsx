@@ -1,8 +1,8 @@
-import { Check, CircleCheck, MapPin } from 'lucide-react'
+import { Activity, Archive, ArchiveRestore, Check, CircleCheck, MapPin, RotateCcw, ShieldAlert } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react'
-import { can, instant, useAcknowledge, useAlarm, useMe, useRules, useThingTypes, type AlarmDetail, type SeriesPoint } from '@/api'
+import { can, instant, useAcknowledge, useAlarm, useAlarmPages, useMe, useResetAlarm, useRules, useShelve, useThingTypes, useUnshelve, type AlarmDetail, type SeriesPoint } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Badge, Button, cx, Failed, FailedNote, Field, format, Loading, Note, SeverityBadge, TextArea, toast } from '@/ui'
+import { Badge, Button, cx, Failed, FailedNote, Field, format, Input, Loading, Note, Select, SeverityBadge, TextArea, toast } from '@/ui'
 import { Chart, type ChartColours } from '@/ui/rich/chart'
 import './alarms.css'
 
@@ -71,7 +71,89 @@ function Acknowledge({ alarm, focus }: { alarm: AlarmDetail; focus: object | und
   )
 }
 
-function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: object | undefined; onPlace: () => void }) {
+const MINUTES = [15, 30, 60, 120, 240, 480] as const
+
+/** Setting an alarm aside for a while, and taking it back; proposed where an alarm chatters. */
+function Shelf({ alarm }: { alarm: AlarmDetail }) {
+  const t = useT()
+  const me = useMe()
+  const shelve = useShelve()
+  const back = useUnshelve()
+  const reset = useResetAlarm()
+  const [open, setOpen] = useState(false)
+  const [minutes, setMinutes] = useState<number>(60)
+  const [reason, setReason] = useState('')
+  if (!can(me.data, 'alarm-handle')) return null
+  if (alarm.state === 'latched') {
+    return (
+      <div className="stack-s">
+        <Note>{t('ioc:shelf.latched')}</Note>
+        <FailedNote error={reset.error} />
+        <Button icon={<RotateCcw size={18} aria-hidden />} busy={reset.isPending} onClick={() => reset.mutate({ id: alarm.id }, { onSuccess: () => toast(t('ioc:shelf.reset_done')) })}>{t('ioc:shelf.reset')}</Button>
+      </div>
+    )
+  }
+  if (alarm.suppressed === 'shelved') {
+    return (
+      <div className="stack-s">
+        <FailedNote error={back.error} />
+        <Button look="secondary" icon={<ArchiveRestore size={18} aria-hidden />} busy={back.isPending} onClick={() => back.mutate({ id: alarm.id }, { onSuccess: () => toast(t('ioc:shelf.back_done')) })}>{t('ioc:shelf.back')}</Button>
+      </div>
+    )
+  }
+  if (alarm.state === 'closed' || alarm.suppressed) return null
+  if (alarm.life_safety) return <Note tone="critical" icon={<ShieldAlert size={20} aria-hidden />}>{t('ioc:shelf.life_safety')}</Note>
+  const send = (event: FormEvent) => {
+    event.preventDefault()
+    shelve.mutate({ id: alarm.id, minutes, reason: reason.trim() }, { onSuccess: () => { setOpen(false); setReason(''); toast(t('ioc:shelf.done', { n: minutes })) } })
+  }
+  return (
+    <section className="stack-s" aria-label={t('ioc:shelf.title')}>
+      {alarm.chattering_at && !open ? <Note tone="medium" icon={<Activity size={20} aria-hidden />}>{t('ioc:shelf.propose')}</Note> : null}
+      {open ? (
+        <form className="shelve-form ack" onSubmit={send}>
+          <Field label={t('ioc:shelf.minutes')}>{ids => <Select {...ids} value={minutes} onChange={e => setMinutes(Number(e.target.value))}>{MINUTES.map(n => <option key={n} value={n}>{format.span(n)}</option>)}</Select>}</Field>
+          <Field label={t('ioc:shelf.reason')}>{ids => <Input {...ids} required minLength={3} maxLength={500} value={reason} onChange={e => setReason(e.target.value)} />}</Field>
+          <FailedNote error={shelve.error} />
+          <div className="row"><Button type="submit" busy={shelve.isPending} icon={<Archive size={18} aria-hidden />}>{t('ioc:shelf.shelve')}</Button><Button look="quiet" onClick={() => setOpen(false)}>{t('ui.cancel')}</Button></div>
+        </form>
+      ) : (
+        <Button look="secondary" icon={<Archive size={18} aria-hidden />} onClick={() => setOpen(true)}>{t('ioc:shelf.shelve')}</Button>
+      )}
+    </section>
+  )
+}
+
+/** What an alarm stands for: the alarms gathered under it, the first one marked. */
+function Children({ alarm, onOpen }: { alarm: AlarmDetail; onOpen: (id: string) => void }) {
+  const t = useT()
+  const lng = useLanguage()
+  const below = useAlarmPages({ cause: alarm.id })
+  const rows = below.data?.pages.flatMap(page => page.items) ?? []
+  return (
+    <section className="stack-s" aria-labelledby="below">
+      <h3 id="below">{t('ioc:group.title', { n: format.number(alarm.children) })}</h3>
+      <p className="small quiet">{t('ioc:group.body', { standing: format.number(alarm.standing) })}</p>
+      {below.error ? <FailedNote error={below.error} /> : null}
+      <ul className="alarm-children">
+        {rows.map(row => (
+          <li key={row.id}>
+            <button type="button" onClick={() => onOpen(row.id)}>
+              <strong className="clip">{row.entity_name}</strong>
+              <time className="tnum small">{format.time(row.raised_at)}</time>
+              <span className="small quiet clip">{named(lng, row.title, row.title_en)}{row.children > 0 ? ` · ${t('ioc:alarms.children', { n: format.number(row.children) })}` : ''}</span>
+              <span className="small">{row.id === alarm.first_out ? <Badge tone="high">{t('ioc:group.first')}</Badge> : t(`alarm.${row.state}`)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {below.hasNextPage ? <Button look="quiet" busy={below.isFetchingNextPage} onClick={() => void below.fetchNextPage()}>{t('ui.more')}</Button> : null}
+      {alarm.first_out && !rows.some(row => row.id === alarm.first_out) ? <Button look="secondary" onClick={() => alarm.first_out && onOpen(alarm.first_out)}>{t('ioc:group.open_first')}</Button> : null}
+    </section>
+  )
+}
+
+function Panel({ alarm, focusNote, onPlace, onOpen }: { alarm: AlarmDetail; focusNote: object | undefined; onPlace: () => void; onOpen: (id: string) => void }) {
   const t = useT()
   const lng = useLanguage()
   const { rule, attribute } = useMeasured(alarm.rule)
@@ -83,7 +165,7 @@ function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: o
       <header className="stack-s">
         <div className="row">
           <SeverityBadge severity={alarm.severity} />
-          <Badge tone={alarm.state === 'active' ? 'critical' : alarm.state === 'acknowledged' ? 'medium' : 'good'}>{t(`alarm.${alarm.state}`)}</Badge>
+          <Badge tone={alarm.state === 'active' ? 'critical' : alarm.state === 'acknowledged' || alarm.state === 'latched' ? 'medium' : 'good'}>{t(`alarm.${alarm.state}`)}</Badge>
           {alarm.count > 1 ? <span className="small quiet tnum">{t('ioc:alarm.times', { n: alarm.count })}</span> : null}
         </div>
         <h2>{named(lng, alarm.title, alarm.title_en)}</h2>
@@ -98,10 +180,15 @@ function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: o
           {alarm.limit === undefined ? null : <div><span>{t('ioc:alarm.limit')}</span><b className="tnum">{format.number(alarm.limit, 2)} <small>{unit}</small></b></div>}
         </div>
       )}
+      {alarm.text ? <p>{alarm.text}</p> : null}
+      {alarm.suppressed ? <Note>{t(`ioc:aside.kind.${alarm.suppressed}`)}{alarm.suppressed_until ? ` · ${t('ioc:aside.until', { at: format.dateTime(alarm.suppressed_until) })}` : ''}</Note> : null}
+      {alarm.cause ? <Button look="quiet" onClick={() => alarm.cause && onOpen(alarm.cause)}>{t('ioc:group.part_of')}</Button> : null}
       <Acknowledge alarm={alarm} focus={focusNote} />
+      <Shelf alarm={alarm} />
+      {alarm.children > 0 ? <Children alarm={alarm} onOpen={onOpen} /> : null}
       <section className="stack-s" aria-labelledby="why">
         <h3 id="why">{t('ioc:alarm.why')}</h3>
-        <p className="condition">{alarm.why.condition}</p>
+        {alarm.why.condition ? <p className="condition">{alarm.why.condition}</p> : null}
         <dl className="facts">
           {alarm.why.source_act ? <div><dt>{t('ioc:alarm.source')}</dt><dd>{alarm.why.source_act}</dd></div> : null}
           {alarm.why.status ? <div><dt>{t('ioc:alarm.sure')}</dt><dd>{t(`ioc:rule_status.${alarm.why.status}`)}</dd></div> : null}
@@ -134,9 +221,9 @@ function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: o
 }
 
 /** One alarm with its reasons. `focusNote` is a new object each time the note should take the keyboard. */
-export function AlarmPanel({ id, focusNote, onPlace }: { id: string; focusNote: object | undefined; onPlace: (alarm: AlarmDetail) => void }) {
+export function AlarmPanel({ id, focusNote, onPlace, onOpen }: { id: string; focusNote: object | undefined; onPlace: (alarm: AlarmDetail) => void; onOpen: (id: string) => void }) {
   const alarm = useAlarm(id)
-  if (alarm.data) return <Panel key={id} alarm={alarm.data} focusNote={focusNote} onPlace={() => alarm.data && onPlace(alarm.data)} />
+  if (alarm.data) return <Panel key={id} alarm={alarm.data} focusNote={focusNote} onPlace={() => alarm.data && onPlace(alarm.data)} onOpen={onOpen} />
   if (alarm.error) return <Failed error={alarm.error} onRetry={() => void alarm.refetch()} />
   return <Loading height="6rem" />
 }
