@@ -6,6 +6,7 @@ use dothi_kernel::{Caller, Error, Event, Result};
 use dothi_store::{Job, JobRunner};
 use uuid::Uuid;
 
+use crate::masks::FACES_JOB;
 use crate::model::MoveInput;
 use crate::moves::{CLOCK_JOB, Step, TIMEOUT_JOB};
 use crate::tables::LogRecord;
@@ -14,7 +15,7 @@ use crate::{Cases, tables};
 impl Cases {
     /// Registers the domain's timers.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        let (clock, learner, retention, timeout) = (self.clone(), self.clone(), self.clone(), self);
+        let (clock, learner, retention, faces, timeout) = (self.clone(), self.clone(), self.clone(), self.clone(), self);
         runner
             .on(CLOCK_JOB, move |job| {
                 let cases = clock.clone();
@@ -31,6 +32,10 @@ impl Cases {
             .on(crate::retention::RETENTION_JOB, move |_| {
                 let cases = retention.clone();
                 async move { cases.retain().await }
+            })
+            .on(FACES_JOB, move |job| {
+                let cases = faces.clone();
+                async move { cases.find_faces(&job).await }
             })
     }
 

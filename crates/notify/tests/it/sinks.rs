@@ -2,12 +2,30 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+/// A listener on this machine: every caller is talked to on their own.
+async fn serve<S, T>(made: impl FnOnce(SocketAddr) -> S, talk: impl Fn(S, TcpStream) -> T + Send + 'static) -> S
+where
+    S: Clone + Send + 'static,
+    T: Future<Output = Option<()>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sink = made(listener.local_addr().unwrap());
+    let this = sink.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(talk(this.clone(), stream));
+        }
+    });
+    sink
+}
 
 /// A mail as it came.
 #[derive(Debug, Clone)]
@@ -73,20 +91,14 @@ pub struct MailSink {
     got: Arc<Mutex<Vec<Got>>>,
     /// What the next recipients are answered; 250 when empty.
     answers: Arc<Mutex<VecDeque<&'static str>>>,
+    /// The same for the next senders.
+    senders: Arc<Mutex<VecDeque<&'static str>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl MailSink {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
-        let this = sink.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let this = this.clone();
-                tokio::spawn(async move { this.talk(stream).await });
-            }
-        });
-        sink
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default(), senders: Arc::default(), calls: Arc::default() }, Self::talk).await
     }
 
     pub fn url(&self) -> String {
@@ -95,6 +107,15 @@ impl MailSink {
 
     pub fn answer(&self, line: &'static str) {
         self.answers.lock().unwrap().push_back(line);
+    }
+
+    pub fn answer_sender(&self, line: &'static str) {
+        self.senders.lock().unwrap().push_back(line);
+    }
+
+    /// Connections so far.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -106,7 +127,8 @@ impl MailSink {
         self.got().into_iter().rev().find(|g| g.header("subject").contains(subject))
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
+    async fn talk(self, stream: TcpStream) -> Option<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read);
         write.write_all(b"220 sink ESMTP\r\n").await.ok()?;
@@ -119,6 +141,8 @@ impl MailSink {
             let upper = line.to_uppercase();
             let answer = if upper.starts_with("EHLO") {
                 "250-sink\r\n250 8BITMIME".to_string()
+            } else if upper.starts_with("MAIL FROM:") {
+                self.senders.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
             } else if upper.starts_with("RCPT TO:") {
                 to = line[8..].trim().trim_matches(['<', '>']).to_string();
                 self.answers.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
@@ -169,16 +193,7 @@ pub struct PushSink {
 
 impl PushSink {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
-        let this = sink.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let this = this.clone();
-                tokio::spawn(async move { this.talk(stream).await });
-            }
-        });
-        sink
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
     }
 
     /// Status line and headers of the next answer.
@@ -195,7 +210,7 @@ impl PushSink {
         self.got.lock().unwrap().clone()
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
+    async fn talk(self, stream: TcpStream) -> Option<()> {
         let (read, mut write) = stream.into_split();
         let mut read = BufReader::new(read);
         loop {
