@@ -14,6 +14,7 @@ pub mod pack;
 mod post;
 pub mod push;
 mod render;
+mod smtp;
 mod tables;
 
 use std::collections::HashMap;

@@ -199,25 +199,6 @@ async fn a_busy_mail_server_is_tried_again_and_a_refusal_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_share_a_connection_and_what_is_wrong_with_us_waits() {
-    let rig = rig(store(&[MIGRATIONS]).await).await;
-    for seq in 1..=3 {
-        rig.moved(seq, "HY-1", "ask_info").await;
-        rig.send().await;
-    }
-    assert_eq!((rig.mail.got().len(), rig.mail.calls()), (3, 1));
-    assert_eq!(rig.mail.got()[0].header("auto-submitted"), "auto-generated");
-    // A server that does not like our own address would refuse every letter: none is given up for it.
-    rig.mail.answer_sender("550 5.1.8 no-reply@example.vn: who are you");
-    rig.moved(4, "HY-1", "ask_info").await;
-    rig.send().await;
-    assert_eq!(rig.states().await.last().unwrap().1, "waiting");
-    rig.store.clock.advance_seconds(31);
-    rig.send().await;
-    assert_eq!((rig.mail.got().len(), rig.mail.calls()), (4, 2), "after a refusal the next letter has a connection of its own");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn following_by_mail_begins_with_the_link_and_ends_with_one_click() {
     let rig = rig(store(&[MIGRATIONS]).await).await;
     let wanted = || FollowRequest { topic: "case:HY-1".into(), mail: Some("an@example.vn".into()), lang: "en".into(), ..FollowRequest::default() };

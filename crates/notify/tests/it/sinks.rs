@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -91,14 +90,11 @@ pub struct MailSink {
     got: Arc<Mutex<Vec<Got>>>,
     /// What the next recipients are answered; 250 when empty.
     answers: Arc<Mutex<VecDeque<&'static str>>>,
-    /// The same for the next senders.
-    senders: Arc<Mutex<VecDeque<&'static str>>>,
-    calls: Arc<AtomicUsize>,
 }
 
 impl MailSink {
     pub async fn start() -> Self {
-        serve(|address| Self { address, got: Arc::default(), answers: Arc::default(), senders: Arc::default(), calls: Arc::default() }, Self::talk).await
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
     }
 
     pub fn url(&self) -> String {
@@ -107,15 +103,6 @@ impl MailSink {
 
     pub fn answer(&self, line: &'static str) {
         self.answers.lock().unwrap().push_back(line);
-    }
-
-    pub fn answer_sender(&self, line: &'static str) {
-        self.senders.lock().unwrap().push_back(line);
-    }
-
-    /// Connections so far.
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -128,7 +115,6 @@ impl MailSink {
     }
 
     async fn talk(self, stream: TcpStream) -> Option<()> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read);
         write.write_all(b"220 sink ESMTP\r\n").await.ok()?;
@@ -141,8 +127,6 @@ impl MailSink {
             let upper = line.to_uppercase();
             let answer = if upper.starts_with("EHLO") {
                 "250-sink\r\n250 8BITMIME".to_string()
-            } else if upper.starts_with("MAIL FROM:") {
-                self.senders.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
             } else if upper.starts_with("RCPT TO:") {
                 to = line[8..].trim().trim_matches(['<', '>']).to_string();
                 self.answers.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
