@@ -575,8 +575,9 @@ impl Forwarder {
             form.push(("address_id".to_string(), area.clone()));
         }
         let photos = tables::photos_of(&self.cases.store, &[case.id]).await?;
-        if let Some(photo) = photos.get(&case.id).into_iter().flatten().find(|p| p.public && p.stage == "report") {
-            form.push(("media_url".to_string(), format!("{}/api/cases/photos/{}", self.base, photo.sha)));
+        let shown = photos.get(&case.id).into_iter().flatten().filter(|p| p.public && p.stage == "report").find_map(|p| p.for_public());
+        if let Some(sha) = shown {
+            form.push(("media_url".to_string(), format!("{}/api/cases/photos/{sha}", self.base)));
         }
         let mapping = peer.services.iter().find(|m| m.category == case.category && m.service_code == f.service_code);
         form.extend(mapping.into_iter().flat_map(|m| m.attributes.iter().map(|(k, v)| (format!("attribute[{k}]"), v.clone()))));

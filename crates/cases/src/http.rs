@@ -58,6 +58,7 @@ pub fn router(this: Arc<Cases>) -> OpenApiRouter {
         .routes(routes!(make_move).layer(with_photos()))
         .with_state(this.clone())
         .merge(crate::http_intake::router(this.clone()))
+        .merge(crate::http_media::router(this.clone()))
         .merge(crate::http_open311::keys(this.clone()))
         .merge(crate::http_work::router(this.clone()))
         .merge(crate::http_desk::router(this.clone()))

@@ -17,7 +17,7 @@ use crate::pack::{AnswerKind, CaseType, Category, Rate};
 use crate::photos::Taken;
 use crate::routing::{self, Subject};
 use crate::tables::{self, CaseRecord, LogRecord};
-use crate::{Cases, intake_desk, public, tables_consent, tables_intake, text};
+use crate::{Cases, intake_desk, photos, public, tables_consent, tables_intake, text};
 
 /// The rule named in the trace of a report that waits because its sender is barred.
 pub(crate) const HELD: &str = "held";
@@ -52,7 +52,7 @@ impl Cases {
         let category = case_type
             .category(&report.category)
             .ok_or_else(|| Error::invalid("case.category.unknown", "Choose a category from the list.").with("category", text::short(&report.category, 40)))?;
-        let checked = self.check(caller, &case_type, category, &report)?;
+        let checked = self.check(caller, &case_type, category, &report, &photos)?;
         let contact = check_contact(report.contact.clone().unwrap_or_default())?;
         let agreed = report.consent.as_deref().filter(|_| contact != Contact::default()).map(|v| self.consent_words(kind, v)).transpose()?;
         self.check_photos(&case_type, &photos)?;
@@ -264,14 +264,22 @@ impl Cases {
         }
     }
 
-    fn check(&self, caller: &Caller, case_type: &CaseType, category: &Category, report: &NewReport) -> Result<Checked> {
+    fn check(&self, caller: &Caller, case_type: &CaseType, category: &Category, report: &NewReport, photos: &[Bytes]) -> Result<Checked> {
         let words = text::clean(&report.text, "text", case_type.limits.text_chars)?;
         if words.is_empty() {
             return Err(Error::invalid("case.text.missing", "Say in a few words what is wrong."));
         }
         let address = text::clean_opt(report.address.as_deref(), "address", 300)?;
-        let (location, place) = self.place(report)?;
-        if location.is_none() && place.is_none() && address.is_none() {
+        let (mut location, mut place) = self.place(report)?;
+        if location.is_none() && place.is_none() {
+            // What the camera noted counts when nothing better is given, and lies in the province.
+            let home = self.directory.home();
+            let told = photos.iter().find_map(|p| photos::told(p).place);
+            let found = told.and_then(|spot| self.directory.locate(spot).filter(|p| p.province == home).map(|p| (spot, p)));
+            (location, place) = found.map_or((None, None), |(spot, p)| (Some(spot), Some(p)));
+        }
+        let by_mail = report.source.as_deref() == Some("mail");
+        if location.is_none() && place.is_none() && address.is_none() && !by_mail {
             return Err(Error::invalid("case.place.missing", "Say where it is: a point on the map, a commune or an address."));
         }
         let enters_for_others = caller.kind == CallerKind::System || caller.may(Permission::CaseTriage, Scope::ANY);
@@ -280,7 +288,11 @@ impl Cases {
             Some(source) if enters_for_others => intake_desk::channel(source)?,
             _ => "web",
         };
-        let answers = check_answers(category, &report.answers)?;
+        // A letter answers no questions; the centre asks.
+        let answers = if source == "mail" { BTreeMap::new() } else { check_answers(category, &report.answers)? };
+        if by_mail && source != "mail" {
+            return Err(Error::invalid("case.place.missing", "Say where it is: a point on the map, a commune or an address."));
+        }
         let urgency = report.urgency.clone().filter(|u| enters_for_others && !u.is_empty());
         if urgency.as_ref().is_some_and(|u| !case_type.urgencies.contains_key(u)) {
             return Err(Error::invalid("case.urgency.unknown", "Choose an urgency from the list."));

@@ -10,7 +10,7 @@ use crate::tables::{self, CaseRecord, LogRecord};
 use crate::{Cases, barred, intake, tables_intake, text};
 
 /// Channels that people of the centre enter reports from.
-pub(crate) const CHANNELS: [&str; 5] = ["phone", "counter", "letter", "social", "import"];
+pub(crate) const CHANNELS: [&str; 6] = ["phone", "counter", "letter", "mail", "social", "import"];
 
 /// Somebody calls about a report that is open already.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

@@ -6,6 +6,7 @@ use dothi_kernel::{Error, Event, Result};
 use dothi_store::{Job, JobRunner};
 use uuid::Uuid;
 
+use crate::masks::FACES_JOB;
 use crate::model::MoveInput;
 use crate::moves::{CLOCK_JOB, Step, TIMEOUT_JOB};
 use crate::tables::LogRecord;
@@ -15,7 +16,7 @@ use crate::{Cases, tables};
 impl Cases {
     /// Registers the domain's timers.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        let (clock, learner, retention, developer, timeout) = (self.clone(), self.clone(), self.clone(), self.clone(), self);
+        let (clock, learner, retention, developer, faces, timeout) = (self.clone(), self.clone(), self.clone(), self.clone(), self.clone(), self);
         runner
             .on(CLOCK_JOB, move |job| {
                 let cases = clock.clone();
@@ -38,6 +39,11 @@ impl Cases {
                 let cases = retention.clone();
                 async move { cases.retain().await }
             })
+            .on(FACES_JOB, move |job| {
+                let cases = faces.clone();
+                async move { cases.find_faces(&job).await }
+            })
+            .heavy(FACES_JOB)
     }
 
     /// Tells about the highest share of the working time that was reached, once.

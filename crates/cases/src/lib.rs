@@ -14,6 +14,7 @@ pub mod http;
 mod http_desk;
 pub mod http_forward;
 mod http_intake;
+mod http_media;
 mod http_open;
 pub mod http_open311;
 mod http_openness;
@@ -23,6 +24,9 @@ mod http_work;
 mod intake;
 pub mod intake_desk;
 mod jobs;
+pub mod mail;
+pub mod masks;
+pub mod media;
 pub mod model;
 pub mod moderation;
 mod moves;
@@ -50,12 +54,13 @@ mod tables_columns;
 mod tables_consent;
 mod tables_forward;
 mod tables_intake;
+mod tables_media;
 mod tables_open311;
 mod tables_parts;
 mod tables_routing;
 mod tables_suggest;
-mod tables_uploads;
 mod tables_upkeep;
+mod tables_uploads;
 mod tables_work;
 mod text;
 mod uploads;
@@ -188,6 +193,9 @@ impl Cases {
             text_chars: t.limits.text_chars,
             photos: t.limits.photos,
             photo_bytes: t.limits.photo_bytes,
+            media: t.media.count,
+            media_bytes: t.media.bytes,
+            media_seconds: t.media.seconds,
             flags: t.moderation.names(),
             private_notice: t.moderation.private_notice.clone(),
             private_notice_en: t.moderation.private_notice_en.clone(),

@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::consent::{ConsentPolicy, ConsentView};
+use crate::masks::PhotoRef;
+use crate::media::MediaRef;
 use crate::moderation::Screening;
 use crate::pack::{Policy, Question, Reply};
 use crate::parts::{PartRef, PublicPart};
@@ -172,21 +174,6 @@ pub struct RoutingTrace {
     pub warning: Option<String>,
 }
 
-/// A photo of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PhotoRef {
-    /// SHA-256: its address under `/api/cases/photos/`.
-    pub sha: String,
-    /// `report` or `after`.
-    pub stage: String,
-    /// Whether the public may see it.
-    pub public: bool,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-}
-
 /// One entry of a case's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {
@@ -319,6 +306,8 @@ pub struct Case {
     pub public_text: Option<String>,
     /// Photos.
     pub photos: Vec<PhotoRef>,
+    /// Videos and sound; never public.
+    pub media: Vec<MediaRef>,
     /// Channel it came by.
     pub source: String,
     /// When it came in.
@@ -454,6 +443,8 @@ pub struct ListQuery {
     pub q: Option<String>,
     /// `any` for cases in whose words something was noticed.
     pub flagged: Option<String>,
+    /// `undecided` for cases with a photo that is not public before somebody has decided what to mask.
+    pub photos: Option<String>,
     /// `due` (the default) or `opened` (newest first).
     pub sort: Option<String>,
     /// Rows wanted (default 50, at most 200).
@@ -698,6 +689,12 @@ pub struct TypeView {
     pub photos: usize,
     /// Biggest photo, bytes.
     pub photo_bytes: usize,
+    /// Most videos and sounds.
+    pub media: usize,
+    /// Biggest of them, bytes.
+    pub media_bytes: usize,
+    /// Longest of them, seconds.
+    pub media_seconds: u32,
     /// What can be noticed in words.
     pub flags: Vec<NamedCode>,
     /// What a private report means; empty = not offered.

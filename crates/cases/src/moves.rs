@@ -109,7 +109,7 @@ impl Cases {
         self.enter(tx, case, case_type, &chosen.to).await?;
         self.draw_sample(tx, case, case_type, &from).await?;
         let stage = if step.own { "report" } else { "after" };
-        tables::insert_photos(tx, case.id, stage, step.photos).await?;
+        self.keep_photos(tx, case.id, stage, step.photos).await?;
         self.effects(tx, case, case_type, &step).await?;
         let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System) && !step.own;
         let log = LogRecord {

@@ -8,10 +8,11 @@ use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope, Ti
 use dothi_store::params;
 use uuid::Uuid;
 
-use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef, PhotoRef};
+use crate::masks::PhotoRef;
+use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef};
 use crate::pack::CaseType;
 use crate::tables::{self, CaseRecord, Filter, LogRecord, Waiting};
-use crate::{Cases, consent, public, tables_consent, text};
+use crate::{Cases, consent, public, tables_consent, tables_media, text};
 
 impl CaseRecord {
     /// Whether the deadline is over (or was, when the case ended).
@@ -66,6 +67,13 @@ impl Cases {
                 filter.add("flags <> ''", params![]);
             }
             Some(_) => return Err(Error::invalid("case.flagged", "A filter by what was noticed is any.")),
+        }
+        match query.photos.as_deref() {
+            None | Some("") => {}
+            Some("undecided") => {
+                filter.add(tables_media::UNDECIDED, params![]);
+            }
+            Some(_) => return Err(Error::invalid("case.photos", "A filter by photos is undecided.")),
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
         let after = public::cursor(query.after.as_deref())?;
@@ -180,12 +188,7 @@ impl Cases {
     async fn view(&self, caller: &Caller, case: CaseRecord) -> Result<Case> {
         let case_type = self.type_of(&case).await?;
         let mut photos = tables::photos_of(&self.store, &[case.id]).await?;
-        let photos: Vec<PhotoRef> = photos
-            .remove(&case.id)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|p| PhotoRef { sha: p.sha, stage: p.stage, public: p.public, width: p.width, height: p.height })
-            .collect();
+        let photos: Vec<PhotoRef> = photos.remove(&case.id).unwrap_or_default().into_iter().map(|p| p.shown(case.location)).collect();
         let log = tables::log_of(&self.store, case.id).await?;
         let log = log.into_iter().map(|l| self.log_entry(l, &case_type)).collect();
         let open = case_type.flow.open_moves(caller, &case.state, &case.unit, false);
@@ -204,7 +207,7 @@ impl Cases {
             .filter(|r| (r.categories.is_empty() || r.categories.contains(&case.category)) && open.iter().any(|(code, _, _)| r.moves.contains(*code)));
         let category = case_type.category(&case.category);
         let state = case_type.flow.states.get(&case.state);
-        let after = photos.iter().filter(|p| p.public && p.stage != "report").map(|p| p.sha.clone()).collect();
+        let after = photos.iter().filter(|p| p.public && p.stage != "report").map(|p| p.masked.as_ref().unwrap_or(&p.sha).clone()).collect();
         let answer = match (&case.answer, case.answered_at) {
             (Some(text), Some(at)) => Some(Answer { text: text.clone(), at, photos: after }),
             _ => None,
@@ -255,6 +258,7 @@ impl Cases {
             published: case.published,
             public_text: case.public_text,
             photos,
+            media: self.media_refs(case.id, false).await?,
             text: case.text,
             source: case.source,
             opened_at: case.opened_at,

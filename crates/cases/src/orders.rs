@@ -18,7 +18,7 @@ use crate::tables::{self, CaseRecord, Filter, LogRecord};
 use crate::tables_work::{self, OrderLogRecord, OrderPhotoRecord, OrderRecord};
 use crate::work::{CheckLine, CrewStep, MaterialLine, NewOrder, OrderCase, OrderLog, OrderMove, OrderPhoto, OrdersQuery, WorkOrder};
 use crate::work_pack::{CheckAnswer, CheckItem, InstalledKind, PHOTO_ITEMS};
-use crate::{Cases, public, text};
+use crate::{Cases, public, tables_media, text};
 
 /// Most photos of one step.
 const PHOTOS: usize = 10;
@@ -345,7 +345,10 @@ impl Cases {
     pub(crate) async fn take_proof(&self, tx: &mut Tx, case: &CaseRecord, code: &str) -> Result<u64> {
         let order = tables_work::order_of_case(tx, case.id, code).await?;
         let order = order.ok_or_else(|| Error::invalid("work.order.unknown", "There is no such work order."))?;
-        tables_work::take_after_photos(tx, order.id, case.id).await
+        let taken = tables_work::take_after_photos(tx, order.id, case.id).await?;
+        let fresh = tables_media::insert_masks_of_order(tx, case.id, order.id).await?;
+        self.look_for_faces(tx, fresh.iter().map(String::as_str)).await?;
+        Ok(taken)
     }
 
     async fn order_view(&self, caller: &Caller, id: Uuid) -> Result<WorkOrder> {
@@ -477,7 +480,7 @@ impl Cases {
         }
     }
 
-    /// A photo of an order, or of the report it is about, for those who may see the order.
+    /// A photo of an order, or of the report it is about (masked where something was masked), for those who may see the order.
     pub async fn order_photo(&self, caller: &Caller, sha: &str, thumb: bool) -> Result<Bytes> {
         works(caller, Scope::ANY)?;
         let mut refusal = Error::not_found("case.photo.unknown", "There is no such photo.");

@@ -110,6 +110,12 @@ pub struct CaseType {
     /// What must be looked at before words become public.
     #[serde(default)]
     pub moderation: crate::moderation::Moderation,
+    /// How mail becomes reports; none = not at all.
+    #[serde(default)]
+    pub mail: crate::mail::MailPolicy,
+    /// Bounds of videos and sound.
+    #[serde(default)]
+    pub media: crate::media::MediaLimits,
     /// How the reporter rates the answer.
     pub rating: RatingPolicy,
 }
@@ -668,6 +674,8 @@ impl CaseType {
         faults.extend(self.consent.iter().flat_map(|c| c.check()));
         faults.extend(self.suggest.iter().flat_map(crate::suggest::SuggestPolicy::check));
         faults.extend(crate::routing::compile(&self.routing).err().unwrap_or_default());
+        faults.extend(self.mail.check(|c| self.category(c).is_some()));
+        faults.extend(self.media.check());
         if self.moderation != Default::default() {
             faults.extend(self.moderation.check(|s| self.flow.states.contains_key(s)));
         }

@@ -12,7 +12,7 @@ use crate::clock::CaseClock;
 use crate::model::{Case, RoutingTrace};
 use crate::pack::{CaseType, PartsPolicy};
 use crate::tables::{self, CaseRecord, LogRecord};
-use crate::{Cases, public, tables_parts, text};
+use crate::{Cases, public, tables_media, tables_parts, text};
 
 /// Splits a case.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -178,6 +178,7 @@ impl Cases {
         let folded = text::searchable(&format!("{} {} {} {}", part.code, whole.code, part.text, category.name));
         tables::insert_case(tx, &part, &folded, "").await?;
         tables_parts::copy_photos(tx, whole.id, part.id).await?;
+        tables_media::copy_masks(tx, whole.id, part.id).await?;
         let log = LogRecord {
             by_id: caller.id,
             step: "open".into(),

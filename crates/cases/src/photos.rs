@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dothi_kernel::{Error, Result};
+use dothi_kernel::geo::Point;
+use dothi_kernel::{Error, Result, Timestamp};
 use dothi_store::{BlobRef, Store};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
@@ -27,6 +28,10 @@ const MAX_ALLOC: u64 = 320 * 1024 * 1024;
 const SLOTS: usize = 12;
 /// Photos worked on at once.
 const WORKERS: usize = 2;
+/// Recordings held in memory at once.
+const RECORDINGS: usize = 3;
+/// Most bytes of a block of notes that is read.
+const NOTES: usize = 256 * 1024;
 
 /// A photo as it is kept.
 #[derive(Debug, Clone)]
@@ -39,6 +44,17 @@ pub(crate) struct Photo {
     pub width: u32,
     /// Height of the picture.
     pub height: u32,
+    /// What the camera noted.
+    pub told: Told,
+}
+
+/// What a camera noted in a photo; read before everything but the picture is left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Told {
+    /// Where it stood.
+    pub place: Option<Point>,
+    /// When.
+    pub taken_at: Option<Timestamp>,
 }
 
 /// What became of uploads.
@@ -57,6 +73,7 @@ struct Encoded {
     thumb: Vec<u8>,
     width: u32,
     height: u32,
+    told: Told,
 }
 
 /// Works on photos with bounded memory and processors.
@@ -64,11 +81,14 @@ pub(crate) struct Darkroom {
     store: Store,
     slots: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    lookers: Arc<Semaphore>,
+    recordings: Arc<Semaphore>,
 }
 
 impl Darkroom {
     pub fn new(store: Store) -> Self {
-        Self { store, slots: Arc::new(Semaphore::new(SLOTS)), workers: Arc::new(Semaphore::new(WORKERS)) }
+        let room = |n| Arc::new(Semaphore::new(n));
+        Self { store, slots: room(SLOTS), workers: room(WORKERS), lookers: room(1), recordings: room(RECORDINGS) }
     }
 
     /// Room for one upload; hold it while the photos are in memory. 503 `case.photo.busy` when there is none.
@@ -77,6 +97,25 @@ impl Darkroom {
             let wait = Duration::from_secs(5);
             Error::unavailable("case.photo.busy", "Too many photos are being sent right now. Please try again shortly.").retry_after(wait).because(e)
         })
+    }
+
+    /// Room for one recording; 503 `case.photo.busy` when there is none.
+    pub fn media_slot(&self) -> Result<OwnedSemaphorePermit> {
+        self.recordings.clone().try_acquire_owned().map_err(|e| {
+            let wait = Duration::from_secs(10);
+            Error::unavailable("case.photo.busy", "Too many recordings are being sent right now. Please try again shortly.").retry_after(wait).because(e)
+        })
+    }
+
+    /// Works on a file from outside beside the runtime, when one of the workers is free. What a decoder cannot bear is 415
+    /// `case.photo.unreadable`.
+    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        beside(&self.workers, work).await
+    }
+
+    /// The same for work that nobody waits for: one at a time, and never in the way of those who do.
+    pub async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        beside(&self.lookers, work).await
     }
 
     /// Develops uploads when a worker is free now. When all are busy, files that look like photos are kept as they are for later, so
@@ -97,18 +136,22 @@ impl Darkroom {
     pub async fn develop(&self, uploads: Vec<Bytes>) -> Result<Vec<Photo>> {
         let mut photos = Vec::with_capacity(uploads.len());
         for upload in uploads {
-            let permit = self.workers.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
-            let encoded = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                reencode(&upload)
-            });
-            let encoded = encoded.await.map_err(|e| unreadable(&e))??;
+            let encoded = self.work(move || reencode(&upload)).await?;
             let full = self.store.blobs().put(encoded.full.into(), "image/jpeg").await?;
             let thumb = self.store.blobs().put(encoded.thumb.into(), "image/jpeg").await?;
-            photos.push(Photo { full, thumb, width: encoded.width, height: encoded.height });
+            photos.push(Photo { full, thumb, width: encoded.width, height: encoded.height, told: encoded.told });
         }
         Ok(photos)
     }
+}
+
+async fn beside<T: Send + 'static>(room: &Arc<Semaphore>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let permit = room.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(|e| unreadable(&e))?
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {
@@ -158,8 +201,53 @@ fn reencode(bytes: &[u8]) -> Result<Encoded> {
     }
     picture.apply_orientation(orientation);
     let picture = on_white(picture);
-    let thumb = DynamicImage::ImageRgb8(picture.clone()).thumbnail(THUMB.min(picture.width()), THUMB.min(picture.height())).into_rgb8();
-    Ok(Encoded { full: jpeg(&picture, 82)?, thumb: jpeg(&thumb, 75)?, width: picture.width(), height: picture.height() })
+    let (full, thumb) = renditions(&picture)?;
+    Ok(Encoded { full, thumb, width: picture.width(), height: picture.height(), told: told(bytes) })
+}
+
+/// The picture and its thumbnail as they are stored.
+pub(crate) fn renditions(picture: &RgbImage) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (width, height) = picture.dimensions();
+    let scale = f64::from(THUMB) / f64::from(width.max(height).max(1));
+    let small = |side: u32| ((f64::from(side) * scale.min(1.0)).round() as u32).max(1);
+    let thumb = image::imageops::thumbnail(picture, small(width), small(height));
+    Ok((jpeg(picture, 82)?, jpeg(&thumb, 75)?))
+}
+
+/// What the camera noted: place and time. Only JPEG says it where it costs nothing to read; damaged notes say nothing.
+pub(crate) fn told(bytes: &[u8]) -> Told {
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return Told::default();
+    }
+    // The block stands at the beginning.
+    let begin = &bytes[..bytes.len().min(NOTES)];
+    let Ok(notes) = exif::Reader::new().read_from_container(&mut Cursor::new(begin)) else { return Told::default() };
+    let value = |tag| notes.get_field(tag, exif::In::PRIMARY).map(|f| &f.value);
+    let degrees = |tag, reference, negative: u8| {
+        let exif::Value::Rational(parts) = value(tag)? else { return None };
+        let [d, m, s] = parts.get(..3)? else { return None };
+        let sign = match value(reference) {
+            Some(exif::Value::Ascii(letters)) if letters.first().and_then(|l| l.first()) == Some(&negative) => -1.0,
+            _ => 1.0,
+        };
+        Some(sign * (d.to_f64() + m.to_f64() / 60.0 + s.to_f64() / 3600.0)).filter(|v| v.is_finite())
+    };
+    let lat = degrees(exif::Tag::GPSLatitude, exif::Tag::GPSLatitudeRef, b'S');
+    let lon = degrees(exif::Tag::GPSLongitude, exif::Tag::GPSLongitudeRef, b'W');
+    // Telephones without a fix write zeros.
+    let place = lon.zip(lat).filter(|(lon, lat)| *lon != 0.0 || *lat != 0.0).and_then(|(lon, lat)| Point::new(lon, lat).ok());
+    Told { place, taken_at: taken_at(value(exif::Tag::DateTimeOriginal), value(exif::Tag::OffsetTimeOriginal)) }
+}
+
+/// An instant, when the camera also says in which zone; clocks of cameras without a zone say too little.
+fn taken_at(time: Option<&exif::Value>, zone: Option<&exif::Value>) -> Option<Timestamp> {
+    let text = |v: Option<&exif::Value>| match v? {
+        exif::Value::Ascii(lines) => String::from_utf8(lines.first()?.clone()).ok(),
+        _ => None,
+    };
+    let (time, zone) = (text(time)?, text(zone)?);
+    let (date, clock) = time.split_once(' ')?;
+    format!("{}T{clock}{}", date.replace(':', "-"), zone.trim()).parse().ok()
 }
 
 /// Without transparency: what was see-through becomes white.

@@ -13,7 +13,7 @@ use crate::model::{Answer, Followers, MoveInput, MoveRef, OwnDetails, PublicCase
 use crate::moves::Step;
 use crate::pack::CaseType;
 use crate::tables::{self, CaseRecord, Filter, LogRecord, PhotoRecord};
-use crate::{Cases, text};
+use crate::{Cases, tables_media, text};
 
 /// Symbols on one public map.
 const MAP_LIMIT: usize = 5_000;
@@ -30,7 +30,9 @@ fn rounded(p: Point) -> Point {
 fn public_case(case: &CaseRecord, case_type: &CaseType, photos: &[PhotoRecord], unit: UnitRef, (now, own): (Timestamp, bool)) -> PublicCase {
     let category = case_type.category(&case.category);
     let state = case_type.flow.states.get(&case.state);
-    let shown = |stages: &[&str]| photos.iter().filter(|p| p.public && stages.contains(&p.stage.as_str())).map(|p| p.sha.clone()).collect::<Vec<_>>();
+    let shown = |stages: &[&str]| {
+        photos.iter().filter(|p| p.public && stages.contains(&p.stage.as_str())).filter_map(|p| p.for_public().map(str::to_string)).collect::<Vec<_>>()
+    };
     let answer = match (&case.answer, case.answered_at) {
         (Some(text), Some(at)) => Some(Answer { text: text.clone(), at, photos: shown(&["after", "earlier"]) }),
         _ => None,
@@ -253,7 +255,7 @@ impl Cases {
         Err(Error::forbidden("case.key.wrong", "This key does not open this case."))
     }
 
-    async fn is_own(&self, caller: &Caller, case: &CaseRecord, key: Option<&str>) -> Result<bool> {
+    pub(crate) async fn is_own(&self, caller: &Caller, case: &CaseRecord, key: Option<&str>) -> Result<bool> {
         let fits = |k: &str| text::hash(&[k]) == case.key_hash || text::hash(&[k]) == text::hash(&[&self.mail_key(case.id)]);
         if key.is_some_and(fits) {
             return Ok(true);
@@ -360,23 +362,31 @@ impl Cases {
         self.own_view(caller, case).await
     }
 
-    /// A photo's bytes: for everybody when its case shows it, else for the reporter and for officers who may read the case.
-    /// The flag says whether it is public.
+    /// A photo's bytes: for everybody when its case shows it, else for the reporter and for officers who may read the case. An original
+    /// beside which there is a masked picture is for who may mask it, and each reading is on record. The flag says whether it is public.
     pub async fn photo(&self, caller: &Caller, sha: &str, thumb: bool, key: Option<&str>) -> Result<(bytes::Bytes, bool)> {
         let missing = || Error::not_found("case.photo.unknown", "There is no such photo.");
-        let uses = tables::photo_uses(&self.store, sha).await?;
+        let uses = tables_media::photo_uses(&self.store, sha).await?;
         let mut refusal = missing();
         for photo in &uses {
             let case = tables::case(&self.store, photo.case).await?.ok_or_else(missing)?;
             let stage_shown = if photo.stage == "report" { case.published } else { case.answered_at.is_some() };
-            let public = photo.public && case.listed && !case.private && stage_shown;
-            let allowed = if public || self.is_own(caller, &case, key).await? { Ok(()) } else { caller.require(Permission::CaseRead, Scope::unit(&case.unit)) };
+            let wanted = photo.rendition(sha, thumb);
+            let public = wanted.decided && photo.public && case.listed && !case.private && stage_shown;
+            let allowed = if public || self.is_own(caller, &case, key).await? {
+                Ok(())
+            } else if let Err(e) = caller.require(Permission::CaseRead, Scope::unit(&case.unit)) {
+                Err(e)
+            } else if wanted.bare {
+                self.read_bare(caller, &case, &photo.sha).await
+            } else {
+                Ok(())
+            };
             if let Err(e) = allowed {
                 refusal = e;
                 continue;
             }
-            let wanted = if thumb { &photo.thumb } else { &photo.sha };
-            let (_, bytes) = self.store.blobs().get(wanted).await?;
+            let (_, bytes) = self.store.blobs().get(wanted.stored).await?;
             return Ok((bytes, public));
         }
         Err(refusal)

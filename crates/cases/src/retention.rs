@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::consent::Given;
+use crate::media::MediaRef;
 use crate::model::Contact;
 use crate::tables::{self, CaseRecord, Filter};
 use crate::tables_upkeep::{self, ErasureRecord};
-use crate::{Cases, tables_consent, text};
+use crate::{Cases, tables_consent, tables_media, text};
 
 /// Timer of the daily look.
 pub(crate) const RETENTION_JOB: &str = "cases.retention";
@@ -77,6 +78,8 @@ pub struct HeldData {
     pub consents: Vec<Given>,
     /// Photos (SHA-256).
     pub photos: Vec<String>,
+    /// Videos and sound.
+    pub media: Vec<MediaRef>,
     /// What the reporter wrote later, with the time.
     pub notes: Vec<String>,
     /// Stars and words of the rating.
@@ -172,6 +175,7 @@ impl Cases {
         let newest = self.current_type(&case.kind).map_or(case_type, |(_, t)| t);
         Ok(HeldData {
             photos: photos.into_iter().filter(|p| p.stage == "report").map(|p| p.sha).collect(),
+            media: self.media_refs(case.id, true).await?,
             retention: newest.retention.clone(),
             erasure: erasure.as_ref().map(|e| e.state.clone()),
             erasure_reason: erasure.and_then(|e| e.reason),
@@ -241,7 +245,7 @@ impl Cases {
         Ok(decided.into())
     }
 
-    /// Takes out who reported a case, and what looks like contact data in the words that stay.
+    /// Takes out who reported a case, the reporter's recordings, and what looks like contact data in the words that stay.
     async fn forget_reporter(&self, tx: &mut Tx, mut case: CaseRecord, why: serde_json::Value) -> Result<()> {
         case.text = text::mask_contact(&case.text);
         case.answers.values_mut().for_each(|v| *v = text::mask_contact(v));
@@ -249,13 +253,18 @@ impl Cases {
         for (n, note) in tables_upkeep::reporter_notes(tx, case.id).await? {
             tables_upkeep::set_note(tx, case.id, n, &text::mask_contact(&note)).await?;
         }
+        // A voice tells who speaks, and a camera where it stood.
+        let heard = tables_media::drop_recordings(tx, case.id, true).await?;
+        tables_media::give_up(tx, &heard).await?;
+        tables_media::forget_told(tx, case.id).await?;
         let case_type = self.type_of(&case).await?;
         let category = case_type.category(&case.category).map_or("", |c| c.name.as_str());
         let (address, area) = (case.address.as_deref().unwrap_or(""), case.area_name.as_deref().unwrap_or(""));
         let folded = text::searchable(&format!("{} {} {category} {address} {area}", case.code, case.text));
         tables_upkeep::anonymise(tx, &case, &folded).await?;
         tables_consent::withdraw(tx, case.id).await?;
-        tx.audit("case.anonymise", &format!("case:{}", case.id), &json!({ "code": case.code, "because": why })).await
+        let what = json!({ "code": case.code, "recordings": heard.len(), "because": why });
+        tx.audit("case.anonymise", &format!("case:{}", case.id), &what).await
     }
 
     /// Anonymises and deletes what the policies of the case types say, and looks again tomorrow. May run twice without harm.
@@ -280,9 +289,10 @@ impl Cases {
             more |= ripe.len() == BATCH;
             for id in ripe {
                 let mut tx = self.store.begin(&system).await?;
-                let photos = tables_upkeep::drop_media(&mut tx, id).await?;
-                if photos > 0 {
-                    tx.audit("case.media.delete", &format!("case:{id}"), &json!({ "photos": photos, "because": because(policy.media_after_days) })).await?;
+                let (photos, recordings) = tables_upkeep::drop_media(&mut tx, id).await?;
+                if photos + recordings > 0 {
+                    let what = json!({ "photos": photos, "recordings": recordings, "because": because(policy.media_after_days) });
+                    tx.audit("case.media.delete", &format!("case:{id}"), &what).await?;
                 }
                 tx.commit().await?;
             }

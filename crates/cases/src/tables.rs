@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
     Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
     Migration { domain: "cases", version: 10, sql: crate::tables_consent::SCHEMA },
+    Migration { domain: "cases", version: 11, sql: crate::tables_media::SCHEMA },
     Migration { domain: "cases", version: 12, sql: OPEN },
     Migration { domain: "cases", version: 13, sql: crate::tables_uploads::SCHEMA },
 ];
@@ -147,6 +148,8 @@ pub(crate) struct PhotoRecord {
     pub public: bool,
     pub width: u32,
     pub height: u32,
+    /// What is to be masked; none for photos from before masks were known.
+    pub mask: Option<crate::tables_media::MaskRecord>,
 }
 
 /// A phase's name on the wire.
@@ -491,7 +494,8 @@ pub(crate) async fn insert_photos(tx: &mut Tx, case: Uuid, stage: &str, photos: 
     Ok(())
 }
 
-fn read_photo(row: &Row) -> Result<PhotoRecord> {
+/// A photo's row.
+pub(crate) fn read_photo(row: &Row) -> Result<PhotoRecord> {
     Ok(PhotoRecord {
         case: row.uuid("case_id")?,
         sha: row.text("sha256")?,
@@ -500,6 +504,7 @@ fn read_photo(row: &Row) -> Result<PhotoRecord> {
         public: row.flag("public")?,
         width: small(row.int("width")?),
         height: small(row.int("height")?),
+        mask: None,
     })
 }
 
@@ -514,12 +519,12 @@ pub(crate) async fn photos_of(store: &Store, cases: &[Uuid]) -> Result<BTreeMap<
         let photo = read_photo(&row)?;
         found.entry(photo.case).or_default().push(photo);
     }
+    for mask in crate::tables_media::masks_of(store, cases).await? {
+        if let Some(photo) = found.get_mut(&mask.case).and_then(|all| all.iter_mut().find(|p| p.sha == mask.sha)) {
+            photo.mask = Some(mask);
+        }
+    }
     Ok(found)
-}
-
-/// Cases that a photo belongs to.
-pub(crate) async fn photo_uses(store: &Store, sha: &str) -> Result<Vec<PhotoRecord>> {
-    store.rows("select * from case_photo where sha256 = ? or thumb = ? limit 20", params![sha, sha]).await?.iter().map(read_photo).collect()
 }
 
 /// Photos of earlier work do not prove work that is done anew.

@@ -7,6 +7,7 @@ use dothi_store::{Param, Row, Store, Tx, params};
 use uuid::Uuid;
 
 use crate::tables::Filter;
+use crate::tables_media;
 
 /// Samples, requests for erasure, and since when a case holds nobody's data and no photos any more.
 pub(crate) const SCHEMA: &str = "alter table case_main add column anonymised_at BIGINT;
@@ -144,8 +145,9 @@ pub(crate) async fn set_note(tx: &mut Tx, case: Uuid, n: i64, note: &str) -> Res
     Ok(())
 }
 
-/// Takes all photos from a case and its work orders; bytes that nothing else of this domain uses are given up. Returns how many photos.
-pub(crate) async fn drop_media(tx: &mut Tx, case: Uuid) -> Result<u64> {
+/// Takes all photos from a case and its work orders, their masked pictures and all recordings; bytes that nothing else of this domain
+/// uses are given up. Returns how many photos and recordings.
+pub(crate) async fn drop_media(tx: &mut Tx, case: Uuid) -> Result<(u64, u64)> {
     let now = tx.now();
     let mut hashes = Vec::new();
     let mut gone = 0;
@@ -161,15 +163,13 @@ pub(crate) async fn drop_media(tx: &mut Tx, case: Uuid) -> Result<u64> {
         }
         gone += tx.exec(delete, params![case]).await?;
     }
-    for sha in hashes {
-        let used =
-            "select 1 as one from case_photo where sha256 = ? or thumb = ? union all select 1 as one from work_photo where sha256 = ? or thumb = ? limit 1";
-        if tx.row(used, params![&sha, &sha, &sha, &sha]).await?.is_none() {
-            tx.detach(&sha).await?;
-        }
-    }
+    hashes.extend(tables_media::drop_masks(tx, case).await?);
+    let recordings = tables_media::drop_recordings(tx, case, false).await?;
+    let heard = recordings.len() as u64;
+    hashes.extend(recordings);
+    tables_media::give_up(tx, &hashes).await?;
     tx.exec("update case_main set media_gone_at = ? where id = ?", params![now, case]).await?;
-    Ok(gone)
+    Ok((gone, heard))
 }
 
 /// A request for erasure.

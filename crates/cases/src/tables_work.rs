@@ -436,9 +436,10 @@ pub(crate) async fn photo_uses(store: &Store, sha: &str) -> Result<Vec<OrderPhot
     store.rows("select * from work_photo where sha256 = ? or thumb = ? limit 20", params![sha, sha]).await?.iter().map(photo).collect()
 }
 
-/// Orders about cases that hold one of the reporter's photos, with the photo's two renditions.
+/// Orders about cases that hold one of the reporter's photos, with the two renditions that a crew sees: the masked ones where there are.
 pub(crate) async fn report_photo_uses(store: &Store, sha: &str) -> Result<Vec<(OrderRecord, String, String)>> {
-    let sql = "select o.*, p.sha256 as full_sha, p.thumb as thumb_sha from case_photo p join work_order o on o.case_id = p.case_id \
+    let sql = "select o.*, coalesce(m.masked, p.sha256) as full_sha, coalesce(m.masked_thumb, p.thumb) as thumb_sha \
+               from case_photo p join work_order o on o.case_id = p.case_id left join case_mask m on m.case_id = p.case_id and m.sha256 = p.sha256 \
                where p.stage = 'report' and (p.sha256 = ? or p.thumb = ?) limit 20";
     store.rows(sql, params![sha, sha]).await?.iter().map(|r| Ok((order(r)?, r.text("full_sha")?, r.text("thumb_sha")?))).collect()
 }

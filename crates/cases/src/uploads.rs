@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::photos::Taken;
-use crate::{Cases, jobs, tables, tables_uploads};
+use crate::{Cases, jobs, tables_uploads};
 
 /// Timer of a case whose photos wait.
 pub(crate) const DEVELOP_JOB: &str = "case.develop";
@@ -15,7 +15,7 @@ impl Cases {
     /// Ties what was taken to a new case.
     pub(crate) async fn keep_taken(&self, tx: &mut Tx, case: Uuid, taken: &Taken) -> Result<()> {
         match taken {
-            Taken::Developed(photos) => tables::insert_photos(tx, case, "report", photos).await,
+            Taken::Developed(photos) => self.keep_photos(tx, case, "report", photos).await,
             Taken::Waiting(files) => {
                 tables_uploads::insert_uploads(tx, case, files).await?;
                 tx.schedule(DEVELOP_JOB, &case.to_string(), tx.now()).await
@@ -32,7 +32,7 @@ impl Cases {
             let developed = self.darkroom.develop(vec![bytes]).await;
             let mut tx = self.store.begin(&system).await?;
             match developed {
-                Ok(photos) => tables::insert_photos(&mut tx, case, "report", &photos).await?,
+                Ok(photos) => self.keep_photos(&mut tx, case, "report", &photos).await?,
                 Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::TooLarge) => {
                     tx.audit("case.photo.dropped", &format!("case:{case}"), &json!({ "because": e.code() })).await?;
                 }

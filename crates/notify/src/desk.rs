@@ -7,7 +7,7 @@ use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::model::{Health, MessageQuery, MessageRow, Preview};
+use crate::model::{Health, MessageQuery, MessageRow, Preview, TemplateRef};
 use crate::pack::sample;
 use crate::render::render;
 use crate::{Notify, tables};
@@ -41,7 +41,8 @@ impl Notify {
     pub async fn health(&self, caller: &Caller) -> Result<Health> {
         caller.require(Permission::SystemRead, Scope::ANY)?;
         let (waiting, dead, sent_today) = tables::counts(&self.store, earlier(caller.now, Duration::from_secs(86_400))).await?;
-        Ok(Health { mail: self.mailer.is_some(), waiting, dead, sent_today, templates: self.declared().template.keys().cloned().collect() })
+        let templates = self.declared().template.iter().map(|(code, t)| TemplateRef { code: code.clone(), name: t.name.clone() }).collect();
+        Ok(Health { mail: self.mailer.is_some(), waiting, dead, sent_today, templates })
     }
 
     /// Tries a message again that was given up. Needs `pack-manage`; on record. 404 `notify.message.unknown`.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::pack::Urgency;
 
 /// A name in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = NotifyNamed)]
 pub struct Named {
     /// Vietnamese.
@@ -278,8 +278,17 @@ pub struct Health {
     pub dead: i64,
     /// Messages sent within the last 24 hours.
     pub sent_today: i64,
-    /// Names of all templates.
-    pub templates: Vec<String>,
+    /// All templates.
+    pub templates: Vec<TemplateRef>,
+}
+
+/// What messages are called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TemplateRef {
+    /// Code, as messages carry it.
+    pub code: String,
+    /// Name.
+    pub name: Named,
 }
 
 /// Which template is shown.

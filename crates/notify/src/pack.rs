@@ -70,6 +70,9 @@ pub enum Urgency {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
+    /// What a message of this kind is called where messages are looked after.
+    #[serde(default)]
+    pub name: crate::model::Named,
     /// How pressing.
     #[serde(default)]
     pub urgency: Urgency,
@@ -177,6 +180,9 @@ impl NotifyPack {
         let mut faults = Vec::new();
         let sample = sample();
         for (name, template) in &self.template {
+            if template.name.vi.is_empty() || template.name.en.is_empty() {
+                faults.push(format!("template.{name}: say what it is called (name = {{ vi, en }})"));
+            }
             for lang in ["vi", "en"] {
                 if let Err(e) = render::render(template, lang, &sample) {
                     faults.push(format!("template.{name}.{lang}: {}", e.cause().unwrap_or(e.detail())));

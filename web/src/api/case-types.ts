@@ -40,6 +40,9 @@ export interface CaseType {
   text_chars: number
   photos: number
   photo_bytes: number
+  media: number
+  media_bytes: number
+  media_seconds: number
   /** What can be noticed in words. */
   flags: NamedCode[]
   /** What a private report means; empty = not offered. */
@@ -210,6 +213,8 @@ export interface CasePhoto {
   taken_metres?: number | null
   mask?: 'waiting' | 'clear' | 'proposed' | 'failed' | 'masked' | 'shown' | null
   boxes?: MaskBox[]
+  /** Address of the masked picture; reading the original beside it is on record. */
+  masked?: string
 }
 /** A box on a photo, in shares of its sides. */
 export interface MaskBox {
@@ -277,6 +282,7 @@ export interface Case {
   published: boolean
   public_text?: string | null
   photos: CasePhoto[]
+  media: MediaRef[]
   source: string
   opened_at: string
   due_at: string

@@ -124,6 +124,7 @@ export interface DeskFilter {
   category?: string
   due?: 'overdue' | 'soon'
   flagged?: 'any'
+  photos?: 'undecided'
   q?: string
   sort?: string
 }

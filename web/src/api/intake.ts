@@ -1,7 +1,7 @@
 /** Intake by the centre: calls, words looked through, barred senders, working hours. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { call } from './client'
-import type { Barred, Contact, Page, ReportDraft, ReportReceipt, Screening } from './types'
+import type { Barred, Case, Contact, MaskBox, Page, ReportDraft, ReportReceipt, Screening } from './types'
 
 /** Enters a report for somebody; the key makes it safe to repeat. */
 export function useEnterReport() {
@@ -51,4 +51,23 @@ export function useUnbar() {
 /** Whether somebody is at work now, and from when. */
 export function useHours() {
   return useQuery({ queryKey: ['case-hours'], queryFn: ({ signal }) => call<{ open: boolean; opens_at: string }>('/api/cases/hours', { signal }), staleTime: 60_000, retry: false })
+}
+
+/** Decides what of a photo the public sees: boxes to be made coarse, or none. */
+export function useMaskPhoto(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ sha, boxes }: { sha: string; boxes: readonly MaskBox[] }) => call<Case>(`/api/cases/${encodeURIComponent(id)}/photos/${encodeURIComponent(sha)}/mask`, { json: { boxes } }),
+    onSuccess: fresh => client.setQueryData(['case', id], fresh),
+  })
+}
+
+/** A video or sound; never public. */
+export function mediaAddress(id: string, key?: string): string {
+  return `/api/cases/media/${encodeURIComponent(id)}${key ? `?key=${encodeURIComponent(key)}` : ''}`
+}
+
+/** Adds a video or sound to the own report. */
+export function sendRecording(code: string, key: string, file: Blob): Promise<unknown> {
+  return call<unknown>(`/api/cases/track/${encodeURIComponent(code)}/media`, { query: { key }, file, timeoutMs: 300_000 })
 }

@@ -53,7 +53,7 @@ export interface NotifyHealth {
   waiting: number
   dead: number
   sent_today: number
-  templates: string[]
+  templates: { code: string; name: { vi: string; en: string } }[]
 }
 export interface Preview {
   subject: string

@@ -3603,6 +3603,8 @@ export interface components {
         };
         /** @description A case as officers see it. */
         Case: {
+            /** @description Videos and sound; never public. */
+            media: components["schemas"]["MediaRef"][];
             /** @description Address or description of the spot. */
             address?: string | null;
             answer?: components["schemas"]["Answer"] | null;
@@ -8056,8 +8058,75 @@ export interface components {
          * @enum {string}
          */
         Phase: "open" | "working" | "waiting" | "solved" | "unsolved";
+        /** @description A box on a photo, in shares of its width and height. */
+        MaskBox: {
+            /**
+             * Format: double
+             * @description Left edge.
+             */
+            x: number;
+            /**
+             * Format: double
+             * @description Upper edge.
+             */
+            y: number;
+            /**
+             * Format: double
+             * @description Width.
+             */
+            w: number;
+            /**
+             * Format: double
+             * @description Height.
+             */
+            h: number;
+        };
+        /**
+         * @description How far a photo is.
+         * @enum {string}
+         */
+        MaskState: "waiting" | "clear" | "proposed" | "failed" | "masked" | "shown";
+        /** @description A video or sound of a case. */
+        MediaRef: {
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /** @description Its address under `/api/cases/media/`. */
+            id: string;
+            /** @description `video` or `audio`. */
+            kind: string;
+            /** @description Media type. */
+            media_type: string;
+            /**
+             * Format: int64
+             * @description Seconds.
+             */
+            seconds: number;
+        };
         /** @description A photo of a case. */
         PhotoRef: {
+            /** @description Boxes proposed, or masked. */
+            boxes: components["schemas"]["MaskBox"][];
+            mask?: null | components["schemas"]["MaskState"];
+            /** @description SHA-256 of the masked picture, under the same address. It is what everybody looks at; reading the original beside it is on record. */
+            masked?: string | null;
+            /**
+             * Format: date-time
+             * @description When the camera says it was taken.
+             */
+            taken_at?: string | null;
+            /**
+             * Format: double
+             * @description Metres from the reported spot to where the camera says it stood.
+             */
+            taken_metres?: number | null;
             /**
              * Format: int32
              * @description Height in pixels.
@@ -9843,6 +9912,15 @@ export interface components {
         };
         /** @description A case type as the form needs it. */
         TypeView: {
+            /** @description Most videos and sounds. */
+            media: number;
+            /** @description Biggest of them, bytes. */
+            media_bytes: number;
+            /**
+             * Format: int32
+             * @description Longest of them, seconds.
+             */
+            media_seconds: number;
             /** @description Categories. */
             categories: components["schemas"]["CategoryView"][];
             /** @description Whom to call when life is in danger. */

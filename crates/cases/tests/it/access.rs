@@ -92,6 +92,7 @@ async fn photos_are_shown_to_those_who_may_see_them() {
         // The centre lets one photo through and keeps the other back.
         let keep = MoveInput { hide_photos: vec![photos[1].sha.clone()], ..MoveInput::default() };
         app.step(&app.centre(), got.id, "accept", keep).await.unwrap();
+        app.timers().await;
         assert_eq!(see(&app.anybody(), None).await, 200);
         assert_eq!(status(app.cases.photo(&app.anybody(), &photos[1].sha, false, None).await), 401);
         app.step(&app.centre(), got.id, "hide", reason("có mặt người")).await.unwrap();

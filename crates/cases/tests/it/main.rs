@@ -8,6 +8,7 @@ mod content;
 mod field;
 mod figures;
 mod intake;
+mod media;
 mod open;
 mod open311;
 mod openness;

@@ -329,6 +329,7 @@ async fn updates_go_out_and_come_in() {
     app.step(&app.centre(), got.id, "ask_reporter", answer("Số nhà riêng của ông là bao nhiêu?")).await.unwrap();
     app.step(&app.system(), got.id, "give_info", MoveInput { note: Some("số 5".into()), ..MoveInput::default() }).await.unwrap();
     resolve(&app, got.id).await;
+    app.timers().await;
     app.store.clock.advance_seconds(1);
     let updates = both(&app, "v2/servicerequestupdates", "").await;
     let rows: Vec<_> = updates.as_array().unwrap().iter().map(|u| (u["status"].as_str().unwrap(), u["description"].as_str().unwrap())).collect();
@@ -382,6 +383,7 @@ async fn photos_come_in_the_form_and_floods_of_a_key_are_stopped() {
     assert_eq!(made.status, 200, "{}", made.text);
     let row = app.cases.list(&app.centre(), &dothi_cases::model::ListQuery::default()).await.unwrap().items.remove(0);
     app.step(&app.centre(), row.id, "accept", MoveInput::default()).await.unwrap();
+    app.timers().await;
     let seen = get(&app, &format!("v2/requests/{}.json", row.code)).await.json();
     assert!(seen[0]["media_url"].as_str().is_some_and(|m| m.contains("/api/cases/photos/")), "{seen}");
 

@@ -23,7 +23,7 @@ fn encoded(width: u32, height: u32, format: ImageFormat) -> Bytes {
 }
 
 /// A photo as a telephone writes it: lying on its side, with place, time and a name in its EXIF.
-fn telling(width: u32, height: u32) -> Bytes {
+pub fn telling(width: u32, height: u32) -> Bytes {
     let text = |tag, text: &str| Field { tag, ifd_num: In::PRIMARY, value: Value::Ascii(vec![text.as_bytes().to_vec()]) };
     let degrees = |tag, d: u32, m: u32| Field {
         tag,

@@ -12,13 +12,13 @@ use crate::{App, answer, light, pack, with_app};
 
 impl App {
     /// Installs the case type of `base`, changed.
-    async fn changed(&self, change: impl Fn(&mut dothi_cases::pack::CaseType)) {
+    pub async fn changed(&self, change: impl Fn(&mut dothi_cases::pack::CaseType)) {
         let mut part = pack();
         change(&mut part.types[0]);
         self.cases.install(&self.system(), "base", part).await.unwrap();
     }
 
-    async fn audited(&self, action: &str) -> Vec<serde_json::Value> {
+    pub async fn audited(&self, action: &str) -> Vec<serde_json::Value> {
         let page = self.store.audit_page(&PageQuery { limit: Some(200), after: None }, action).await.unwrap();
         page.items.into_iter().map(|row| row.detail).collect()
     }

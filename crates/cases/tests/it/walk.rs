@@ -19,6 +19,7 @@ async fn a_report_goes_all_the_way() {
 
         let case = app.step(&app.centre(), got.id, "accept", MoveInput::default()).await.unwrap();
         assert_eq!((case.state.as_str(), case.published), ("assigned", true));
+        app.timers().await;
         let page = app.cases.public_case(&app.anybody(), &got.code).await.unwrap();
         assert_eq!((page.text.as_deref(), page.photos.len()), (Some(light().text.as_str()), 1));
 
@@ -39,6 +40,7 @@ async fn a_report_goes_all_the_way() {
         assert_eq!(same.code(), "flow.field-missing", "the reporter's own photo proves nothing");
         let case = app.cases.make_move(&leader, got.id, "approve", MoveInput { version, ..MoveInput::default() }, vec![jpeg(50, 40)]).await.unwrap();
         assert_eq!((case.state.as_str(), case.phase, case.clock.stopped), ("resolved", Phase::Solved, true));
+        app.timers().await;
         let page = app.cases.public_case(&app.anybody(), &got.code).await.unwrap();
         let public_answer = page.answer.unwrap();
         assert_eq!((public_answer.text.as_str(), public_answer.photos.len()), ("Đã thay bóng đèn.", 1));

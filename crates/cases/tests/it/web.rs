@@ -85,6 +85,7 @@ async fn a_report_with_photos_over_http() {
     let unknown = post(&app, app.centre(), &format!("/api/cases/{id}/moves/fly"), json!({ "version": 2 })).await;
     assert_eq!((unknown.status, unknown.json()["code"].as_str()), (StatusCode::NOT_FOUND, Some("flow.move.unknown")));
 
+    app.timers().await;
     let page = get(&app, app.anybody(), &format!("/api/cases/public/{code}")).await.json();
     assert!(page["timeline"].is_array() && page.get("own").is_none());
     let sha = page["photos"][0].as_str().unwrap().to_string();

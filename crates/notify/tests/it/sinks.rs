@@ -9,6 +9,23 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+/// A listener on this machine: every caller is talked to on their own.
+async fn serve<S, T>(made: impl FnOnce(SocketAddr) -> S, talk: impl Fn(S, TcpStream) -> T + Send + 'static) -> S
+where
+    S: Clone + Send + 'static,
+    T: Future<Output = Option<()>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sink = made(listener.local_addr().unwrap());
+    let this = sink.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(talk(this.clone(), stream));
+        }
+    });
+    sink
+}
+
 /// A mail as it came.
 #[derive(Debug, Clone)]
 pub struct Got {
@@ -77,16 +94,7 @@ pub struct MailSink {
 
 impl MailSink {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
-        let this = sink.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let this = this.clone();
-                tokio::spawn(async move { this.talk(stream).await });
-            }
-        });
-        sink
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
     }
 
     pub fn url(&self) -> String {
@@ -106,7 +114,7 @@ impl MailSink {
         self.got().into_iter().rev().find(|g| g.header("subject").contains(subject))
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
+    async fn talk(self, stream: TcpStream) -> Option<()> {
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read);
         write.write_all(b"220 sink ESMTP\r\n").await.ok()?;
@@ -169,16 +177,7 @@ pub struct PushSink {
 
 impl PushSink {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sink = Self { address: listener.local_addr().unwrap(), got: Arc::default(), answers: Arc::default() };
-        let this = sink.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let this = this.clone();
-                tokio::spawn(async move { this.talk(stream).await });
-            }
-        });
-        sink
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
     }
 
     /// Status line and headers of the next answer.
@@ -195,7 +194,7 @@ impl PushSink {
         self.got.lock().unwrap().clone()
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
+    async fn talk(self, stream: TcpStream) -> Option<()> {
         let (read, mut write) = stream.into_split();
         let mut read = BufReader::new(read);
         loop {

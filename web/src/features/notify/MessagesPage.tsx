@@ -1,6 +1,6 @@
 import { MailCheck } from 'lucide-react'
 import { useMemo, useState } from 'react'
-import { can, useMe, useMessageAct, useMessages, useNotifyHealth, usePreview, type MessageRow } from '@/api'
+import { can, useMe, useMessageAct, useMessages, useNotifyHealth, usePreview, type MessageRow, type NotifyHealth } from '@/api'
 import { useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, Empty, Failed, Field, Figure, format, Loaded, Loading, Note, PageHeader, Segments, Select, toast, toastError, useTitle } from '@/ui'
 import { DataTable, type Column } from '@/ui/rich'
@@ -8,7 +8,7 @@ import { DataTable, type Column } from '@/ui/rich'
 const TONE = { waiting: 'waiting', held: 'waiting', sent: 'good', dead: 'critical', withdrawn: 'info', folded: 'info' } as const
 const STATES = ['', 'waiting', 'held', 'sent', 'dead'] as const
 
-function PreviewCard({ templates }: { templates: readonly string[] }) {
+function PreviewCard({ templates }: { templates: NotifyHealth['templates'] }) {
   const t = useT()
   const own = useLanguage()
   const [template, setTemplate] = useState<string>()
@@ -19,7 +19,7 @@ function PreviewCard({ templates }: { templates: readonly string[] }) {
       <div className="stack">
         <h2>{t('notify:admin.preview')}</h2>
         <div className="row">
-          <Field label={t('notify:admin.template')}>{ids => <Select {...ids} value={template ?? ''} onChange={e => setTemplate(e.target.value || undefined)}><option value="">{t('notify:admin.choose')}</option>{templates.map(name => <option key={name} value={name}>{name}</option>)}</Select>}</Field>
+          <Field label={t('notify:admin.template')}>{ids => <Select {...ids} value={template ?? ''} onChange={e => setTemplate(e.target.value || undefined)}><option value="">{t('notify:admin.choose')}</option>{templates.map(one => <option key={one.code} value={one.code}>{one.name[own]}</option>)}</Select>}</Field>
           <Segments label={t('notify:admin.language')} value={lang} onChange={setLang} options={[{ value: 'vi', label: 'VI' }, { value: 'en', label: 'EN' }]} />
         </div>
         {template ? (
@@ -49,11 +49,13 @@ export default function MessagesPage() {
   const act = useMessageAct()
   const may = can(me.data, 'pack-manage')
   const rows = useMemo(() => messages.data?.pages.flatMap(page => page.items) ?? [], [messages.data])
+  const language = useLanguage()
+  const names = useMemo(() => new Map(health.data?.templates.map(one => [one.code, one.name[language]])), [health.data, language])
   const columns = useMemo<Column<MessageRow>[]>(
     () => [
       { id: 'at', header: t('notify:admin.at'), value: m => m.at, cell: m => <span className="tnum small">{format.dateTime(m.at)}</span>, width: '9rem' },
       { id: 'to', header: t('notify:admin.to'), cell: m => <span className="small">{t(`notify:admin.via.${m.via}`)} · {m.address}</span>, width: 'minmax(11rem, 1.2fr)' },
-      { id: 'what', header: t('notify:admin.what'), cell: m => <span><strong>{m.template}</strong> <span className="small quiet">{m.code}</span></span>, width: 'minmax(9rem, 1fr)' },
+      { id: 'what', header: t('notify:admin.what'), cell: m => <span><strong>{names.get(m.template) ?? m.template}</strong> <span className="small quiet">{m.code}</span></span>, width: 'minmax(9rem, 1fr)' },
       { id: 'state', header: t('notify:admin.state'), cell: m => <Badge tone={TONE[m.state]}>{t(`notify:admin.states.${m.state}`)}</Badge>, width: '8rem' },
       { id: 'said', header: t('notify:admin.said'), cell: m => <span className="small lines-2">{m.reason ?? m.receipt ?? (m.state === 'waiting' || m.state === 'held' ? t('notify:admin.due', { at: format.dateTime(m.due_at) }) : '')}{m.tries > 1 ? ` · ${t('notify:admin.tries', { n: m.tries })}` : ''}</span>, width: 'minmax(14rem, 2fr)' },
       {
@@ -65,7 +67,7 @@ export default function MessagesPage() {
         ) : null,
       },
     ],
-    [t, may, act],
+    [t, may, act, names],
   )
   return (
     <>

@@ -10,6 +10,7 @@ import '../cases.css'
 import { Forwards } from './Forwards'
 import { AdviceCard } from './Advice'
 import { BarSender, Noticed } from '../intake/Noticed'
+import { PhotoDesk } from '../intake/PhotoDesk'
 import { MoveDialog } from './MoveDialog'
 import { SplitDialog } from './SplitDialog'
 import { WorkCard } from './WorkCard'
@@ -21,7 +22,12 @@ function initials(name: string | undefined): string {
 /** Steps that are not moves of the flow and so have no name in a pack. */
 const OWN_STEPS = new Set(['open', 'note', 'rate', 'remind', 'split', 'part', 'work', 'sample-passed', 'sample-failed', 'update', 'caller', 'mask', 'media', 'mail', 'consent', 'consent-withdrawn'])
 
-function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefined }) {
+/** Photos by the address that everybody looks at: the masked picture where there is one. */
+function looks(item: Case): ReadonlyMap<string, string> {
+  return new Map(item.photos.map(photo => [photo.sha, photo.masked ?? photo.sha]))
+}
+
+function Log({ log, seen, draft }: { log: readonly CaseLog[]; seen: ReadonlyMap<string, string>; draft?: string | undefined }) {
   const t = useT()
   const lng = useLanguage()
   const maker = (by: string) => (by === 'system' ? t('work:case.system') : by === 'reporter' ? t('work:case.by_reporter') : by)
@@ -48,7 +54,7 @@ function Log({ log, draft }: { log: readonly CaseLog[]; draft?: string | undefin
             {entry.reason ? <div className="log-says">{entry.reason}</div> : null}
             {entry.note ? <div className="log-says">{entry.note}</div> : null}
             {entry.late_minutes > 0 ? <Badge tone="critical">{t('time.late', { span: format.span(entry.late_minutes) })}</Badge> : null}
-            <Photos size={96} photos={entry.photos.map((sha, n) => ({ thumb: photoAddress(sha, 'thumb'), full: photoAddress(sha), alt: t('ui.photo_n', { n: n + 1 }) }))} />
+            <Photos size={96} photos={entry.photos.map(sha => seen.get(sha) ?? sha).map((sha, n) => ({ thumb: photoAddress(sha, 'thumb'), full: photoAddress(sha), alt: t('ui.photo_n', { n: n + 1 }) }))} />
           </div>
         </li>
       ))}
@@ -150,7 +156,6 @@ function Desk({ item }: { item: Case }) {
   const communes = useCommunes(home)
   const [move, setMove] = useState<CaseMove>()
   const [splitting, setSplitting] = useState(false)
-  const photos = item.photos.map((photo, i) => ({ thumb: photoAddress(photo.sha, 'thumb'), full: photoAddress(photo.sha), alt: t('ui.photo_n', { n: i + 1 }), tag: t(photo.stage === 'after' ? 'citizen:case.after' : 'citizen:case.before') }))
   return (
     <>
       <header className="page-header">
@@ -176,7 +181,7 @@ function Desk({ item }: { item: Case }) {
               <p className="said">{item.text}</p>
               {item.published ? null : <Badge tone="waiting">{t('work:case.not_public')}</Badge>}
               <Noticed item={item} />
-              <Photos photos={photos} size={168} />
+              <PhotoDesk item={item} />
               <div className="case-meta">
                 <span className="bit"><MapPin size={15} aria-hidden /> {[item.address, item.area_name].filter(Boolean).join(', ')}</span>
                 <span>{format.dateTime(item.opened_at)}</span>
@@ -187,7 +192,7 @@ function Desk({ item }: { item: Case }) {
             <Tabs
               label={t('work:case.about')}
               items={[
-                { id: 'log', label: t('work:case.log', { n: item.log.length }), body: () => <Log log={item.log} draft={item.answer ? undefined : item.answer_text ?? undefined} /> },
+                { id: 'log', label: t('work:case.log', { n: item.log.length }), body: () => <Log log={item.log} seen={looks(item)} draft={item.answer ? undefined : item.answer_text ?? undefined} /> },
                 ...(item.answer_text || item.answer
                   ? [{ id: 'answer', label: t('work:case.answer'), body: () => (
                       <div className="stack-s">

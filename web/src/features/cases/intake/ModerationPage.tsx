@@ -85,6 +85,7 @@ export default function ModerationPage() {
           items={[
             { id: 'held', label: t('intake:held'), body: () => <Rows filter={{ view: 'all', state: 'held' }} names={names} empty={t('intake:held_none')} /> },
             { id: 'flagged', label: t('intake:flagged'), body: () => <Rows filter={{ view: 'todo', flagged: 'any' }} names={names} empty={t('intake:flagged_none')} /> },
+            { id: 'photos', label: t('intake:photos'), body: () => <Rows filter={{ view: 'all', photos: 'undecided' }} names={names} empty={t('intake:photos_none')} /> },
             { id: 'barred', label: t('intake:barred.title'), body: () => <BarredList /> },
           ]}
         />

@@ -2,11 +2,12 @@ import { Building2, MapPin, Rss, Share2, Users } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import type { OwnDetails, PublicCase } from '@/api'
 import { useCommunes, useMe } from '@/api/access'
-import { photoAddress, useFollow, usePublicCase, useRate, useReporterMove } from '@/api/cases'
+import { photoAddress, useCaseTypes, useFollow, usePublicCase, useRate, useReporterMove } from '@/api/cases'
 import { loadTexts, named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
 import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
+import { RecordingAdd } from '../report/RecordingAdd'
 import { MyData } from './MyData'
 import { OwnConsent } from './OwnConsent'
 
@@ -86,6 +87,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
   const follow = useFollow()
   const ended = item.phase === 'solved' || item.phase === 'unsolved'
   const own = item.own
+  const type = useCaseTypes().data?.find(kind => kind.categories.some(category => category.code === item.category))
   const shown = own && own.photos.length > 0 ? own.photos : item.photos
   const before = shown.map((sha, i) => ({ thumb: photoAddress(sha, 'thumb', keyOf), full: photoAddress(sha, 'full', keyOf), alt: t('citizen:case.photo_before', { n: i + 1 }), tag: t('citizen:case.before') }))
   const after = (item.answer?.photos ?? []).map((sha, i) => ({ thumb: photoAddress(sha, 'thumb'), full: photoAddress(sha), alt: t('citizen:case.photo_after', { n: i + 1 }), tag: t('citizen:case.after') }))
@@ -175,6 +177,7 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
             </div>
           </Card>
           {item.own ? <OwnConsent code={item.code} keyOf={keyOf} own={item.own} /> : null}
+          {own && keyOf && !ended && type ? <Card tight><RecordingAdd code={item.code} secret={keyOf} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} /></Card> : null}
           {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
           {ended && !own?.may_rate ? null : <Suspense fallback={null}><FollowBox topic={`case:${item.code}`} keyOf={keyOf} /></Suspense>}
           {item.location ? (

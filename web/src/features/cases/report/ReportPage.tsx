@@ -1,6 +1,6 @@
 import { ArrowLeft, Check, Clock3, MapPin, Send, Users } from 'lucide-react'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
-import type { Category, LonLat, PublicCase, ReportDraft } from '@/api'
+import type { CaseType, Category, LonLat, PublicCase, ReportDraft } from '@/api'
 import { useLocate, useMe } from '@/api/access'
 import { reportType, useCaseTypes, useFollow, useNearby } from '@/api/cases'
 import { useHours } from '@/api/intake'
@@ -10,6 +10,7 @@ import { named, useLanguage, useT } from '@/i18n'
 import { Button, Check as CheckBox, Failed, Field, fold, format, Input, LinkButton, Loading, Note, PackIcon, PhotoPicker, TextArea, toast, toastError, useTitle } from '@/ui'
 import '../cases.css'
 import { Questions, stopOf } from './Questions'
+import { RecordingAdd } from './RecordingAdd'
 
 // The map comes with its step.
 const PlaceStep = lazy(() => import('./PlaceStep'))
@@ -118,7 +119,7 @@ function Categories({ all, value, text, learned, filled, onChange }: { all: read
   )
 }
 
-function Receipt({ report, onAgain }: { report: QueuedReport; onAgain: () => void }) {
+function Receipt({ report, type, onAgain }: { report: QueuedReport; type: CaseType | undefined; onAgain: () => void }) {
   const t = useT()
   const receipt = report.receipt
   const link = receipt ? `/t/${receipt.code}#${receipt.key}` : '/mine'
@@ -148,6 +149,7 @@ function Receipt({ report, onAgain }: { report: QueuedReport; onAgain: () => voi
         </dl>
       ) : null}
       {report.state === 'refused' ? <Note tone="critical">{t('citizen:sent.refused')} <span className="code">{report.error}</span></Note> : null}
+      {receipt && type ? <RecordingAdd code={receipt.code} secret={receipt.key} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} /> : null}
       {receipt?.notice ? <Note tone="high">{receipt.notice}</Note> : null}
       <div className="row">
         <LinkButton href={link}>{receipt ? t('citizen:sent.follow') : t('nav.mine')}</LinkButton>
@@ -225,7 +227,7 @@ export default function ReportPage() {
   if (sent) {
     return (
       <div className="wrap narrow page">
-        <Receipt report={sent} onAgain={() => (setSent(undefined), setDraft(blank()), setStep('photo'))} />
+        <Receipt report={sent} type={type} onAgain={() => (setSent(undefined), setDraft(blank()), setStep('photo'))} />
       </div>
     )
   }
