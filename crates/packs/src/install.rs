@@ -7,6 +7,7 @@ use dothi_access::Access;
 use dothi_cases::Cases;
 use dothi_context::Context;
 use dothi_dossiers::Dossiers;
+use dothi_incidents::Incidents;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_notify::Notify;
 use dothi_oversight::Oversight;
@@ -38,6 +39,8 @@ pub struct Domains {
     pub notify: Arc<Notify>,
     /// Procedures.
     pub dossiers: Arc<Dossiers>,
+    /// Operations.
+    pub incidents: Arc<Incidents>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -146,6 +149,7 @@ impl Packs {
         d.cases.install(caller, name, pack.cases.clone()).await?;
         d.notify.install(caller, name, pack.notify.clone()).await?;
         d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
+        d.incidents.install(caller, name, pack.incidents.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

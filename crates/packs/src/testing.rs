@@ -33,6 +33,7 @@ impl Pack {
             let runs = [
                 dothi_rules::pack::run_tests(&self.rules, &files),
                 dothi_cases::pack::run_tests(&self.cases, &files),
+                dothi_incidents::pack::run_tests(&self.incidents, &files),
                 dothi_oversight::pack::run_tests(&self.oversight, &files),
             ];
             for (ran, failed) in runs {
@@ -45,7 +46,7 @@ impl Pack {
 }
 
 /// Tables that test files may have, each run by the domain of that name.
-const TABLES: &[&str] = &["cases", "oversight", "rules"];
+const TABLES: &[&str] = &["cases", "incidents", "oversight", "rules"];
 
 impl TestReport {
     /// Whether everything passed.

@@ -10,6 +10,7 @@ use dothi_cases::Cases;
 use dothi_cases::forward::Forwarder;
 use dothi_context::{Context, ContextSettings, mqtt};
 use dothi_dossiers::Dossiers;
+use dothi_incidents::Incidents;
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
 use dothi_notify::{Notify, NotifySettings};
@@ -57,6 +58,8 @@ pub struct City {
     pub notify: Arc<Notify>,
     /// Dossiers of one-stop centres.
     pub dossiers: Arc<Dossiers>,
+    /// Incidents and the operations room.
+    pub incidents: Arc<Incidents>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -96,6 +99,7 @@ impl City {
             dothi_cases::MIGRATIONS,
             dothi_notify::MIGRATIONS,
             dothi_dossiers::MIGRATIONS,
+            dothi_incidents::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
             dothi_packs::MIGRATIONS,
         ];
@@ -126,6 +130,9 @@ impl City {
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
         let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?);
+        let matters = Arc::new(crate::matters::Known { rules: rules.clone(), cases: cases.clone() });
+        let incidents = Incidents::open(store.clone(), directory.clone(), access.clone(), matters, access.calendar()?).await?;
+        let incidents = Arc::new(incidents);
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
@@ -139,6 +146,7 @@ impl City {
             cases: cases.clone(),
             notify: notify.clone(),
             dossiers: dossiers.clone(),
+            incidents: incidents.clone(),
             oversight: oversight.clone(),
         };
         let installed = Packs::open(store.clone(), domains);
@@ -170,6 +178,7 @@ impl City {
             forwarder,
             notify,
             dossiers,
+            incidents,
             oversight,
             packs: installed,
         }))
@@ -207,6 +216,7 @@ impl City {
         let runner = self.cases.clone().jobs(runner);
         let runner = self.notify.clone().jobs(runner);
         let runner = self.dossiers.clone().jobs(runner);
+        let runner = self.incidents.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 

@@ -102,11 +102,18 @@ async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
         Event::LetterAsked { letter } => crate::word::write(city, *letter).await,
         Event::CaseDue { .. } => crate::word::tell(city, record).await,
         Event::EntityChanged { .. } => city.oversight.on_event(record).await,
+        // Some alarms open an incident by themselves, as a pack says.
+        Event::AlarmRaised { alarm, rule, severity, .. } if city.incidents.would_open(rule, *severity) => crate::matters::consider(city, *alarm).await,
         Event::AlarmRaised { .. }
         | Event::AlarmAcknowledged { .. }
         | Event::AlarmCleared { .. }
         | Event::AlarmClosed { .. }
         | Event::WorkMoved { .. }
+        | Event::IncidentOpened { .. }
+        | Event::IncidentChanged { .. }
+        | Event::IncidentEscalated { .. }
+        | Event::WarningIssued { .. }
+        | Event::OperationsChanged { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }
         | Event::UnitsChanged

@@ -1,4 +1,4 @@
-import { Check, CircleCheck, MapPin } from 'lucide-react'
+import { Check, CircleCheck, MapPin, Siren } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react'
 import { can, instant, useAcknowledge, useAlarm, useMe, useRules, useThingTypes, type AlarmDetail, type SeriesPoint } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
@@ -74,6 +74,7 @@ function Acknowledge({ alarm, focus }: { alarm: AlarmDetail; focus: object | und
 function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: object | undefined; onPlace: () => void }) {
   const t = useT()
   const lng = useLanguage()
+  const me = useMe()
   const { rule, attribute } = useMeasured(alarm.rule)
   const unit = attribute?.unit_text ?? ''
   const title = attribute ? named(lng, attribute.title, attribute.title_en) || attribute.name : (rule?.attribute ?? '')
@@ -99,6 +100,7 @@ function Panel({ alarm, focusNote, onPlace }: { alarm: AlarmDetail; focusNote: o
         </div>
       )}
       <Acknowledge alarm={alarm} focus={focusNote} />
+      {can(me.data, 'incident-handle') ? <a className="btn btn-secondary" href={`/ioc/incidents?alarm=${alarm.id}`}><Siren size={18} aria-hidden />{t('ioc:alarm.open_incident')}</a> : null}
       <section className="stack-s" aria-labelledby="why">
         <h3 id="why">{t('ioc:alarm.why')}</h3>
         <p className="condition">{alarm.why.condition}</p>
