@@ -31,6 +31,11 @@ impl Oversight {
             Event::UnitsChanged => ("context", 5 * SECOND),
             Event::CaseDue { .. }
             | Event::WorkMoved { .. }
+            | Event::IncidentOpened { .. }
+            | Event::IncidentChanged { .. }
+            | Event::IncidentEscalated { .. }
+            | Event::WarningIssued { .. }
+            | Event::OperationsChanged { .. }
             | Event::LetterAsked { .. }
             | Event::ValueReported { .. }
             | Event::ValueSettled { .. }

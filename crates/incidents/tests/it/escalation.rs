@@ -80,6 +80,7 @@ async fn a_shift_is_handed_over_with_two_signatures_over_the_same_words() {
         let anew = app.incidents.hand_over(&app.operator(), HandInput { version: handed.version, notes: "Theo dõi kho hàng và chợ".into() }).await.unwrap();
         let old = TakeInput { version: anew.version, seal: handed.seal.clone().unwrap() };
         assert_eq!(app.incidents.take_over_shift(&app.lead(), old).await.unwrap_err().code(), "incidents.shift.seal");
+        app.set("2026-11-21T14:00:00+07:00");
         let next = app.incidents.take_over_shift(&app.lead(), take(&anew)).await.unwrap();
         assert_eq!((next.lead.name.as_str(), next.before), ("nguoi2", Some(shift.id)));
         let now = app.incidents.shift_now(&app.lead()).await.unwrap();
