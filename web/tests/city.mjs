@@ -195,7 +195,7 @@ class City {
   }
 }
 
-const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers', 'panels'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
+const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers', 'panels', 'incidents'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
 
 /** An interface text in Vietnamese by its key, as the pages take it (`work:title`, `nav.report`). */
 export function say(key, values = {}) {

@@ -40,6 +40,14 @@ pub enum Permission {
     CaseIdentity,
     /// Hand in dossiers and procedures of one-stop systems.
     DossierWrite,
+    /// See incidents, procedures, resources and the shift.
+    IncidentRead,
+    /// Open and lead incidents, run procedures, send resources, keep the shift's log.
+    IncidentHandle,
+    /// Approve procedures and public warnings of others; plan duties; step in for any role.
+    IncidentApprove,
+    /// Stamp the way of a resource one belongs to, from the phone.
+    DispatchDo,
     /// Enter indicator values.
     IndicatorReport,
     /// Approve indicator values of others.

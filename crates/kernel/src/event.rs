@@ -165,6 +165,65 @@ pub enum Event {
         /// Indicator code.
         indicator: String,
     },
+    /// An incident was opened.
+    IncidentOpened {
+        /// Incident id.
+        incident: Uuid,
+        /// Its code.
+        code: String,
+        /// Type.
+        kind: String,
+        /// Severity.
+        severity: Severity,
+        /// Commune code, when known.
+        area: Option<String>,
+        /// Leading unit.
+        unit: String,
+        /// Whether it is a drill.
+        drill: bool,
+    },
+    /// Something of an incident changed: a state, a step, a task, a dispatch, a line of its log.
+    IncidentChanged {
+        /// Incident id.
+        incident: Uuid,
+        /// Its code.
+        code: String,
+        /// What: a move's name, `log`, `step`, `task`, `dispatch`, `link`, `read`.
+        what: String,
+        /// State now.
+        state: String,
+        /// Leading unit.
+        unit: String,
+        /// Whether it is a drill.
+        drill: bool,
+    },
+    /// Nobody took note in time: the next level is called.
+    IncidentEscalated {
+        /// Incident id.
+        incident: Uuid,
+        /// Its code.
+        code: String,
+        /// Level now, from 1.
+        level: u32,
+        /// Position that is called.
+        position: String,
+        /// Leading unit.
+        unit: String,
+        /// Whether it is a drill.
+        drill: bool,
+    },
+    /// A public warning was issued, updated or cancelled.
+    WarningIssued {
+        /// Identifier of the CAP message.
+        identifier: String,
+        /// Whether it is an exercise.
+        drill: bool,
+    },
+    /// A resource, a duty, an order or the shift changed.
+    OperationsChanged {
+        /// Which: `resource`, `duty`, `order`, `shift`, `procedure`, `warning`.
+        what: String,
+    },
     /// Somebody asked for a letter to their account's address: a new password, a confirmation.
     LetterAsked {
         /// The request's id.
@@ -254,6 +313,17 @@ impl Event {
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
+            Event::IncidentOpened { .. } | Event::IncidentChanged { .. } | Event::IncidentEscalated { .. } | Event::OperationsChanged { .. } => {
+                Audience::Holders(Permission::IncidentRead)
+            }
+            // Exercises are for those who take part; the public hears of what is real.
+            Event::WarningIssued { drill, .. } => {
+                if *drill {
+                    Audience::Holders(Permission::IncidentRead)
+                } else {
+                    Audience::Public
+                }
+            }
             Event::LetterAsked { .. } | Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
         }
     }
@@ -265,6 +335,7 @@ impl Event {
             Event::PanelSignalled { unit, .. } | Event::PanelConfirmed { unit, .. } | Event::PanelRestored { unit, .. } | Event::PanelHandled { unit, .. } => {
                 (!unit.is_empty()).then_some(unit.as_str())
             }
+            Event::IncidentOpened { unit, .. } | Event::IncidentChanged { unit, .. } | Event::IncidentEscalated { unit, .. } => Some(unit),
             _ => None,
         }
     }

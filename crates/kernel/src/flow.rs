@@ -93,6 +93,10 @@ pub enum Actor {
     Approver,
     /// A member of the crew that has the work order (`WorkDo`); whether somebody belongs to it, `cases` knows.
     Crew,
+    /// Who leads incidents (`IncidentHandle`).
+    Operations,
+    /// Who approves in operations (`IncidentApprove`).
+    OperationsLead,
     /// The person who reported.
     Reporter,
     /// The platform (timers).
@@ -193,6 +197,8 @@ impl Actor {
             Actor::Handler => Some(Permission::CaseHandle),
             Actor::Approver => Some(Permission::CaseApprove),
             Actor::Crew => Some(Permission::WorkDo),
+            Actor::Operations => Some(Permission::IncidentHandle),
+            Actor::OperationsLead => Some(Permission::IncidentApprove),
             Actor::Reporter | Actor::System => None,
         }
     }

@@ -35,6 +35,11 @@ impl Oversight {
             | Event::PanelConfirmed { .. }
             | Event::PanelRestored { .. }
             | Event::PanelHandled { .. }
+            | Event::IncidentOpened { .. }
+            | Event::IncidentChanged { .. }
+            | Event::IncidentEscalated { .. }
+            | Event::WarningIssued { .. }
+            | Event::OperationsChanged { .. }
             | Event::LetterAsked { .. }
             | Event::ValueReported { .. }
             | Event::ValueSettled { .. }

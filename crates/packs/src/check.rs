@@ -22,6 +22,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("cases", &["toml"]),
     ("notify", &["toml"]),
     ("dossiers", &["toml", "csv"]),
+    ("incidents", &["toml"]),
     ("oversight", &["toml", "csv"]),
     ("panels", &["toml", "csv"]),
     // Versioned tables that rules and functions name.
@@ -81,6 +82,7 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         rules: rules(&files, &mut faults),
         cases: part(CasesPack::load(&files.of("cases")), &mut faults),
         notify: part(dothi_notify::pack::NotifyPack::load(&files.of("notify")), &mut faults),
+        incidents: part(dothi_incidents::pack::IncidentsPack::load(&files.of("incidents")), &mut faults),
         dossiers: part(DossiersPack::load(&files.of("dossiers")), &mut faults),
         panels: part(PanelsPack::load(&files.of("panels")), &mut faults),
         oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),

@@ -7,6 +7,7 @@ use dothi_access::Access;
 use dothi_cases::Cases;
 use dothi_context::Context;
 use dothi_dossiers::Dossiers;
+use dothi_incidents::Incidents;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_notify::Notify;
 use dothi_oversight::Oversight;
@@ -41,6 +42,8 @@ pub struct Domains {
     pub dossiers: Arc<Dossiers>,
     /// Signals of panels.
     pub panels: Arc<Panels>,
+    /// Operations.
+    pub incidents: Arc<Incidents>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
 }
@@ -150,6 +153,7 @@ impl Packs {
         d.notify.install(caller, name, pack.notify.clone()).await?;
         d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
         d.panels.install(caller, name, pack.panels.clone()).await?;
+        d.incidents.install(caller, name, pack.incidents.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;
         let row = InstalledRow { manifest: head.clone(), hash: pack.hash.clone(), program: PROGRAM.into(), files: pack.files.clone(), at: caller.now };

@@ -16,6 +16,7 @@ use dothi_access::pack::AccessPack;
 use dothi_cases::pack::CasesPack;
 use dothi_context::pack::ContextPack;
 use dothi_dossiers::pack::DossiersPack;
+use dothi_incidents::pack::IncidentsPack;
 use dothi_notify::pack::NotifyPack;
 use dothi_oversight::pack::OversightPack;
 use dothi_panels::pack::PanelsPack;
@@ -52,6 +53,8 @@ pub struct Pack {
     pub dossiers: DossiersPack,
     /// Signals of fire and robbery panels.
     pub panels: PanelsPack,
+    /// Incident types, standard procedures, rosters, ladders, resources.
+    pub incidents: IncidentsPack,
     /// Indicator sets.
     pub oversight: OversightPack,
     /// Words by language and key.
@@ -71,7 +74,7 @@ pub struct Holds {
     pub rules: usize,
     /// Case types.
     pub case_types: usize,
-    /// Procedures.
+    /// Procedures, of one-stop centres and of operations.
     pub procedures: usize,
     /// Codes of panels.
     pub panel_codes: usize,
@@ -89,7 +92,7 @@ impl Pack {
             profiles: self.context.profiles.len(),
             rules: self.rules.rules.len(),
             case_types: self.cases.types.len(),
-            procedures: self.dossiers.procedure.len(),
+            procedures: self.dossiers.procedure.len() + self.incidents.procedure.len(),
             panel_codes: self.panels.code.len(),
             indicators: self.oversight.sets.iter().map(|s| s.indicators.len()).sum(),
             tests: self.tests.len(),

@@ -34,6 +34,7 @@ impl Pack {
                 dothi_rules::pack::run_tests(&self.rules, &files),
                 dothi_cases::pack::run_tests(&self.cases, &files),
                 dothi_dossiers::run_tests(&self.dossiers, &files),
+                dothi_incidents::pack::run_tests(&self.incidents, &files),
                 dothi_oversight::pack::run_tests(&self.oversight, &files),
             ];
             for (ran, failed) in runs {
@@ -46,7 +47,7 @@ impl Pack {
 }
 
 /// Tables that test files may have, each run by the domain of that name.
-const TABLES: &[&str] = &["cases", "dossiers", "oversight", "rules"];
+const TABLES: &[&str] = &["cases", "dossiers", "incidents", "oversight", "rules"];
 
 impl TestReport {
     /// Whether everything passed.

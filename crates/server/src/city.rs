@@ -10,6 +10,7 @@ use dothi_cases::Cases;
 use dothi_cases::forward::Forwarder;
 use dothi_context::{Context, ContextSettings, mqtt};
 use dothi_dossiers::Dossiers;
+use dothi_incidents::Incidents;
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
 use dothi_notify::{Notify, NotifySettings};
@@ -60,6 +61,8 @@ pub struct City {
     pub dossiers: Arc<Dossiers>,
     /// Fire and robbery panels.
     pub panels: Arc<Panels>,
+    /// Incidents and the operations room.
+    pub incidents: Arc<Incidents>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
     /// Installed packs.
@@ -99,6 +102,7 @@ impl City {
             dothi_cases::MIGRATIONS,
             dothi_notify::MIGRATIONS,
             dothi_dossiers::MIGRATIONS,
+            dothi_incidents::MIGRATIONS,
             dothi_oversight::MIGRATIONS,
             dothi_panels::MIGRATIONS,
             dothi_packs::MIGRATIONS,
@@ -131,6 +135,9 @@ impl City {
         let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
         let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?.with_guard(guard(&settings)));
         let panels = Arc::new(Panels::open(store.clone(), directory.clone()).await?);
+        let matters = Arc::new(crate::matters::Known { rules: rules.clone(), cases: cases.clone() });
+        let incidents = Incidents::open(store.clone(), directory.clone(), access.clone(), matters, access.calendar()?).await?;
+        let incidents = Arc::new(incidents);
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
@@ -145,6 +152,7 @@ impl City {
             notify: notify.clone(),
             dossiers: dossiers.clone(),
             panels: panels.clone(),
+            incidents: incidents.clone(),
             oversight: oversight.clone(),
         };
         let installed = Packs::open(store.clone(), domains);
@@ -177,6 +185,7 @@ impl City {
             notify,
             dossiers,
             panels,
+            incidents,
             oversight,
             packs: installed,
         }))
@@ -216,6 +225,7 @@ impl City {
         let runner = self.notify.clone().jobs(runner);
         let runner = self.dossiers.clone().jobs(runner);
         let runner = self.panels.clone().jobs(runner);
+        let runner = self.incidents.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
 

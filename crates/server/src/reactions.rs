@@ -119,8 +119,12 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         Event::LetterAsked { letter } => crate::word::write(city, *letter).await,
         Event::CaseDue { .. } => crate::word::tell(city, record).await,
         Event::EntityChanged { .. } => city.oversight.on_event(record).await,
-        // A button or detector of the city model may stand in premises: then it is a signal there.
-        Event::AlarmRaised { alarm, rule, entity, .. } => city.panels.thing_alarmed(&at(city, record), entity, rule, *alarm).await,
+        // A button or detector of the city model may stand in premises: then it is a signal there. Some alarms open an incident by
+        // themselves, as a pack says.
+        Event::AlarmRaised { alarm, rule, entity, severity, .. } => {
+            city.panels.thing_alarmed(&at(city, record), entity, rule, *alarm).await?;
+            if city.incidents.would_open(rule, *severity) { crate::matters::consider(city, *alarm).await } else { Ok(()) }
+        }
         Event::AlarmCleared { alarm } => city.panels.thing_cleared(&at(city, record), *alarm).await,
         Event::AlarmAcknowledged { .. }
         | Event::AlarmClosed { .. }
@@ -130,6 +134,11 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         | Event::PanelConfirmed { .. }
         | Event::PanelRestored { .. }
         | Event::PanelHandled { .. }
+        | Event::IncidentOpened { .. }
+        | Event::IncidentChanged { .. }
+        | Event::IncidentEscalated { .. }
+        | Event::WarningIssued { .. }
+        | Event::OperationsChanged { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }
         | Event::UnitsChanged

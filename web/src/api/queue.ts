@@ -32,11 +32,21 @@ export interface QueuedStep extends Kept {
   title: string
   body: OrderStep
 }
-type Queued = QueuedReport | QueuedStep
+/** A tap of a crew that was sent to an incident. */
+export interface QueuedStamp extends Kept {
+  dispatch: string
+  stamp: string
+  at: string
+  lon?: number
+  lat?: number
+}
+type Queued = QueuedReport | QueuedStep | QueuedStamp
 
 export type Sender = (report: QueuedReport) => Promise<ReportReceipt>
 export type StepSender = (step: QueuedStep) => Promise<unknown>
+export type StampSender = (stamp: QueuedStamp) => Promise<unknown>
 const isStep = (kept: Queued): kept is QueuedStep => 'order' in kept
+const isStamp = (kept: Queued): kept is QueuedStamp => 'dispatch' in kept
 
 const DB = 'dothi'
 const STORE = 'reports'
@@ -80,12 +90,17 @@ async function all(): Promise<Queued[]> {
 
 /** Reports kept on this device, newest first. */
 export async function queued(): Promise<QueuedReport[]> {
-  return (await all()).filter(kept => !isStep(kept)) as QueuedReport[]
+  return (await all()).filter(kept => !isStep(kept) && !isStamp(kept)) as QueuedReport[]
 }
 
 /** Steps of work orders kept on this device, oldest first. */
 export async function queuedSteps(): Promise<QueuedStep[]> {
   return (await all()).filter(isStep).reverse()
+}
+
+/** Taps kept on this device, oldest first. */
+export async function queuedStamps(): Promise<QueuedStamp[]> {
+  return (await all()).filter(isStamp).reverse()
 }
 
 export function watchQueue(watcher: () => void): () => void {
@@ -105,20 +120,26 @@ export async function enqueueStep(step: Pick<QueuedStep, 'order' | 'move' | 'nam
   return kept
 }
 
+export async function enqueueStamp(stamp: Pick<QueuedStamp, 'dispatch' | 'stamp' | 'at' | 'lon' | 'lat'>): Promise<QueuedStamp> {
+  const kept: QueuedStamp = { ...stamp, id: crypto.randomUUID(), created: Date.now(), photos: [], state: 'waiting', attempts: 0 }
+  await put(kept)
+  return kept
+}
+
 export async function forget(id: string): Promise<void> {
   await inStore('readwrite', store => store.delete(id))
   for (const watcher of watchers) watcher()
 }
 
 /** Sends what waits. One run at a time; a failure of the network leaves the report waiting, a refusal is kept with its code. */
-export function flush(send: Sender = sendReport, sendOn: StepSender = sendStep): Promise<void> {
-  running ??= run(send, sendOn).finally(() => {
+export function flush(send: Sender = sendReport, sendOn: StepSender = sendStep, tap: StampSender = sendStamp): Promise<void> {
+  running ??= run(send, sendOn, tap).finally(() => {
     running = undefined
   })
   return running
 }
 
-async function run(send: Sender, sendOn: StepSender): Promise<void> {
+async function run(send: Sender, sendOn: StepSender, tap: StampSender): Promise<void> {
   const waiting = (await all()).filter(r => r.state === 'waiting' || r.state === 'sending').reverse()
   for (const kept of waiting) {
     const trying: Queued = { ...kept, state: 'sending', attempts: kept.attempts + 1 }
@@ -128,6 +149,9 @@ async function run(send: Sender, sendOn: StepSender): Promise<void> {
       if (isStep(trying)) {
         await sendOn(trying)
         await forget(trying.id)
+      } else if (isStamp(trying)) {
+        await tap(trying)
+        await forget(trying.id)
       } else {
         const receipt = await send(trying)
         const { error: _, ...done } = trying
@@ -136,7 +160,7 @@ async function run(send: Sender, sendOn: StepSender): Promise<void> {
     } catch (cause) {
       const error = cause instanceof ApiError ? cause : new ApiError('net.offline', 0)
       // A session that ended is signed in again; the work of a crew waits for that.
-      const signIn = isStep(trying) && (error.status === 401 || error.code === 'access.csrf')
+      const signIn = (isStep(trying) || isStamp(trying)) && (error.status === 401 || error.code === 'access.csrf')
       const later = error.offline || error.status === 429 || error.status >= 500 || signIn
       await put({ ...trying, state: later ? 'waiting' : 'refused', error: error.code })
       if (later) return
@@ -165,6 +189,11 @@ export async function sendStep(step: QueuedStep): Promise<unknown> {
   form.set('move', new Blob([JSON.stringify(step.body)], { type: 'application/json' }))
   step.photos.forEach((photo, index) => form.append('photo', photo, `photo-${index + 1}.jpg`))
   return call(path, { form, headers })
+}
+
+export async function sendStamp(stamp: QueuedStamp): Promise<unknown> {
+  const json = { at: stamp.at, ...(stamp.lon === undefined ? {} : { lon: stamp.lon }), ...(stamp.lat === undefined ? {} : { lat: stamp.lat }) }
+  return call(`/api/incidents/dispatches/${encodeURIComponent(stamp.dispatch)}/${encodeURIComponent(stamp.stamp)}`, { json, headers: { 'Idempotency-Key': stamp.id } })
 }
 
 /** Tries again when the network is back, when the page is shown, and every half minute while something waits. */

@@ -6,6 +6,8 @@ use dothi_access::{Access, AccessSettings};
 use dothi_cases::Cases;
 use dothi_context::Context;
 use dothi_dossiers::Dossiers;
+use dothi_incidents::model::{AlarmCounts, AlarmFacts, CaseFacts};
+use dothi_incidents::{Incidents, Matters};
 use dothi_kernel::history::{History, NoHistory};
 use dothi_kernel::places::Things;
 use dothi_kernel::{Caller, Directory, Measures, PageQuery, Permission, Result, geo};
@@ -38,6 +40,26 @@ impl Subjects for Nothing {
     }
 }
 
+#[async_trait]
+impl Matters for Nothing {
+    async fn alarm(&self, _: &Caller, _: uuid::Uuid) -> Result<AlarmFacts> {
+        Err(none())
+    }
+    async fn case(&self, _: &Caller, _: uuid::Uuid) -> Result<CaseFacts> {
+        Err(none())
+    }
+    async fn alarm_document(&self, _: &Caller, _: uuid::Uuid) -> Result<serde_json::Value> {
+        Err(none())
+    }
+    async fn alarm_counts(&self, _: &Caller) -> Result<AlarmCounts> {
+        Ok(AlarmCounts::default())
+    }
+}
+
+fn none() -> dothi_kernel::Error {
+    dothi_kernel::Error::not_found("none", "None.")
+}
+
 const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_access::MIGRATIONS,
     dothi_context::MIGRATIONS,
@@ -45,6 +67,7 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_cases::MIGRATIONS,
     dothi_notify::MIGRATIONS,
     dothi_dossiers::MIGRATIONS,
+    dothi_incidents::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
     dothi_panels::MIGRATIONS,
     dothi_packs::MIGRATIONS,
@@ -62,12 +85,14 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let calendar = access.calendar().unwrap();
     let rules = Arc::new(Rules::open(store(), history, directory.clone(), Arc::new(Nothing), calendar.zone().clone()).await.unwrap());
     let cases = Arc::new(Cases::open(store(), directory.clone(), calendar.clone()).await.unwrap());
-    let dossiers = Arc::new(Dossiers::open(store(), directory.clone(), calendar).await.unwrap());
+    let dossiers = Arc::new(Dossiers::open(store(), directory.clone(), calendar.clone()).await.unwrap());
+    let incidents = Incidents::open(store(), directory.clone(), access.clone(), Arc::new(Nothing), calendar).await.unwrap();
+    let incidents = Arc::new(incidents);
     let panels = Arc::new(Panels::open(store(), directory.clone()).await.unwrap());
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
     let zone = access.calendar().unwrap().zone().clone();
     let notify = Arc::new(Notify::open(store(), NotifySettings::default(), Arc::new(Nothing), zone).await.unwrap());
-    let domains = Domains { access, context, rules, cases, notify, dossiers, panels, oversight };
+    let domains = Domains { access, context, rules, cases, notify, dossiers, incidents, panels, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

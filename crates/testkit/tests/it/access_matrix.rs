@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 use crate::walks;
 
 /// Routes for programs, which the native description does not list.
-const MACHINE: [(&str, &str); 19] = [
+const MACHINE: [(&str, &str); 21] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
     ("get", "/api/openapi.json"),
     ("get", "/api/docs"),
+    ("get", "/cap/v1/feed.atom"),
+    ("get", "/cap/v1/alerts/none.xml"),
     ("get", "/ngsi-ld/v1/entities?type=AirQualityObserved"),
     ("post", "/ngsi-ld/v1/entities"),
     ("post", "/ngsi-ld/v1/entityOperations/upsert"),
@@ -96,6 +98,26 @@ fn body(path: &str) -> Value {
         "/api/panels/signals/{id}/verdict" => json!({"version": 1, "verdict": "real"}),
         "/api/panels/accounts/{id}/maintenance" => json!({"until": "2030-01-02T00:00:00Z", "reason": "thử"}),
         "/api/panels/import" => json!("code,name,address"),
+        "/api/incidents" => json!({"kind": "crowd", "area": "13225", "title": "thử"}),
+        "/api/incidents/{id}/log" | "/api/incidents/shift/log" | "/api/incidents/orders" | "/api/incidents/{id}/de-escalate" => json!({"text": "thử"}),
+        "/api/incidents/{id}/merge" => json!({"version": 1, "into": "00000000-0000-7000-8000-000000000001", "reason": "thử"}),
+        "/api/incidents/{id}/split" => json!({"version": 1, "title": "thử", "reason": "thử"}),
+        "/api/incidents/{id}/tasks" => json!({"text": "thử", "unit": "ubnd-13225"}),
+        "/api/incidents/{id}/procedures" => json!({"procedure": "fire-basic"}),
+        "/api/incidents/{id}/procedures/{run}" => json!({"version": 1, "step": "verify"}),
+        "/api/incidents/{id}/dispatches" => json!({"resource": "00000000-0000-7000-8000-000000000001"}),
+        "/api/incidents/procedures" => json!({"reason": "thử", "def": {"code": "thu", "name": "Thử", "name_en": "Try", "status": "proposed",
+            "steps": [{"code": "a", "text": "làm", "text_en": "do"}]}}),
+        "/api/incidents/resources" => json!({"code": "X-1", "name": "Xe", "kind": "engine", "unit": "cat-33"}),
+        "/api/incidents/resources/{id}" => json!({"code": "X-2", "name": "Xe", "kind": "engine", "unit": "cat-33"}),
+        "/api/incidents/duties" => {
+            json!({"roster": "centre", "position": "operator", "shift": "morning", "day": "2030-01-02", "person": "00000000-0000-7000-8000-000000000001"})
+        }
+        "/api/incidents/duties/{id}/swap" => json!({"version": 1, "person": "00000000-0000-7000-8000-000000000001", "reason": "thử"}),
+        "/api/incidents/shift/hand-over" => json!({"version": 1, "notes": "thử"}),
+        "/api/incidents/shift/take-over" => json!({"version": 1, "seal": "thu"}),
+        "/api/incidents/warnings" => json!({"vi": {"headline": "Thử"}, "areas": ["13225"], "drill": true}),
+        "/api/incidents/warnings/{id}/settle" => json!({"version": 1, "approve": true}),
         "/ngsi-ld/v1/entities" => json!({"id": "urn:ngsi-ld:T:matrix", "type": "T"}),
         "/ngsi-ld/v1/entityOperations/upsert" => json!([{"id": "urn:ngsi-ld:T:matrix", "type": "T"}]),
         "/sensorthings/v1.1/Things" => json!({"name": "Trạm", "description": "thử"}),
@@ -133,6 +155,12 @@ async fn who_may_do_what() {
     for (method, path) in &routes {
         let concrete = path
             .replace("/api/cases/{id}", &format!("/api/cases/{}", receipt["id"].as_str().unwrap()))
+            .replace("/api/incidents/procedures/{code}", "/api/incidents/procedures/fire-basic")
+            .replace("/api/incidents/crews/{code}", "/api/incidents/crews/cat-33")
+            .replace("/api/incidents/procedures/fire-basic/{version}", "/api/incidents/procedures/fire-basic/99")
+            .replace("{run}", "019a0000-0000-7000-8000-000000000002")
+            .replace("{stamp}", "accepted")
+            .replace("{step}", "confirm")
             .replace("{code}", receipt["code"].as_str().unwrap())
             .replace("{move}", "accept")
             .replace("{grant}", "019a0000-0000-7000-8000-000000000001")

@@ -6,6 +6,7 @@ mod drop;
 mod faults;
 mod forwarding;
 mod history;
+mod incidents;
 mod live;
 mod mqtt;
 #[path = "../../../notify/tests/it/sinks.rs"]

@@ -3,6 +3,7 @@ import { useState, type FormEvent } from 'react'
 import { useCaseTypes, usePublicTop, useStats } from '@/api/cases'
 import { AirNear } from '@/features/context/AirNear'
 import { CaseCard } from '@/features/cases/public/CaseCard'
+import { WarningBanner } from '@/features/incidents/WarningBanner'
 import { named, useLanguage, useT } from '@/i18n'
 import { Button, Card, Empty, format, go, Input, LinkButton, Loaded, PackIcon, useTitle } from '@/ui'
 
@@ -115,6 +116,7 @@ export default function Home() {
   useTitle(t('citizen:home.title'))
   return (
     <>
+      <WarningBanner />
       <div className="hero">
         <HeroArt />
         <div className="wrap hero-in">

@@ -54,7 +54,7 @@ export function match(pathname: string): { route: CitizenRoute; params: Record<s
   return undefined
 }
 
-const STAFF = /^\/(work|ioc|lead|admin|devices)(\/|$)/
+const STAFF = /^\/(work|ioc|lead|admin|devices|field)(\/|$)/
 
 /** Everything that is not a face of staff belongs to the portal, also its "not found". */
 export function isCitizenPath(pathname: string): boolean {

@@ -94,7 +94,7 @@ function Shell() {
 }
 
 function away(path: string): boolean {
-  return !navigator.onLine && path.startsWith('/work/field')
+  return !navigator.onLine && (path.startsWith('/work/field') || path.startsWith('/field/'))
 }
 
 /** The pages of the face we are in, as far as the person may open them. */

@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, Siren, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, Siren, Truck, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -43,6 +43,12 @@ export const screens: readonly Screen[] = [
   { path: '/ioc/panels', texts: ['panels'], load: () => import('@/features/panels/SignalsPage'), needs: ['alarm-read'], rail: { label: 'nav.panels', icon: Siren }, theme: 'dark', full: true },
   { path: '/ioc/alarms/figures', texts: ['ioc'], load: () => import('@/features/rules/alarms/FiguresPage'), needs: ['alarm-read'], tab: { face: '/ioc/alarms', label: 'tab.alarm_figures' } },
   { path: '/ioc/alarms/aside', texts: ['ioc'], load: () => import('@/features/rules/alarms/AsidePage'), needs: ['alarm-read'], tab: { face: '/ioc/alarms', label: 'tab.alarm_aside' } },
+  { path: '/ioc/incidents', texts: ['incidents'], load: () => import('@/features/incidents/BoardPage'), needs: ['incident-read'], rail: { label: 'nav.incidents', icon: Siren }, tab: { face: '/ioc/incidents', label: 'tab.incidents' }, theme: 'dark' },
+  { path: '/ioc/shift', texts: ['incidents'], load: () => import('@/features/incidents/ShiftPage'), needs: ['incident-handle'], tab: { face: '/ioc/incidents', label: 'tab.shift' }, theme: 'dark' },
+  { path: '/ioc/chain', texts: ['incidents'], load: () => import('@/features/incidents/ChainPage'), needs: ['incident-read'], tab: { face: '/ioc/incidents', label: 'tab.chain' }, theme: 'dark' },
+  { path: '/ioc/incidents/$id/report', texts: ['incidents'], load: () => import('@/features/incidents/ReportPage'), needs: ['incident-read'] },
+  { path: '/field/dispatch', texts: ['incidents'], load: () => import('@/features/incidents/DispatchPage'), needs: ['dispatch-do'], rail: { label: 'nav.dispatch', icon: Truck } },
+  { path: '/work/incidents', texts: ['incidents'], load: () => import('@/features/incidents/TasksPage'), needs: ['incident-read'], tab: { face: '/work', label: 'tab.incident_tasks' } },
   { path: '/lead', texts: ['lead'], load: () => import('@/features/oversight/ScorecardPage'), needs: ['scorecard-read'], rail: { label: 'nav.lead', icon: ChartNoAxesCombined }, tab: { face: '/lead', label: 'tab.card' } },
   { path: '/lead/values', texts: ['lead'], load: () => import('@/features/oversight/ValuesPage'), needs: ['indicator-report', 'indicator-approve'], tab: { face: '/lead', label: 'tab.values' } },
   { path: '/lead/cases', texts: ['lead'], load: () => import('@/features/cases/stats/StatsPage'), needs: ['scorecard-read'], tab: { face: '/lead', label: 'tab.case_stats' } },
@@ -62,6 +68,7 @@ export const screens: readonly Screen[] = [
   { path: '/work/quality', texts: ['flow'], load: () => import('@/features/cases/quality/QualityPage'), needs: ['case-triage'], tab: { face: '/work', label: 'tab.quality' } },
   { path: '/work/erasures', texts: ['flow'], load: () => import('@/features/cases/quality/ErasuresPage'), needs: ['case-identity'], tab: { face: '/work', label: 'tab.erasures' } },
   { path: '/admin/flow', texts: ['flow'], load: () => import('@/features/cases/flow/FlowPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.flow' } },
+  { path: '/admin/procedures', texts: ['incidents'], load: () => import('@/features/incidents/ProceduresPage'), needs: ['incident-handle', 'incident-approve'], tab: { face: '/admin', label: 'tab.procedures' } },
   { path: '/admin/routing', texts: ['admin'], load: () => import('@/features/cases/routing/RoutingPage'), needs: ['pack-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.routing' } },
   { path: '/admin/open311', texts: ['admin', 'notify'], load: () => import('@/features/cases/open311/KeysPage'), needs: ['people-manage', 'case-triage'], tab: { face: '/admin', label: 'tab.open311' } },
   { path: '/admin/dossiers', texts: ['admin', 'dossiers'], load: () => import('@/features/dossiers/PollsPage'), needs: ['pack-manage'], tab: { face: '/admin', label: 'tab.polls' } },

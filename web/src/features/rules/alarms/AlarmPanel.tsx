@@ -1,4 +1,4 @@
-import { Activity, Archive, ArchiveRestore, Check, CircleCheck, MapPin, RotateCcw, ShieldAlert } from 'lucide-react'
+import { Activity, Archive, ArchiveRestore, Check, CircleCheck, MapPin, RotateCcw, ShieldAlert, Siren } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react'
 import { can, instant, useAcknowledge, useAlarm, useAlarmPages, useMe, useResetAlarm, useRules, useShelve, useThingTypes, useUnshelve, type AlarmDetail, type SeriesPoint } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
@@ -156,6 +156,7 @@ function Children({ alarm, onOpen }: { alarm: AlarmDetail; onOpen: (id: string) 
 function Panel({ alarm, focusNote, onPlace, onOpen }: { alarm: AlarmDetail; focusNote: object | undefined; onPlace: () => void; onOpen: (id: string) => void }) {
   const t = useT()
   const lng = useLanguage()
+  const me = useMe()
   const { rule, attribute } = useMeasured(alarm.rule)
   const unit = attribute?.unit_text ?? ''
   const title = attribute ? named(lng, attribute.title, attribute.title_en) || attribute.name : (rule?.attribute ?? '')
@@ -186,6 +187,7 @@ function Panel({ alarm, focusNote, onPlace, onOpen }: { alarm: AlarmDetail; focu
       <Acknowledge alarm={alarm} focus={focusNote} />
       <Shelf alarm={alarm} />
       {alarm.children > 0 ? <Children alarm={alarm} onOpen={onOpen} /> : null}
+      {can(me.data, 'incident-handle') ? <a className="btn btn-secondary" href={`/ioc/incidents?alarm=${alarm.id}`}><Siren size={18} aria-hidden />{t('ioc:alarm.open_incident')}</a> : null}
       <section className="stack-s" aria-labelledby="why">
         <h3 id="why">{t('ioc:alarm.why')}</h3>
         {alarm.why.condition ? <p className="condition">{alarm.why.condition}</p> : null}

@@ -1,0 +1,108 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { FlaskConical, Keyboard, Plus, Siren } from 'lucide-react'
+import { useEffect, useMemo, useState } from 'react'
+import { can, useIncidents, useLive, useMe, type Incident } from '@/api'
+import { named, useLanguage, useT } from '@/i18n'
+import { Badge, Button, cx, Dialog, Empty, Loaded, Note, PageHeader, Segments, SeverityIcon, useNow, useTitle } from '@/ui'
+import { useSearch } from '@/ui/rich'
+import { IncidentPanel } from './IncidentPanel'
+import './incidents.css'
+import { NewIncidentDialog } from './NewIncidentDialog'
+import { clock, DrillBadge, useKeys } from './parts'
+
+function Row({ incident, cursor, chosen, now, onOpen }: { incident: Incident; cursor: boolean; chosen: boolean; now: number; onOpen: () => void }) {
+  const t = useT()
+  const lng = useLanguage()
+  const until = incident.ended_at ? Date.parse(incident.ended_at) : now
+  return (
+    <button type="button" className={cx('incident', `tone-${incident.severity}`, incident.drill && 'drill', cursor && 'cursor', chosen && 'chosen')} aria-current={chosen ? 'true' : undefined} onClick={onOpen}>
+      <span className="incident-icon"><SeverityIcon severity={incident.severity} size={20} /></span>
+      <span className="incident-body">
+        <span className="incident-top"><span className="tnum">{incident.code}</span><time className="tnum incident-clock">{clock((until - Date.parse(incident.opened_at)) / 1000)}</time></span>
+        <strong className="lines-2">{incident.title}</strong>
+        <span className="small quiet clip">{[named(lng, incident.kind_name, incident.kind_name_en), incident.place.area_name].filter(Boolean).join(' · ')}</span>
+        <span className="row"><Badge tone={incident.phase}>{named(lng, incident.state_name, incident.state_name_en)}</Badge><DrillBadge drill={incident.drill} />{incident.read_at || incident.ended ? null : <Badge tone="critical">{t('incidents:unread')}</Badge>}{incident.level > 1 && !incident.ended ? <Badge tone="high">{t('incidents:level', { n: incident.level })}</Badge> : null}</span>
+      </span>
+    </button>
+  )
+}
+
+const KEYS = ['j', 'k', 'Enter', 'n', 'r', 'm', 's', 'd', '?'] as const
+
+/** All incidents with their clocks; the one that is open with everything that belongs to it. Keyboard first. */
+export default function BoardPage() {
+  const t = useT()
+  useTitle(t('incidents:title'))
+  const me = useMe()
+  const client = useQueryClient()
+  const now = useNow(1_000)
+  const [search, setSearch] = useSearch()
+  const drill = search['drill'] === '1'
+  const view = search['view'] === 'ended' ? 'ended' : 'open'
+  const list = useIncidents({ view, drill })
+  const items = useMemo(() => list.data?.pages.flatMap(page => page.items) ?? [], [list.data])
+  const [cursor, setCursor] = useState(0)
+  const [help, setHelp] = useState(false)
+  const from = search['alarm'] ? { alarm: search['alarm'] } : search['case'] ? { case: search['case'] } : undefined
+  const [adding, setAdding] = useState(Boolean(from))
+  const [act, setAct] = useState<{ key: string }>()
+  const id = search['id']
+  const handles = can(me.data, 'incident-handle')
+  useLive(['incident-opened', 'incident-changed', 'incident-escalated', 'hello', 'reset'], event => {
+    void client.invalidateQueries({ queryKey: ['incidents'] })
+    if (!event['incident'] || event['incident'] === id) for (const key of ['incident', 'incident-log', 'incident-warnings']) void client.invalidateQueries({ queryKey: [key] })
+  })
+  useEffect(() => setCursor(at => Math.min(at, Math.max(0, items.length - 1))), [items.length])
+  const open = (incident: Incident) => setSearch({ id: incident.id })
+  useKeys({
+    j: () => setCursor(at => Math.min(items.length - 1, at + 1)),
+    k: () => setCursor(at => Math.max(0, at - 1)),
+    Enter: () => items[cursor] && open(items[cursor]),
+    n: () => handles && setAdding(true),
+    r: () => setAct({ key: 'r' }),
+    m: () => setAct({ key: 'm' }),
+    s: () => setAct({ key: 's' }),
+    d: () => setSearch({ drill: drill ? undefined : '1', id: undefined }),
+    Escape: () => setSearch({ id: undefined }),
+    '?': () => setHelp(true),
+  })
+  return (
+    <div className={cx('board-page', drill && 'in-drill')}>
+      <PageHeader
+        title={t('incidents:title')}
+        actions={
+          <>
+            <Button look="quiet" iconOnly icon={<Keyboard size={20} aria-hidden />} onClick={() => setHelp(true)}>{t('incidents:keys.title')}</Button>
+            {handles ? <Button icon={<Plus size={18} aria-hidden />} onClick={() => setAdding(true)}>{t(drill ? 'incidents:new_drill' : 'incidents:new')}</Button> : null}
+          </>
+        }
+      />
+      <div className="row wrap-row">
+        <Segments label={t('incidents:which')} value={drill ? 'drill' : 'life'} onChange={value => setSearch({ drill: value === 'drill' ? '1' : undefined, id: undefined })} options={[{ value: 'life', label: t('incidents:life') }, { value: 'drill', label: <><FlaskConical size={15} aria-hidden /> {t('incidents:drills')}</> }]} />
+        <Segments label={t('incidents:view')} value={view} onChange={value => setSearch({ view: value === 'ended' ? 'ended' : undefined })} options={[{ value: 'open', label: t('incidents:open'), count: view === 'open' ? items.length : undefined, hot: true }, { value: 'ended', label: t('incidents:ended') }]} />
+      </div>
+      {drill ? <Note tone="drill" icon={<FlaskConical size={20} aria-hidden />}>{t('incidents:drill_note')}</Note> : null}
+      <div className={cx('board-split', id && 'has-panel')}>
+        <section className="board-list" aria-label={t('incidents:list')}>
+          <Loaded of={{ data: list.data, error: list.error, refetch: list.refetch }}>
+            {() =>
+              items.length === 0 ? (
+                <Empty icon={<Siren size={30} aria-hidden />} title={t('incidents:none')}>{t('incidents:none_body')}</Empty>
+              ) : (
+                <>
+                  {items.map((incident, i) => <Row key={incident.id} incident={incident} cursor={cursor === i} chosen={incident.id === id} now={now} onOpen={() => (setCursor(i), open(incident))} />)}
+                  {list.hasNextPage ? <Button look="secondary" busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>{t('ui.more')}</Button> : null}
+                </>
+              )
+            }
+          </Loaded>
+        </section>
+        {id ? <IncidentPanel key={id} id={id} now={now} act={act} onClose={() => setSearch({ id: undefined })} /> : null}
+      </div>
+      {adding ? <NewIncidentDialog drill={drill} from={from} onClose={() => (setAdding(false), setSearch({ alarm: undefined, case: undefined }))} onOpened={view => (setAdding(false), setSearch({ id: view.id, drill: view.drill ? '1' : undefined, view: undefined, alarm: undefined, case: undefined }))} /> : null}
+      <Dialog open={help} onClose={() => setHelp(false)} title={t('incidents:keys.title')}>
+        <dl className="keys">{KEYS.map(key => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{t(`incidents:keys.${key === '?' ? 'help' : key.toLowerCase()}`)}</dd></div>)}</dl>
+      </Dialog>
+    </div>
+  )
+}
