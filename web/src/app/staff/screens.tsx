@@ -2,7 +2,7 @@
  * Screens of the staff faces. To add one: a line here, a default-exported component in `features/<noun>/`, its texts in
  * `i18n/{vi,en}/<namespace>.json`. Nothing is loaded before the screen is opened.
  */
-import { ChartNoAxesCombined, FolderClock, HardHat, Inbox, Radar, Settings2, Siren, Truck, type LucideIcon } from 'lucide-react'
+import { ChartNoAxesCombined, Flame, FolderClock, HardHat, Inbox, Radar, Settings2, Siren, Truck, type LucideIcon } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface ScreenProps {
@@ -40,7 +40,7 @@ export const screens: readonly Screen[] = [
   { path: '/work/dossiers', texts: ['dossiers'], load: () => import('@/features/dossiers/BoardPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'], rail: { label: 'nav.dossiers', icon: FolderClock } },
   { path: '/work/dossiers/$code', texts: ['dossiers'], load: () => import('@/features/dossiers/DossierPage'), needs: ['case-read', 'scorecard-read', 'dossier-write'] },
   { path: '/ioc', texts: ['ioc', 'citizen'], load: () => import('../ioc/IocPage'), needs: ['alarm-read'], rail: { label: 'nav.ioc', icon: Radar }, theme: 'dark', full: true },
-  { path: '/ioc/panels', texts: ['panels'], load: () => import('@/features/panels/SignalsPage'), needs: ['alarm-read'], rail: { label: 'nav.panels', icon: Siren }, theme: 'dark', full: true },
+  { path: '/ioc/panels', texts: ['panels'], load: () => import('@/features/panels/SignalsPage'), needs: ['alarm-read'], rail: { label: 'nav.panels', icon: Flame }, theme: 'dark', full: true },
   { path: '/ioc/alarms/figures', texts: ['ioc'], load: () => import('@/features/rules/alarms/FiguresPage'), needs: ['alarm-read'], tab: { face: '/ioc/alarms', label: 'tab.alarm_figures' } },
   { path: '/ioc/alarms/aside', texts: ['ioc'], load: () => import('@/features/rules/alarms/AsidePage'), needs: ['alarm-read'], tab: { face: '/ioc/alarms', label: 'tab.alarm_aside' } },
   { path: '/ioc/incidents', texts: ['incidents'], load: () => import('@/features/incidents/BoardPage'), needs: ['incident-read'], rail: { label: 'nav.incidents', icon: Siren }, tab: { face: '/ioc/incidents', label: 'tab.incidents' }, theme: 'dark' },
