@@ -27,7 +27,11 @@ impl Oversight {
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseAnswered { .. } | Event::CaseRated { .. } => ("cases", 5 * SECOND),
             // Live values change with every batch; coverage by live stations does not need to follow each of them.
             Event::EntityChanged { .. } | Event::EntityDeleted { .. } | Event::ObservationsAccepted { .. } => ("context", 60 * SECOND),
-            Event::AlarmRaised { .. } | Event::AlarmAcknowledged { .. } | Event::AlarmCleared { .. } | Event::AlarmClosed { .. } => ("rules", 60 * SECOND),
+            Event::AlarmRaised { .. }
+            | Event::AlarmAcknowledged { .. }
+            | Event::AlarmCleared { .. }
+            | Event::AlarmClosed { .. }
+            | Event::AlarmChanged { .. } => ("rules", 60 * SECOND),
             Event::UnitsChanged => ("context", 5 * SECOND),
             Event::CaseDue { .. }
             | Event::WorkMoved { .. }
