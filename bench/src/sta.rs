@@ -45,13 +45,14 @@ async fn streams(http: u16, c: u64) -> Vec<String> {
     streams.iter().map(|s| s["@iot.id"].to_string()).collect()
 }
 
-/// One round; observations stored a second. No time is written twice.
+/// One round; observations stored a second. No time is written twice; a stream of each connection is counted afterwards.
 async fn round(http: u16, total: u64, from: i64) -> f64 {
     let requests = (total / (CONNECTIONS * STREAMS * ROWS)).max(1);
     let mut all = Vec::new();
     for c in 0..CONNECTIONS {
         all.push(streams(http, c).await);
     }
+    let first: Vec<String> = all.iter().map(|streams| streams[0].clone()).collect();
     let start = Instant::now();
     let tasks = all.into_iter().map(|streams| {
         tokio::spawn(async move {
@@ -82,7 +83,23 @@ async fn round(http: u16, total: u64, from: i64) -> f64 {
     for task in tasks.collect::<Vec<_>>() {
         task.await.expect("a connection");
     }
-    (requests * CONNECTIONS * STREAMS * ROWS) as f64 / start.elapsed().as_secs_f64()
+    let rate = (requests * CONNECTIONS * STREAMS * ROWS) as f64 / start.elapsed().as_secs_f64();
+    let end = from + (requests * ROWS) as i64;
+    for stream in first {
+        assert_eq!(stored(http, &stream, from, end).await, requests * ROWS, "Datastream {stream} keeps what was acknowledged");
+    }
+    rate
+}
+
+/// Observations of a Datastream that are there to be read, from a second to another.
+async fn stored(http: u16, stream: &str, from: i64, end: i64) -> u64 {
+    let time = |s: i64| jiff::Timestamp::from_second(s).expect("a time");
+    let filter = format!("phenomenonTime%20ge%20{}%20and%20phenomenonTime%20lt%20{}", time(from), time(end));
+    let path = format!("/sensorthings/v1.1/Datastreams({stream})/Observations?$count=true&$top=1&$filter={filter}");
+    let mut connection = Connection::open(http).await.expect("a connection");
+    let (status, answer) = connection.ask("GET", &path, "", b"").await.expect("an answer");
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    serde_json::from_slice::<Value>(&answer).expect("JSON")["@iot.count"].as_u64().expect("a count")
 }
 
 /// Runs the rounds and prints the median.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::clock::CaseClock;
 use crate::model::{Contact, NewReport, Receipt, RoutingTrace};
 use crate::pack::{AnswerKind, CaseType, Category, Rate};
+use crate::photos::Taken;
 use crate::routing::{self, Subject};
 use crate::tables::{self, CaseRecord, LogRecord};
 use crate::{Cases, intake_desk, public, tables_intake, text};
@@ -67,7 +68,7 @@ impl Cases {
         }
         let asked =
             text::hash(&[&serde_json::to_string(&report).unwrap_or_default(), &photos.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(",")]);
-        let developed = self.darkroom.develop(photos).await?;
+        let taken = self.darkroom.take(photos).await?;
 
         let learned = self.learned(kind, caller.now).await?;
         let id = self.store.clock().id();
@@ -111,7 +112,7 @@ impl Cases {
         if let Some(device) = &device {
             tables_intake::set_device(&mut tx, id, device).await?;
         }
-        tables::insert_photos(&mut tx, id, "report", &developed).await?;
+        self.keep_taken(&mut tx, id, &taken).await?;
         Self::note_suggestion(&mut tx, learned.as_deref(), &case, &case_type).await?;
         let official = matches!(caller.kind, CallerKind::Staff | CallerKind::Program | CallerKind::System);
         let log = LogRecord {
@@ -125,7 +126,10 @@ impl Cases {
             note: None,
             reason: barred.map(|b| b.reason),
             public_text: None,
-            photos: developed.iter().map(|p| p.full.sha256.clone()).collect(),
+            photos: match &taken {
+                Taken::Developed(photos) => photos.iter().map(|p| p.full.sha256.clone()).collect(),
+                Taken::Waiting(_) => Vec::new(),
+            },
             late_minutes: 0,
         };
         tables::insert_log(&mut tx, id, &log).await?;

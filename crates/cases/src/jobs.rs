@@ -9,12 +9,13 @@ use uuid::Uuid;
 use crate::model::MoveInput;
 use crate::moves::{CLOCK_JOB, Step, TIMEOUT_JOB};
 use crate::tables::LogRecord;
+use crate::uploads::DEVELOP_JOB;
 use crate::{Cases, tables};
 
 impl Cases {
     /// Registers the domain's timers.
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
-        let (clock, learner, retention, timeout) = (self.clone(), self.clone(), self.clone(), self);
+        let (clock, learner, retention, developer, timeout) = (self.clone(), self.clone(), self.clone(), self.clone(), self);
         runner
             .on(CLOCK_JOB, move |job| {
                 let cases = clock.clone();
@@ -28,6 +29,11 @@ impl Cases {
                 let cases = timeout.clone();
                 async move { cases.time_out(&job).await }
             })
+            .on(DEVELOP_JOB, move |job| {
+                let cases = developer.clone();
+                async move { cases.develop_waiting(&job).await }
+            })
+            .heavy(DEVELOP_JOB)
             .on(crate::retention::RETENTION_JOB, move |_| {
                 let cases = retention.clone();
                 async move { cases.retain().await }
@@ -83,6 +89,6 @@ impl Cases {
     }
 }
 
-fn id_of(job: &Job) -> Result<Uuid> {
+pub(crate) fn id_of(job: &Job) -> Result<Uuid> {
     job.key.parse().map_err(|e| Error::internal("reading a timer's key", e))
 }

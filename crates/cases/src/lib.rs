@@ -51,9 +51,11 @@ mod tables_open311;
 mod tables_parts;
 mod tables_routing;
 mod tables_suggest;
+mod tables_uploads;
 mod tables_upkeep;
 mod tables_work;
 mod text;
+mod uploads;
 pub mod work;
 pub mod work_pack;
 

@@ -41,6 +41,17 @@ pub(crate) struct Photo {
     pub height: u32,
 }
 
+/// What became of uploads.
+pub(crate) enum Taken {
+    /// Photos.
+    Developed(Vec<Photo>),
+    /// Files whose heads were read, to be developed as soon as there is time.
+    Waiting(Vec<BlobRef>),
+}
+
+/// Media type of a file that waits. No address serves it.
+const UNDEVELOPED: &str = "application/octet-stream";
+
 struct Encoded {
     full: Vec<u8>,
     thumb: Vec<u8>,
@@ -66,6 +77,20 @@ impl Darkroom {
             let wait = Duration::from_secs(5);
             Error::unavailable("case.photo.busy", "Too many photos are being sent right now. Please try again shortly.").retry_after(wait).because(e)
         })
+    }
+
+    /// Develops uploads when a worker is free now. When all are busy, files that look like photos are kept as they are for later, so
+    /// that nobody waits for the photos of others.
+    pub async fn take(&self, uploads: Vec<Bytes>) -> Result<Taken> {
+        if uploads.is_empty() || self.workers.available_permits() > 0 {
+            return self.develop(uploads).await.map(Taken::Developed);
+        }
+        let mut waiting = Vec::with_capacity(uploads.len());
+        for upload in uploads {
+            opened(&upload)?;
+            waiting.push(self.store.blobs().put(upload, UNDEVELOPED).await?);
+        }
+        Ok(Taken::Waiting(waiting))
     }
 
     /// Turns uploads into stored photos.
@@ -97,7 +122,8 @@ fn too_big(width: u32, height: u32) -> Error {
         .with("limit_pixels", MAX_PIXELS)
 }
 
-fn reencode(bytes: &[u8]) -> Result<Encoded> {
+/// The head of a photo, read within bounds: its decoder and its size in pixels.
+fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, u32, u32)> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unreadable(&e))?;
     match reader.format() {
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
@@ -109,7 +135,7 @@ fn reencode(bytes: &[u8]) -> Result<Encoded> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_ALLOC);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| match e {
+    let decoder = reader.into_decoder().map_err(|e| match e {
         image::ImageError::Limits(_) => too_big(MAX_SIDE, MAX_SIDE),
         e => unreadable(&e),
     })?;
@@ -117,6 +143,11 @@ fn reencode(bytes: &[u8]) -> Result<Encoded> {
     if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(too_big(width, height));
     }
+    Ok((decoder, width, height))
+}
+
+fn reencode(bytes: &[u8]) -> Result<Encoded> {
+    let (mut decoder, width, height) = opened(bytes)?;
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| match e {
         image::ImageError::Limits(_) => too_big(width, height),

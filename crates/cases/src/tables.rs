@@ -25,6 +25,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 7, sql: crate::tables_upkeep::SCHEMA },
     Migration { domain: "cases", version: 8, sql: crate::tables_suggest::SCHEMA },
     Migration { domain: "cases", version: 9, sql: crate::tables_forward::SCHEMA },
+    Migration { domain: "cases", version: 12, sql: OPEN },
+    Migration { domain: "cases", version: 13, sql: crate::tables_uploads::SCHEMA },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.
@@ -33,6 +35,13 @@ alter table case_main add column unit_since BIGINT;
 alter table case_main add column escalated TEXT;
 create index case_main_parent on case_main (parent);
 create index case_main_escalated on case_main (escalated);";
+
+/// Open cases are found by deadline and counted in an index alone. The index of ended ones no longer holds them: SQLite took it for
+/// "not closed" and sorted all that is open.
+const OPEN: &str = "drop index case_main_closed;
+create index case_main_closed on case_main (closed_at) where closed_at is not null;
+drop index case_main_unit_open;
+create index case_main_unit_open on case_main (unit, due_at, id, running_since, assignee, state, escalated, closed_at) where closed_at is null;";
 
 /// A case as stored.
 #[derive(Debug, Clone)]
@@ -330,8 +339,7 @@ pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, pu
         tx.now(),
     ];
     values.extend(case.mutable(public_folded)?);
-    tx.exec(&sql, values).await?;
-    Ok(())
+    tx.put(sql, values).await
 }
 
 /// Writes a changed case when nobody else did since `case.version`; the row's version grows by one. 409 `case.version`.
@@ -392,12 +400,11 @@ pub(crate) async fn code_taken(tx: &mut Tx, code: &str) -> Result<bool> {
 
 /// Keeps who reported, apart from the case.
 pub(crate) async fn insert_reporter(tx: &mut Tx, case: Uuid, person: Option<Uuid>, contact: &Contact) -> Result<()> {
-    tx.exec(
+    tx.put(
         "insert into case_reporter (case_id, person, name, phone, email) values (?, ?, ?, ?, ?)",
         params![case, person, contact.name.as_deref(), contact.phone.as_deref(), contact.email.as_deref()],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 fn reporter(row: Option<Row>) -> Result<(Option<Uuid>, Contact)> {
@@ -417,13 +424,12 @@ pub(crate) async fn reporter_in(tx: &mut Tx, case: Uuid) -> Result<(Option<Uuid>
 
 /// Appends to a case's log.
 pub(crate) async fn insert_log(tx: &mut Tx, case: Uuid, log: &LogRecord) -> Result<()> {
-    let n = tx.row("select cast(coalesce(max(n), 0) as bigint) as n from case_log where case_id = ?", params![case]).await?.map_or(Ok(0), |r| r.int("n"))?;
-    tx.exec(
+    tx.put(
         "insert into case_log (case_id, n, at, by_id, by_name, step, from_state, to_state, unit, note, reason, public_text, photos, late_minutes) \
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         values (?, (select coalesce(max(n), 0) + 1 from case_log where case_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             case,
-            n + 1,
+            case,
             log.at,
             log.by_id,
             &log.by_name,
@@ -438,8 +444,7 @@ pub(crate) async fn insert_log(tx: &mut Tx, case: Uuid, log: &LogRecord) -> Resu
             log.late_minutes,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 fn read_log(row: &Row) -> Result<LogRecord> {
@@ -476,7 +481,7 @@ pub(crate) async fn insert_photos(tx: &mut Tx, case: Uuid, stage: &str, photos: 
     for photo in photos {
         tx.attach(&photo.full).await?;
         tx.attach(&photo.thumb).await?;
-        tx.exec(
+        tx.put(
             "insert into case_photo (case_id, sha256, thumb, stage, public, width, height, at) values (?, ?, ?, ?, 0, ?, ?, ?) on conflict (case_id, sha256) do nothing",
             params![case, &photo.full.sha256, &photo.thumb.sha256, stage, photo.width, photo.height, tx.now()],
         )
@@ -564,9 +569,8 @@ pub(crate) async fn flood_peek(store: &Store, who: &str, since: Timestamp) -> Re
 /// Notes a submission and forgets everybody's old ones: nobody's address hash is kept longer than a limit needs it.
 pub(crate) async fn flood_note(tx: &mut Tx, who: &str, forget: Timestamp) -> Result<()> {
     let (now, id) = (tx.now(), tx.id());
-    tx.exec("delete from case_flood where at <= ?", params![forget]).await?;
-    tx.exec("insert into case_flood (who, at, id) values (?, ?, ?)", params![who, now, id]).await?;
-    Ok(())
+    tx.put("delete from case_flood where at <= ?", params![forget]).await?;
+    tx.put("insert into case_flood (who, at, id) values (?, ?, ?)", params![who, now, id]).await
 }
 
 /// Adds a follower; false when they followed already.

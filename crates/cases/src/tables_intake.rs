@@ -94,8 +94,7 @@ pub(crate) async fn end_barred(tx: &mut Tx, id: Uuid) -> Result<bool> {
 
 /// Keeps which device sent a report, as a hash.
 pub(crate) async fn set_device(tx: &mut Tx, case: Uuid, device: &str) -> Result<()> {
-    tx.exec("update case_reporter set device = ? where case_id = ?", params![device, case]).await?;
-    Ok(())
+    tx.put("update case_reporter set device = ? where case_id = ?", params![device, case]).await
 }
 
 /// Which device sent a report, as a hash.

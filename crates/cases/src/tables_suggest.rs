@@ -167,12 +167,11 @@ pub(crate) struct SuggestionRecord<'a> {
 pub(crate) async fn note(tx: &mut Tx, s: &SuggestionRecord<'_>) -> Result<()> {
     let at = tx.now();
     let first = s.top.first().map_or("", String::as_str);
-    tx.exec(
+    tx.put(
         "insert into case_suggestion (case_id, model, at, first, top, p, filled, urgency, chosen) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![s.case, s.model, at, first, format!(" {} ", s.top.join(" ")), s.p, s.filled, s.urgency, s.chosen],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// How suggestions fared against what was decided, by the class suggested first.

@@ -9,7 +9,10 @@ use crate::clock::Pause;
 use crate::pack::DossiersPack;
 
 /// The domain's schema.
-pub const MIGRATIONS: &[Migration] = &[Migration { domain: "dossiers", version: 1, sql: include_str!("schema.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { domain: "dossiers", version: 1, sql: include_str!("schema.sql") },
+    Migration { domain: "dossiers", version: 3, sql: include_str!("schema_boards.sql") },
+];
 
 /// A dossier as stored.
 #[derive(Debug, Clone, PartialEq)]

@@ -115,8 +115,16 @@ impl Deltas {
             return;
         }
         let tally = Tally::of(d, excess);
-        for (dim, key) in [("procedure", &d.procedure), ("commune", &d.commune)] {
-            let key: Key = (d.month.clone(), d.unit.clone(), dim, key.clone());
+        let none = String::new();
+        let sums = [
+            ("procedure", &d.unit, &d.procedure),
+            ("commune", &d.unit, &d.commune),
+            ("unit", &d.unit, &none),
+            ("procedures", &none, &d.procedure),
+            ("communes", &none, &d.commune),
+        ];
+        for (dim, unit, key) in sums {
+            let key: Key = (d.month.clone(), unit.clone(), dim, key.clone());
             if let Some(half_days) = d.took {
                 *self.took.entry((key.clone(), half_days)).or_default() += sign;
             }
@@ -178,8 +186,16 @@ pub(crate) enum By {
 }
 
 impl Slice {
+    /// The smallest counts that tell this: of agencies, of all agencies together (`communes`, `procedures`), or of both.
     fn dim(&self, by: By) -> &'static str {
-        if by == By::Commune || self.commune.is_some() { "commune" } else { "procedure" }
+        let whole = self.units.is_none() && by != By::Unit;
+        match (by, &self.commune, &self.procedure) {
+            (By::Unit | By::Month, None, None) => "unit",
+            (By::Commune, ..) | (_, Some(_), _) if whole => "communes",
+            (By::Commune, ..) | (_, Some(_), _) => "commune",
+            _ if whole => "procedures",
+            _ => "procedure",
+        }
     }
 
     fn clause(&self, by: By) -> (String, Vec<Param>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dothi_kernel::{Caller, Event, EventRecord, Result};
+use dothi_rules::Outcome;
 
 use crate::City;
 
@@ -14,6 +15,8 @@ use crate::City;
 pub const CONSUMER: &str = "reactions";
 const READ: usize = 200;
 const TRIES: u32 = 6;
+/// Computed values that wait for those of the next event.
+const COMPUTED: usize = 4_000;
 /// Steps begin at least so far apart: under load one reading of the outbox and one move of the cursor, which is a commit,
 /// serve many events.
 const PACE: Duration = Duration::from_millis(20);
@@ -53,8 +56,10 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
     let records = city.store.events_after(cursor, READ).await.map_err(|e| (0, e))?;
     let mut done = cursor;
     let mut outcome = Ok(records.len());
+    // Values computed from these events go back together: one commit, not one for each.
+    let mut computed = Outcome::default();
     for record in &records {
-        match react(city, record).await {
+        match react(city, record, &mut computed).await {
             Ok(()) => done = record.seq,
             Err(e) if skip && record.seq == failing => {
                 tracing::error!(seq = record.seq, event = record.event.name(), error = %e, "a reaction was given up");
@@ -65,6 +70,13 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
                 break;
             }
         }
+    }
+    if let Err(e) = city.ingest_derived(computed).await {
+        let first = records.first().map_or(cursor, |r| r.seq);
+        if !(skip && failing == first) {
+            return Err((first, e));
+        }
+        tracing::error!(seq = first, error = %e, "computed values were given up");
     }
     if done > cursor {
         let system = Caller::system(CONSUMER, city.store.clock().as_ref());
@@ -78,12 +90,12 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
     outcome
 }
 
-async fn react(city: &Arc<City>, record: &EventRecord) -> Result<()> {
+async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -> Result<()> {
     match &record.event {
         // New observations may raise and clear alarms, and give computed attributes back to the city model.
         Event::ObservationsAccepted { .. } => {
-            let outcome = city.rules.replay(record).await?;
-            city.ingest_derived(outcome).await
+            computed.derived.extend(city.rules.replay(record).await?.derived);
+            if computed.derived.len() >= COMPUTED { city.ingest_derived(std::mem::take(computed)).await } else { Ok(()) }
         }
         // Alarms of a thing that is gone end with it.
         Event::EntityDeleted { .. } => {

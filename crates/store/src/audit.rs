@@ -65,13 +65,12 @@ impl Tx {
             &before,
             [&seq.to_string(), &at.to_string(), &caller.name, id.as_deref().unwrap_or(""), address.as_deref().unwrap_or(""), &request, action, object, &detail],
         );
-        self.exec(
+        self.put(
             "insert into audit (seq, at, actor, actor_id, address, request, action, object, detail, hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![seq, at, &*caller.name, id, address, request, action, object, detail, &hash],
         )
         .await?;
-        self.exec("update audit_head set hash = ? where one = 1", params![hash]).await?;
-        Ok(())
+        self.put("update audit_head set hash = ? where one = 1", params![hash]).await
     }
 }
 

@@ -57,6 +57,18 @@ impl Blobs {
         Ok((BlobRef { sha256: sha256.to_string(), size: row.int("size")? as u64, media_type: row.text("media_type")? }, bytes))
     }
 
+    /// Deletes bytes at once that no row vouches for; what a row vouches for stays.
+    pub async fn remove(&self, sha256: &str) -> Result<()> {
+        let at = path(sha256)?;
+        if self.0.row("select 1 as one from blob where sha256 = ?", params![sha256]).await?.is_some() {
+            return Ok(());
+        }
+        match self.0.objects().delete(&at).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(crate::unreachable_store("deleting a file", e)),
+        }
+    }
+
     /// Deletes objects older than a day that no row vouches for; returns how many.
     pub async fn sweep(&self) -> Result<u64> {
         let old = self.0.clock().now().as_microsecond() - 86_400_000_000;
@@ -99,11 +111,10 @@ impl Tx {
     /// Vouches for stored bytes.
     pub async fn attach(&mut self, blob: &BlobRef) -> Result<()> {
         let now = self.now();
-        self.exec(
+        self.put(
             "insert into blob (sha256, size, media_type, at) values (?, ?, ?, ?) on conflict (sha256) do nothing",
             params![&blob.sha256, blob.size, &blob.media_type, now],
         )
-        .await?;
-        Ok(())
+        .await
     }
 }

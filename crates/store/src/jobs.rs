@@ -9,7 +9,7 @@ use dothi_kernel::{Caller, Error, Result, Timestamp};
 use futures::future::BoxFuture;
 use serde::Serialize;
 
-use crate::{Store, Tx, params};
+use crate::{Param, Store, Tx, params};
 
 /// A due piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ const ATTEMPTS: i64 = 12;
 impl Tx {
     /// Sets the timer of a thing; replaces an earlier one of the same kind and key.
     pub async fn schedule(&mut self, kind: &str, key: &str, at: Timestamp) -> Result<()> {
-        self.exec(
+        self.put(
             "insert into job (kind, key, run_at, version) values (?, ?, ?, 1) on conflict (kind, key) do update set \
              run_at = excluded.run_at, version = job.version + 1, attempts = 0, dead = 0, locked_until = 0, last_error = null",
             params![kind, key, at],
@@ -52,8 +52,7 @@ impl Tx {
 
     /// Removes a timer.
     pub async fn unschedule(&mut self, kind: &str, key: &str) -> Result<()> {
-        self.exec("delete from job where kind = ? and key = ?", params![kind, key]).await?;
-        Ok(())
+        self.put("delete from job where kind = ? and key = ?", params![kind, key]).await
     }
 }
 
@@ -76,16 +75,23 @@ impl Store {
 
 type Handler = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// Runs due jobs, one after another per runner.
+/// Runs due jobs one after another, those of heavy kinds beside the others.
 pub struct JobRunner {
     store: Store,
     handlers: HashMap<String, Handler>,
+    heavy: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Lane {
+    Light,
+    Heavy,
 }
 
 impl JobRunner {
     /// A runner without handlers.
     pub fn new(store: Store) -> Self {
-        Self { store, handlers: HashMap::new() }
+        Self { store, handlers: HashMap::new(), heavy: Vec::new() }
     }
 
     /// Registers what does jobs of a kind.
@@ -97,11 +103,25 @@ impl JobRunner {
         self
     }
 
+    /// Jobs of this kind take long and touch nothing that others change: they run beside the others, so that work on photos holds up
+    /// no deadline.
+    pub fn heavy(mut self, kind: &str) -> Self {
+        self.heavy.push(kind.to_string());
+        self
+    }
+
     /// Runs until dropped: at once when woken by a commit, else looks every `pause`.
     pub async fn run(self, pause: Duration) {
+        futures::future::join(self.watch(Lane::Light, pause), self.watch(Lane::Heavy, pause)).await;
+    }
+
+    async fn watch(&self, lane: Lane, pause: Duration) {
+        if lane == Lane::Heavy && self.heavy.is_empty() {
+            return;
+        }
         loop {
             let woken = self.store.0.job_due.notified();
-            match self.run_due(100).await {
+            match self.run_lane(lane, 100).await {
                 Ok(0) => {
                     // A timeout is the ordinary way to look again.
                     let _ = tokio::time::timeout(pause, woken).await;
@@ -115,16 +135,24 @@ impl JobRunner {
         }
     }
 
-    /// Runs what is due now, at most `limit` jobs; returns how many ran.
+    /// Runs what is due now, at most `limit` jobs of each lane; returns how many ran.
     pub async fn run_due(&self, limit: usize) -> Result<usize> {
+        let light = self.run_lane(Lane::Light, limit).await?;
+        if self.heavy.is_empty() { Ok(light) } else { Ok(light + self.run_lane(Lane::Heavy, limit).await?) }
+    }
+
+    async fn run_lane(&self, lane: Lane, limit: usize) -> Result<usize> {
         let now = self.store.clock().now();
-        let rows = self
-            .store
-            .rows(
-                "select kind, key, run_at, version from job where dead = 0 and run_at <= ? and locked_until <= ? order by run_at limit ?",
-                params![now, now, limit],
-            )
-            .await?;
+        let mut sql = "select kind, key, run_at, version from job where dead = 0 and run_at <= ? and locked_until <= ?".to_string();
+        let mut values = params![now, now];
+        if !self.heavy.is_empty() {
+            let not = if lane == Lane::Light { "not " } else { "" };
+            sql.push_str(&format!(" and kind {not}in ({})", vec!["?"; self.heavy.len()].join(", ")));
+            values.extend(self.heavy.iter().map(Param::from));
+        }
+        sql.push_str(" order by run_at limit ?");
+        values.extend(params![limit]);
+        let rows = self.store.rows(&sql, values).await?;
         let mut ran = 0;
         for row in rows {
             let job = Job { kind: row.text("kind")?, key: row.text("key")?, run_at: row.time("run_at")?, version: row.int("version")? };

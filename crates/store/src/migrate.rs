@@ -51,6 +51,7 @@ pub(crate) async fn run(store: &Store, domains: &[&[Migration]]) -> Result<()> {
 impl crate::Tx {
     /// Runs several statements without parameters: schema only.
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<()> {
+        self.flush().await?;
         self.inner()?.execute_unprepared(sql).await.map(|_| ()).map_err(|e| Error::internal("changing the schema", e))
     }
 }

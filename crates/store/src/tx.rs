@@ -11,6 +11,7 @@ use dothi_kernel::{Caller, Error, Event, Result, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
 
+use crate::dialect::Engine;
 use crate::{Param, Row, Store, params};
 
 type Waiter = oneshot::Sender<Result<()>>;
@@ -72,8 +73,20 @@ pub struct Tx {
     caller: Caller,
     inner: Option<DatabaseTransaction>,
     guard: Option<OwnedMutexGuard<Writer>>,
+    /// Writes that go with the next statement.
+    pending: Vec<(String, Vec<Param>)>,
     events: Vec<Event>,
     jobs: bool,
+}
+
+/// Writes that wait for the next statement at most.
+const PENDING: usize = 32;
+
+fn failed(what: &'static str, sql: &str, e: sea_orm::DbErr) -> Error {
+    match e.sql_err() {
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::conflict("store.exists", "This exists already.").because(e),
+        _ => Error::internal(what, e).with("sql", sql),
+    }
 }
 
 impl Tx {
@@ -86,7 +99,7 @@ impl Tx {
                 }
                 None => (store.0.pool.begin().await.map_err(|e| crate::unreachable_store("beginning a change", e))?, None),
             };
-            Ok(Self { store, caller, inner: Some(inner), guard, events: Vec::new(), jobs: false })
+            Ok(Self { store, caller, inner: Some(inner), guard, pending: Vec::new(), events: Vec::new(), jobs: false })
         });
         begun.await.map_err(|e| Error::internal("beginning a change", e))?
     }
@@ -110,29 +123,65 @@ impl Tx {
         self.inner.as_ref().ok_or_else(|| Error::internal("using a change", "already ended"))
     }
 
+    /// Runs a write whose answer nobody needs together with the next statement, at the latest with the commit: on SQLite every
+    /// way to the database wakes another thread. Its errors come from there; a broken unique constraint is 409 `store.exists`.
+    pub async fn put(&mut self, sql: impl Into<String>, params: Vec<Param>) -> Result<()> {
+        self.pending.push((sql.into(), params));
+        if self.pending.len() < PENDING { Ok(()) } else { self.flush().await }
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (sql, params) = self.ahead("", Vec::new()).await?;
+        if sql.is_empty() { Ok(()) } else { self.run(&sql, params).await.map(|_| ()) }
+    }
+
+    /// The pending writes and a statement as one text, which SQLite takes; PostgreSQL gets the writes first.
+    async fn ahead(&mut self, sql: &str, params: Vec<Param>) -> Result<(String, Vec<Param>)> {
+        let pending = std::mem::take(&mut self.pending);
+        if self.store.0.engine == Engine::Postgres {
+            for (write, values) in pending {
+                self.run(&write, values).await?;
+            }
+            return Ok((sql.to_string(), params));
+        }
+        let (mut text, mut all) = (String::new(), Vec::new());
+        for (write, values) in pending {
+            text.push_str(&write);
+            text.push_str(";\n");
+            all.extend(values);
+        }
+        text.push_str(sql);
+        all.extend(params);
+        Ok((text, all))
+    }
+
+    async fn run(&mut self, sql: &str, params: Vec<Param>) -> Result<u64> {
+        let statement = self.store.0.engine.statement(sql, params);
+        Ok(self.inner()?.execute_raw(statement).await.map_err(|e| failed("writing", sql, e))?.rows_affected())
+    }
+
     /// Runs a statement; returns the rows it touched. A broken unique constraint is 409 `store.exists`.
     pub async fn exec(&mut self, sql: &str, params: Vec<Param>) -> Result<u64> {
-        let statement = self.store.0.engine.statement(sql, params);
-        match self.inner()?.execute_raw(statement).await {
-            Ok(done) => Ok(done.rows_affected()),
-            Err(e) if matches!(e.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_))) => {
-                Err(Error::conflict("store.exists", "This exists already.").because(e))
-            }
-            Err(e) => Err(Error::internal("writing", e).with("sql", sql)),
-        }
+        self.flush().await?;
+        self.run(sql, params).await
     }
 
     /// Rows, seeing this change's own writes.
     pub async fn rows(&mut self, sql: &str, params: Vec<Param>) -> Result<Vec<Row>> {
-        let statement = self.store.0.engine.statement(sql, params);
-        let rows = self.inner()?.query_all_raw(statement).await.map_err(|e| Error::internal("reading", e).with("sql", sql))?;
+        let (sql, params) = self.ahead(sql, params).await?;
+        let statement = self.store.0.engine.statement(&sql, params);
+        let rows = self.inner()?.query_all_raw(statement).await.map_err(|e| failed("reading", &sql, e))?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
     /// The first row, if any.
     pub async fn row(&mut self, sql: &str, params: Vec<Param>) -> Result<Option<Row>> {
-        let statement = self.store.0.engine.statement(sql, params);
-        let row = self.inner()?.query_one_raw(statement).await.map_err(|e| Error::internal("reading", e).with("sql", sql))?;
+        let (sql, params) = self.ahead(sql, params).await?;
+        let statement = self.store.0.engine.statement(&sql, params);
+        let row = self.inner()?.query_one_raw(statement).await.map_err(|e| failed("reading", &sql, e))?;
         Ok(row.map(Row))
     }
 
@@ -203,19 +252,18 @@ impl Tx {
     async fn write_events(&mut self) -> Result<Option<i64>> {
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
+            self.flush().await?;
             return Ok(None);
         }
         // The counter's row lock (PostgreSQL) makes positions appear in commit order.
-        let row = self
-            .row("update counter set value = value + ? where name = 'event' returning value", params![events.len()])
-            .await?
-            .ok_or_else(|| Error::internal("numbering events", "no counter"))?;
-        let last = row.int("value")?;
+        self.put("update counter set value = value + ? where name = 'event'", params![events.len()]).await?;
         let now = self.now();
-        for (seq, event) in (last + 1 - events.len() as i64..).zip(&events) {
-            self.exec("insert into event (seq, at, name, body) values (?, ?, ?, ?)", params![seq, now, event.name(), Param::json(event)?]).await?;
+        for (event, back) in events.iter().zip((0..events.len()).rev()) {
+            let sql = "insert into event (seq, at, name, body) values ((select value from counter where name = 'event') - ?, ?, ?, ?)";
+            self.put(sql, params![back, now, event.name(), Param::json(event)?]).await?;
         }
-        Ok(Some(last))
+        let row = self.row("select value from counter where name = 'event'", Vec::new()).await?;
+        row.ok_or_else(|| Error::internal("numbering events", "no counter"))?.int("value").map(Some)
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use exif::experimental::Writer;
 use exif::{Field, In, Rational, Tag, Value};
 use image::{ImageFormat, Rgb, RgbImage};
+use sha2::Digest;
 
 use crate::{light, with_app};
 
@@ -128,4 +129,31 @@ async fn what_is_no_photo_is_refused() {
     let many = vec![jpeg(8, 8); 6];
     assert_eq!(app.cases.report(&app.anybody(), light(), many, None).await.unwrap_err().code(), "case.photo.too-many");
     assert!(app.cases.public_list(&app.anybody(), &Default::default()).await.unwrap().items.is_empty(), "nothing was kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_many_photos_come_at_once_nobody_waits_and_none_is_lost() {
+    with_app(|app| async move {
+        let (photo, who) = (telling(1600, 1200), app.anybody());
+        let sent = (0..10).map(|_| app.cases.report(&who, light(), vec![photo.clone()], None));
+        let receipts: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
+        let mut waiting = 0;
+        for receipt in &receipts {
+            waiting += usize::from(app.cases.get(&app.system(), receipt.id).await.unwrap().photos.is_empty());
+        }
+        assert!(waiting > 0, "two are worked on at a time");
+        let sha = hex::encode(sha2::Sha256::digest(&photo));
+        let file = app.store.data().join("objects/blobs").join(&sha[..2]).join(&sha);
+        assert!(file.exists());
+        assert_eq!(app.cases.photo(&app.system(), &sha, false, None).await.unwrap_err().code(), "case.photo.unknown", "nobody sees a file that waits");
+
+        app.timers().await;
+        for receipt in &receipts {
+            let photos = app.cases.get(&app.system(), receipt.id).await.unwrap().photos;
+            assert_eq!((photos.len(), photos[0].width, photos[0].height), (1, 1200, 1600));
+        }
+        assert!(!file.exists(), "the file that told its place is gone");
+        assert_eq!(app.store.blobs().get(&sha).await.unwrap_err().code(), "blob.unknown");
+    })
+    .await;
 }

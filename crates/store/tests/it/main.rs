@@ -48,6 +48,43 @@ async fn values_come_back_as_they_went() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn writes_put_off_are_seen_in_order_and_fail_with_what_follows() {
+    both(&[NOTES], |s| async move {
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        tx.put("insert into note (id, body, n) values (?, '?;', ?)", params!["a", 1]).await.unwrap();
+        tx.put("update note set n = n + ? where id = ?", params![2, "a"]).await.unwrap();
+        let row = tx.row("select n, body from note where id = ?", params!["a"]).await.unwrap().unwrap();
+        assert_eq!((row.int("n").unwrap(), row.text("body").unwrap().as_str()), (3, "?;"), "a reading sees what was put before it");
+        tx.put("insert into note (id, n) values (?, ?)", params!["b", 5]).await.unwrap();
+        assert_eq!(tx.exec("update note set n = n * ?", params![10]).await.unwrap(), 2, "rows of the last statement alone are counted");
+        for n in 0..100 {
+            tx.put("insert into note (id, n) values (?, ?)", params![format!("many {n}"), n]).await.unwrap();
+        }
+        for n in 0..3 {
+            tx.emit(Event::EntityDeleted { entity: format!("e{n}") });
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(count(&s).await, 102);
+        assert_eq!(s.row("select n from note where id = 'b'", params![]).await.unwrap().unwrap().int("n").unwrap(), 50);
+        let events = s.events_after(0, 10).await.unwrap();
+        let told: Vec<(i64, &Event)> = events.iter().map(|e| (e.seq, &e.event)).collect();
+        let entity = |n: i64| Event::EntityDeleted { entity: format!("e{}", n - 1) };
+        assert_eq!(told, [(1, &entity(1)), (2, &entity(2)), (3, &entity(3))]);
+
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        tx.put("insert into note (id, n) values ('c', 1)", params![]).await.unwrap();
+        tx.put("insert into note (id, n) values ('a', 1)", params![]).await.unwrap();
+        assert_eq!(tx.commit().await.unwrap_err().code(), "store.exists");
+        assert_eq!(count(&s).await, 102, "nothing of the change is kept");
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        tx.put("insert into note (id, n) values ('d', 1)", params![]).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert_eq!(count(&s).await, 102);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_change_leaves_nothing_and_harms_nobody() {
     both(&[NOTES], |s| async move {
         add(&s, "kept", 1).await.unwrap();
