@@ -8,7 +8,7 @@ use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
-use datafusion::parquet::file::metadata::{RowGroupMetaData, SortingColumn};
+use datafusion::parquet::file::metadata::SortingColumn;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::schema::types::ColumnPath;
 use dothi_kernel::value::quality;
@@ -44,19 +44,9 @@ pub(crate) struct Written {
 /// Longer texts are no bounds worth keeping.
 const BOUND_LENGTH: usize = 256;
 
-/// The order of rows in files that are written here.
-fn sorting() -> [SortingColumn; 3] {
-    [ENTITY, ATTRIBUTE, T].map(|i| SortingColumn { column_idx: i as i32, descending: false, nulls_first: false })
-}
-
-/// Whether a row group says that its rows are in the order of ours.
-pub(crate) fn is_sorted(group: &RowGroupMetaData) -> bool {
-    group.sorting_columns().is_some_and(|columns| columns.starts_with(&sorting()))
-}
-
 static PROPERTIES: LazyLock<WriterProperties> = LazyLock::new(|| {
     let t = ColumnPath::from("t");
-    let sorting = sorting();
+    let sorting = [ENTITY, ATTRIBUTE, T].map(|i| SortingColumn { column_idx: i as i32, descending: false, nulls_first: false });
     let level = ZstdLevel::try_new(3).unwrap_or_default();
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("dothi ", env!("CARGO_PKG_VERSION")).to_string())

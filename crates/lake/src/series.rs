@@ -43,9 +43,6 @@ struct Wanted<'a> {
 /// Points of one answer at most.
 const POINTS: usize = 200_000;
 
-/// Rows decoded at a time.
-const TOGETHER: usize = 8_192;
-
 /// Columns a series needs, in the order of the table.
 const NEEDED: [usize; 6] = [ENTITY, ATTRIBUTE, T, V, TEXT, QUALITY];
 /// Columns that its length needs.
@@ -97,16 +94,16 @@ impl Files {
 
     /// Rows of a series in one file, in the file's order.
     async fn samples(&self, file: &FileEntry, wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
-        self.rows(file, wanted, NEEDED, |columns, sorted| pick(columns, sorted, wanted, into)).await
+        self.rows(file, wanted, NEEDED, |columns| pick(columns, wanted, into)).await
     }
 
-    /// Hands over columns of the parts of a file that may hold the wanted rows, and whether their rows are sorted.
+    /// Hands over columns of the parts of a file that may hold the wanted rows.
     async fn rows<const N: usize>(
         &self,
         file: &FileEntry,
         wanted: Wanted<'_>,
         needed: [usize; N],
-        mut take: impl FnMut(&[ArrayRef], bool) -> Result<()>,
+        mut take: impl FnMut(&[ArrayRef]) -> Result<()>,
     ) -> Result<()> {
         let failed = |e| Error::internal("reading a file of the lake", e).with("path", &file.path);
         let builder = self.open(file).await?;
@@ -115,15 +112,14 @@ impl Files {
         if groups.is_empty() {
             return Ok(());
         }
-        let sorted = groups.iter().all(|group| crate::file::is_sorted(metadata.row_group(*group)));
         let mask = ProjectionMask::leaves(builder.parquet_schema(), needed);
-        let mut builder = builder.with_projection(mask).with_row_groups(groups).with_batch_size(TOGETHER);
+        let mut builder = builder.with_projection(mask).with_row_groups(groups);
         if let Some(pages) = pages {
             builder = builder.with_row_selection(pages);
         }
         let mut stream = builder.build().map_err(failed)?;
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
-            take(batch.columns(), sorted)?;
+            take(batch.columns())?;
         }
         Ok(())
     }
@@ -193,7 +189,7 @@ fn times(mins: &dyn Array, maxes: &dyn Array, wanted: Wanted<'_>) -> Vec<bool> {
 }
 
 /// Appends the wanted rows, given the needed columns in order. Files of other writers may hold other string types.
-fn pick(columns: &[ArrayRef], sorted: bool, wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
+fn pick(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<Sample>) -> Result<()> {
     let wrong = || Error::internal("reading observations", "a column has another type");
     let columns: Vec<ArrayRef> = columns
         .iter()
@@ -207,9 +203,11 @@ fn pick(columns: &[ArrayRef], sorted: bool, wanted: Wanted<'_>, into: &mut Vec<S
     let v = v.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
     let text = text.as_string_view_opt().ok_or_else(wrong)?;
     let flags = flags.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
-    let meant = meant(entity, attribute, t, sorted, wanted);
-    for i in meant {
+    for i in 0..t.len() {
         let at = t.value(i);
+        if at < wanted.from || at >= wanted.to || entity.value(i) != wanted.entity || attribute.value(i) != wanted.attribute {
+            continue;
+        }
         let number = v.is_valid(i).then(|| v.value(i));
         let word = text.is_valid(i).then(|| Arc::from(text.value(i)));
         into.push(Sample { t: at, value: crate::blob::value(number, word), quality: flags.value(i) as u16 });
@@ -218,7 +216,7 @@ fn pick(columns: &[ArrayRef], sorted: bool, wanted: Wanted<'_>, into: &mut Vec<S
 }
 
 /// When the wanted rows are, and whether each takes its point away; given the counted columns in order.
-fn instants(columns: &[ArrayRef], sorted: bool, wanted: Wanted<'_>, into: &mut Vec<(i64, bool)>) -> Result<()> {
+fn instants(columns: &[ArrayRef], wanted: Wanted<'_>, into: &mut Vec<(i64, bool)>) -> Result<()> {
     let wrong = || Error::internal("reading observations", "a column has another type");
     let columns: Vec<ArrayRef> = columns
         .iter()
@@ -231,23 +229,12 @@ fn instants(columns: &[ArrayRef], sorted: bool, wanted: Wanted<'_>, into: &mut V
     let t = t.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?;
     let flags = flags.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
     let deleted = i32::from(quality::DELETED);
-    into.extend(meant(entity, attribute, t, sorted, wanted).map(|i| (t.value(i), flags.value(i) & deleted != 0)));
+    into.extend((0..t.len()).filter_map(|i| {
+        let at = t.value(i);
+        let meant = at >= wanted.from && at < wanted.to && entity.value(i) == wanted.entity && attribute.value(i) == wanted.attribute;
+        meant.then(|| (at, flags.value(i) & deleted != 0))
+    }));
     Ok(())
-}
-
-/// The wanted rows. Where rows are sorted they are found by halving, without a look at each name.
-fn meant<'a>(
-    entity: &'a StringViewArray,
-    attribute: &'a StringViewArray,
-    t: &'a TimestampMicrosecondArray,
-    sorted: bool,
-    wanted: Wanted<'a>,
-) -> impl Iterator<Item = usize> + 'a {
-    let rows = if sorted { lower(entity, attribute, t, wanted, wanted.from)..lower(entity, attribute, t, wanted, wanted.to) } else { 0..t.len() };
-    rows.filter(move |i| {
-        let at = t.value(*i);
-        sorted || at >= wanted.from && at < wanted.to && entity.value(*i) == wanted.entity && attribute.value(*i) == wanted.attribute
-    })
 }
 
 /// Points among rows in order of arrival: of those with the same time the last counts, unless it takes the point away.
@@ -271,7 +258,7 @@ pub(crate) async fn count(view: &View, files: &Files, query: &SeriesQuery) -> Re
         let later = arrived.split_off(arrived.partition_point(|r| r.0 <= cluster.t.1));
         let mut rows = Vec::new();
         for file in &cluster.files {
-            files.rows(file, wanted, COUNTED, |columns, sorted| instants(columns, sorted, wanted, &mut rows)).await?;
+            files.rows(file, wanted, COUNTED, |columns| instants(columns, wanted, &mut rows)).await?;
         }
         rows.extend(std::mem::replace(&mut arrived, later));
         n += alive(rows);
@@ -279,7 +266,7 @@ pub(crate) async fn count(view: &View, files: &Files, query: &SeriesQuery) -> Re
     Ok(n + alive(arrived))
 }
 
-/// The first row of a sorted batch whose series and instant are not below the given.
+/// The first row of a settled batch whose series and instant are not below the given.
 fn lower(entity: &StringViewArray, attribute: &StringViewArray, t: &TimestampMicrosecondArray, wanted: Wanted<'_>, from: i64) -> usize {
     let (mut low, mut high) = (0, t.len());
     while low < high {
@@ -305,7 +292,7 @@ fn pending(view: &View, wanted: Wanted<'_>) -> Result<Vec<Sample>> {
         let to = lower(entity, attribute, t, wanted, wanted.to);
         if from < to {
             let needed = NEEDED.map(|i| p.batch.column(i).slice(from, to - from));
-            pick(&needed, true, wanted, &mut found)?;
+            pick(&needed, wanted, &mut found)?;
         }
     }
     Ok(found)
