@@ -172,7 +172,7 @@ impl Pushed {
 pub struct PushSink {
     pub address: SocketAddr,
     got: Arc<Mutex<Vec<Pushed>>>,
-    answers: Arc<Mutex<VecDeque<(&'static str, &'static str)>>>,
+    answers: Arc<Mutex<VecDeque<(&'static str, String)>>>,
 }
 
 impl PushSink {
@@ -186,8 +186,8 @@ impl PushSink {
     }
 
     /// The same with a body.
-    pub fn answer_with(&self, head: &'static str, body: &'static str) {
-        self.answers.lock().unwrap().push_back((head, body));
+    pub fn answer_with(&self, head: &'static str, body: &str) {
+        self.answers.lock().unwrap().push_back((head, body.to_string()));
     }
 
     pub fn got(&self) -> Vec<Pushed> {
@@ -208,7 +208,7 @@ impl PushSink {
             got.body = vec![0; got.header("content-length").parse().unwrap_or(0)];
             read.read_exact(&mut got.body).await.ok()?;
             self.got.lock().unwrap().push(got);
-            let (head, body) = self.answers.lock().unwrap().pop_front().unwrap_or(("201 Created", ""));
+            let (head, body) = self.answers.lock().unwrap().pop_front().unwrap_or(("201 Created", String::new()));
             write.write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.ok()?;
         }
     }

@@ -194,7 +194,8 @@ async fn contact_data_go_along_only_as_long_as_the_reporter_agrees() {
         let (id, code) = (receipt["id"].as_str().unwrap(), receipt["code"].as_str().unwrap());
         if withdrawn {
             let body = json!({"key": receipt["key"]});
-            let answer = city.anonymous().request(Method::PUT, &format!("/api/cases/track/{code}/consent")).json(&body).send().await.unwrap();
+            let reporter = city.anonymous();
+            let answer = reporter.request(Method::PUT, &format!("/api/cases/track/{code}/consent")).json(&body).send().await.unwrap();
             assert_eq!(answer.status(), 200);
         }
         sink.answer_with("200 OK", &format!(r#"[{{"service_request_id":"{n}"}}]"#));
