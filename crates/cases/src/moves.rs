@@ -210,6 +210,12 @@ impl Cases {
         let has = |effect| case_type.has(step.code, effect);
         // A private report is accepted like any other, and its words stay with the officers.
         if has(Effect::Publish) && !case.private {
+            if crate::tables_uploads::waits(tx, case.id).await? {
+                let wait = std::time::Duration::from_secs(5);
+                return Err(
+                    Error::unavailable("case.photo.waiting", "A photo of this report is still being prepared. Please try again shortly.").retry_after(wait)
+                );
+            }
             case.published = true;
             case.public_text = Some(input.public_text.clone().unwrap_or_else(|| case_type.screen(&case.text).proposal));
             tables::show_photos(tx, case.id, "report", true).await?;

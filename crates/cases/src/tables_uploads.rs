@@ -36,6 +36,11 @@ pub(crate) async fn uploads_of(store: &Store, case: Uuid) -> Result<Vec<(i64, St
     rows.iter().map(|r| Ok((r.int("n")?, r.text("sha256")?))).collect()
 }
 
+/// Whether photos of a case wait, so that nobody has seen them.
+pub(crate) async fn waits(tx: &mut Tx, case: Uuid) -> Result<bool> {
+    Ok(tx.row("select 1 as one from case_upload where case_id = ? limit 1", params![case]).await?.is_some())
+}
+
 /// Waits no longer; true when no other report sent the same file, so that its bytes can go.
 pub(crate) async fn drop_upload(tx: &mut Tx, case: Uuid, n: i64, sha256: &str) -> Result<bool> {
     tx.put("delete from case_upload where case_id = ? and n = ?", params![case, n]).await?;

@@ -146,6 +146,11 @@ impl Panels {
         })
     }
 
+    /// What a kind of signal is called; its code when no pack declares it any more.
+    pub fn kind_name(&self, code: &str) -> String {
+        self.rules().kind(code).map_or_else(|| code.to_string(), |k| k.name.clone())
+    }
+
     /// Units whose signals a caller may see: none = all. 401 or 403 for those who may see nothing.
     pub(crate) fn visible(&self, caller: &Caller) -> Result<Option<BTreeSet<String>>> {
         let mut units = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! What is kept from operators: shelved by one of them for a while, suppressed by design or for planned work, out of service.
 //! Whatever is set aside is listed with who and why, comes back by itself when its time is over, and is logged throughout.
 
-use dothi_kernel::{Caller, Error, Event, Page, Permission, Result, Scope, time};
+use dothi_kernel::{Caller, Error, Event, Page, Permission, Result, Scope, Timestamp, time};
 use dothi_store::Tx;
 use uuid::Uuid;
 
@@ -225,6 +225,13 @@ impl Rules {
             row.entity_name = row.entity.as_deref().and_then(|e| self.things.brief(e)).map(|b| b.0);
         }
         Ok(Page::of(rows, limit, |a| format!("{}.{}", a.begins_at.as_microsecond(), a.id)))
+    }
+
+    /// How many alarms are shelved now.
+    pub async fn shelved(&self, caller: &Caller) -> Result<i64> {
+        caller.require(Permission::AlarmRead, Scope::ANY)?;
+        let kept = crate::tables_figures::kept_now(&self.store, Self::visible(caller), Timestamp::MIN).await?;
+        Ok(kept.iter().find(|(how, ..)| how == "shelved").map_or(0, |(_, n, _)| *n))
     }
 
     /// Woken when something begins or ends.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use dothi_cases::Cases;
 use dothi_incidents::Matters;
 use dothi_incidents::model::{AlarmCounts, AlarmFacts, CaseFacts};
+use dothi_kernel::event::Severity;
 use dothi_kernel::{Caller, Error, Kind, Permission, Result, Scope};
 use dothi_rules::Rules;
 use dothi_rules::model::BySeverity;
@@ -23,6 +24,33 @@ pub async fn consider(city: &City, alarm: Uuid) -> Result<()> {
         Err(e) if e.kind() == Kind::NotFound => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// A panel's signal is confirmed: the same, under the name `panel.` and its kind.
+pub async fn consider_signal(city: &City, signal: Uuid, kind: &str, severity: Severity) -> Result<()> {
+    let rule = format!("panel.{kind}");
+    if !city.incidents.would_open(&rule, severity) {
+        return Ok(());
+    }
+    let system = Caller::system("incidents", city.store.clock().as_ref());
+    let row = match city.panels.signal(&system, signal).await {
+        Ok(found) => found.row,
+        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let facts = AlarmFacts {
+        kind: "signal",
+        href: format!("/ioc/panels?signal={signal}"),
+        id: signal,
+        rule,
+        title: city.panels.kind_name(kind),
+        severity: row.severity,
+        entity_name: row.premises.map_or(row.address, |p| p.name),
+        point: row.location,
+        area: row.commune.map(|c| c.id),
+        raised_at: row.at,
+    };
+    city.incidents.on_alarm(&system, &facts).await.map(|_| ())
 }
 
 /// Alarms and cases.
@@ -69,6 +97,7 @@ impl Matters for Known {
         let counts = self.rules.counts(caller).await?;
         let sum = |s: &BySeverity| s.critical + s.high + s.medium + s.low + s.info;
         let unread = sum(&counts.active);
-        Ok(AlarmCounts { open: unread + sum(&counts.acknowledged), unread, shelved: 0 })
+        let shelved = self.rules.shelved(caller).await?;
+        Ok(AlarmCounts { open: unread + sum(&counts.acknowledged), unread, shelved })
     }
 }

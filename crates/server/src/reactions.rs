@@ -126,12 +126,12 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
             if city.incidents.would_open(rule, *severity) { crate::matters::consider(city, *alarm).await } else { Ok(()) }
         }
         Event::AlarmCleared { alarm } => city.panels.thing_cleared(&at(city, record), *alarm).await,
+        Event::PanelConfirmed { signal, kind, severity, .. } => crate::matters::consider_signal(city, *signal, kind, *severity).await,
         Event::AlarmAcknowledged { .. }
         | Event::AlarmClosed { .. }
         | Event::AlarmChanged { .. }
         | Event::WorkMoved { .. }
         | Event::PanelSignalled { .. }
-        | Event::PanelConfirmed { .. }
         | Event::PanelRestored { .. }
         | Event::PanelHandled { .. }
         | Event::IncidentOpened { .. }

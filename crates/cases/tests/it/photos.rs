@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
+use dothi_cases::model::MoveInput;
 use exif::experimental::Writer;
 use exif::{Field, In, Rational, Tag, Value};
 use image::{ImageFormat, Rgb, RgbImage};
@@ -142,6 +143,18 @@ async fn when_many_photos_come_at_once_nobody_waits_and_none_is_lost() {
             waiting += usize::from(app.cases.get(&app.system(), receipt.id).await.unwrap().photos.is_empty());
         }
         assert!(waiting > 0, "two are worked on at a time");
+        let mut refused = 0;
+        for receipt in &receipts {
+            let words = MoveInput::default();
+            match app.step(&app.centre(), receipt.id, "accept", words).await {
+                Ok(case) => assert!(!case.photos.is_empty()),
+                Err(e) => {
+                    assert_eq!(e.code(), "case.photo.waiting", "what nobody has seen is not made public");
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!(refused, waiting);
         let sha = hex::encode(sha2::Sha256::digest(&photo));
         let file = app.store.data().join("objects/blobs").join(&sha[..2]).join(&sha);
         assert!(file.exists());

@@ -7,10 +7,11 @@ import { loadTexts, named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
 import { Button, Card, Due, FailedNote, Field, format, Line, LinkButton, Loaded, Note, PhaseBadge, Photos, Stars, StarsPick, TextArea, toast, toastError, useTitle, type Stop } from '@/ui'
 import '../cases.css'
-import { RecordingAdd } from '../report/RecordingAdd'
-import { MyData } from './MyData'
-import { OwnConsent } from './OwnConsent'
 
+// What only the reporter sees is not loaded for everybody.
+const RecordingAdd = lazy(async () => ({ default: (await import('../report/RecordingAdd')).RecordingAdd }))
+const OwnConsent = lazy(async () => ({ default: (await import('./OwnConsent')).OwnConsent }))
+const MyData = lazy(async () => ({ default: (await import('./MyData')).MyData }))
 const FollowBox = lazy(async () => {
   const [module] = await Promise.all([import('./FollowBox'), loadTexts('notify')])
   return module
@@ -176,9 +177,11 @@ function Body({ item, keyOf }: { item: PublicCase; keyOf: string | undefined }) 
               {item.unit.name ? <p className="small quiet">{t('citizen:case.unit')}: <strong>{item.unit.name}</strong></p> : null}
             </div>
           </Card>
-          {item.own ? <OwnConsent code={item.code} keyOf={keyOf} own={item.own} /> : null}
-          {own && keyOf && !ended && type ? <Card tight><RecordingAdd code={item.code} secret={keyOf} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} /></Card> : null}
-          {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
+          <Suspense fallback={null}>
+            {item.own ? <OwnConsent code={item.code} keyOf={keyOf} own={item.own} /> : null}
+            {own && keyOf && !ended && type ? <Card tight><RecordingAdd code={item.code} secret={keyOf} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} /></Card> : null}
+            {item.own ? <MyData code={item.code} keyOf={keyOf} /> : null}
+          </Suspense>
           {ended && !own?.may_rate ? null : <Suspense fallback={null}><FollowBox topic={`case:${item.code}`} keyOf={keyOf} /></Suspense>}
           {item.location ? (
             <Card tight>

@@ -10,9 +10,9 @@ import { named, useLanguage, useT } from '@/i18n'
 import { Button, Check as CheckBox, Failed, Field, fold, format, Input, LinkButton, Loading, Note, PackIcon, PhotoPicker, TextArea, toast, toastError, useTitle } from '@/ui'
 import '../cases.css'
 import { Questions, stopOf } from './Questions'
-import { RecordingAdd } from './RecordingAdd'
 
-// The map comes with its step.
+// The map and recordings come with their steps.
+const RecordingAdd = lazy(async () => ({ default: (await import('./RecordingAdd')).RecordingAdd }))
 const PlaceStep = lazy(() => import('./PlaceStep'))
 
 /** A value that has stood still for a while. */
@@ -149,7 +149,11 @@ function Receipt({ report, type, onAgain }: { report: QueuedReport; type: CaseTy
         </dl>
       ) : null}
       {report.state === 'refused' ? <Note tone="critical">{t('citizen:sent.refused')} <span className="code">{report.error}</span></Note> : null}
-      {receipt && type ? <RecordingAdd code={receipt.code} secret={receipt.key} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} /> : null}
+      {receipt && type ? (
+        <Suspense fallback={null}>
+          <RecordingAdd code={receipt.code} secret={receipt.key} most={type.media} bytes={type.media_bytes} seconds={type.media_seconds} />
+        </Suspense>
+      ) : null}
       {receipt?.notice ? <Note tone="high">{receipt.notice}</Note> : null}
       <div className="row">
         <LinkButton href={link}>{receipt ? t('citizen:sent.follow') : t('nav.mine')}</LinkButton>
