@@ -244,6 +244,7 @@ impl Incidents {
 
     /// Makes a move of the pack's flow. An incident with open steps or tasks ends all the same; what was open is written into the log.
     pub async fn move_incident(&self, caller: &Caller, id: Uuid, step: &str, input: MoveInput) -> Result<IncidentView> {
+        caller.require(Permission::IncidentHandle, Scope::ANY)?;
         let rules = self.rules();
         if rules.policy()?.merge_move == step {
             return Err(Error::invalid("incidents.merge", "Merging names the incident that goes on."));

@@ -110,6 +110,7 @@ impl Directory for Boston {
 fn pack(rows: &[Row], codes: &BTreeMap<&str, String>, calendar: &WorkCalendar) -> CasesPack {
     let mut pack = crate::pack();
     let base = &mut pack.types[0];
+    base.mail.category.clear();
     let mut budgets: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for row in rows {
         if let Some(target) = row.target {

@@ -232,7 +232,8 @@ fn a_recording_keeps_what_is_played_and_nothing_else() {
     let made = recording(b"vide", 7);
     let files: [&[u8]; 4] = [&made, include_bytes!("../files/video.mp4"), include_bytes!("../files/video.mov"), include_bytes!("../files/sound.m4a")];
     for (n, file) in files.into_iter().enumerate() {
-        assert!(holds(file, PLACE), "{n}: the place stands in it");
+        // A sound file of that encoder has no field for a place.
+        assert!(n == 3 || holds(file, PLACE), "{n}: the place stands in it");
         let (probe, kept) = cleaned(file).unwrap_or_else(|| panic!("{n}: can be read"));
         // Encoders pad sound: two seconds are a little more, and count as three.
         assert_eq!((probe.video, probe.seconds), (n != 3, if n == 0 { 7 } else { 3 }));

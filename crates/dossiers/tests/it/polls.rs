@@ -112,6 +112,7 @@ async fn a_source_is_asked_by_the_clock_page_by_page_and_nothing_is_doubled() {
         app.set("2026-11-16T10:15:00+07:00");
         assert_eq!(app.dossiers.poll_due().await.unwrap(), 1);
         assert_eq!(said.lock().unwrap().asked.drain(..).map(|(since, _)| since).collect::<Vec<_>>(), [Some("p3".to_string())]);
+        app.set("2026-11-16T10:15:01+07:00");
         app.dossiers.put_poll(&admin, Some(view.id), PollInput { anew: true, secret: None, ..input(format!("{base}/list")) }).await.unwrap();
         app.dossiers.poll_due().await.unwrap();
         let run = app.dossiers.poll_runs(&admin, view.id).await.unwrap().remove(0);

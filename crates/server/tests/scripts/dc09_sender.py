@@ -25,9 +25,9 @@ def frame(m):
         inside = event._get_crypter().encrypt(("x" * pad + "|" + inside).encode("ascii")).hex().upper()
     body = f'"{star}{m["token"]}"{m["sequence"]:04}R1L{m["line"]}#{m["account"]}[{inside}'
     text = SIAEvent._crc_calc(body) + f"{len(body):04X}" + body
-    # The library itself takes it for a good message.
+    # The library itself takes it for a good message. (Its check of the length reads hexadecimal digits as decimal ones.)
     read = SIAEvent.from_line(text, {m["account"]: account})
-    assert read.valid_message and read.valid_length, text
+    assert read.valid_message, text
     return f"\n{text}\r".encode("ascii")
 
 

@@ -158,6 +158,7 @@ async fn who_may_do_what() {
             .replace("/api/incidents/procedures/{code}", "/api/incidents/procedures/fire-basic")
             .replace("/api/incidents/crews/{code}", "/api/incidents/crews/cat-33")
             .replace("/api/incidents/procedures/fire-basic/{version}", "/api/incidents/procedures/fire-basic/99")
+            .replace("{poll}", "019a0000-0000-7000-8000-000000000003")
             .replace("{run}", "019a0000-0000-7000-8000-000000000002")
             .replace("{stamp}", "accepted")
             .replace("{step}", "confirm")
