@@ -72,7 +72,7 @@ test('a score opens to its formula and figures, and says that it is not official
 })
 
 test('an administrator sets up a source that is asked by the clock, and sees why it fails', async () => {
-  const page = await city.visitor({ login: 'quantri', lands: '/admin/dossiers' })
+  const page = await city.visitor({ login: 'admin', lands: '/admin/dossiers' })
   await page.getByRole('heading', { level: 1, name: say('dossiers:poll.title') }).waitFor()
   await page.getByRole('button', { name: say('dossiers:poll.add') }).first().click()
   await page.getByLabel(say('dossiers:poll.name'), { exact: true }).fill('Hệ thống một cửa thử')

@@ -94,7 +94,7 @@ test('the crew does it on a phone, also without a network, and the unit checks i
 test('a workflow is drawn and a change is tried on past cases, on a phone', async () => {
   const page = await city.visitor({ login: 'truongca', lands: '/admin/flow', viewport: PHONE })
   // On a phone it is a ladder that can be read without zooming; on a desk it is drawn.
-  const rung = page.locator('.flow-ladder > li', { hasText: 'Đang xử lý' }).first()
+  const rung = page.locator('.flow-ladder > li').filter({ has: page.locator('strong', { hasText: 'Đang xử lý' }) }).first()
   await rung.getByText('Trình trả lời').first().waitFor()
   const widest = await page.locator('.flow-ladder > li').evaluateAll(all => Math.max(...all.map(li => li.getBoundingClientRect().right)))
   assert.ok(widest <= PHONE.width, `a rung ends at ${widest}`)

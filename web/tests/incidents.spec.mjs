@@ -39,7 +39,7 @@ test('the operator starts a drill with the keyboard, verifies the signal and sen
   const panel = page.getByRole('article')
   await panel.getByRole('heading', { name: title }).waitFor()
   address = new URL(page.url())
-  assert.equal(address.searchParams.get('drill'), '1')
+  assert.equal(address.searchParams.get('drill'), 'yes')
   await look(page, 'board')
   // The first step asks; the engine is chosen by its way.
   await panel.getByText('Có cháy', { exact: true }).click()

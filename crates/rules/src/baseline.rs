@@ -15,10 +15,15 @@ const NORMAL: f64 = 1.4826;
 /// Median and spread of one hour of the week; none when too little is known, or nothing ever differed.
 type Usual = Option<(f32, f32)>;
 
+/// An attribute with what is usual of it.
+type Week = (Arc<str>, Box<[Usual; SLOTS]>);
+/// Means of a series by hour of the week; its key is the entity and the attribute.
+type Hours = HashMap<(Arc<str>, Arc<str>), Vec<Vec<f64>>>;
+
 /// Baselines of many series.
 #[derive(Default)]
 pub struct Baselines {
-    series: HashMap<Arc<str>, Vec<(Arc<str>, Box<[Usual; SLOTS]>)>>,
+    series: HashMap<Arc<str>, Vec<Week>>,
 }
 
 /// The hour of the local week that holds an instant (µs); Monday's first hour is 0.
@@ -37,7 +42,7 @@ fn median(values: &mut [f64]) -> f64 {
 impl Baselines {
     /// From hourly means: entity, attribute, an instant of the hour (µs), mean.
     pub fn of(means: impl Iterator<Item = (Arc<str>, Arc<str>, i64, f64)>, zone: &TimeZone) -> Self {
-        let mut hours: HashMap<(Arc<str>, Arc<str>), Vec<Vec<f64>>> = HashMap::new();
+        let mut hours = Hours::new();
         for (entity, attribute, t, mean) in means.filter(|(.., mean)| mean.is_finite()) {
             hours.entry((entity, attribute)).or_insert_with(|| vec![Vec::new(); SLOTS])[slot(t, zone)].push(mean);
         }

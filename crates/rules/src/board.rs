@@ -259,7 +259,8 @@ impl Rules {
         };
         let to = instant(&query.to)?.unwrap_or(caller.now).min(caller.now);
         let from = instant(&query.from)?.unwrap_or(time::micros(to.as_microsecond() - 7 * DAY));
-        if from >= to || to.as_microsecond() - from.as_microsecond() > DAYS * DAY {
+        // Screens tell the beginning in whole minutes.
+        if from >= to || to.as_microsecond() - from.as_microsecond() > DAYS * DAY + HOUR {
             return Err(bad("from lies before to, by at most 31 days"));
         }
         let filter = || {

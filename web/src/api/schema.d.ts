@@ -621,6 +621,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A mail message (RFC 5322) as the province's mail server hands it over. */
+        post: operations["cases_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/media/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A video or sound, or a part of it. Never public. */
+        get: operations["cases_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/mine": {
         parameters: {
             query?: never;
@@ -1031,6 +1065,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/track/{code}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Agrees that those who handle the case may have the contact data, or takes it back. */
+        put: operations["cases_consent"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/track/{code}/data": {
         parameters: {
             query?: never;
@@ -1059,6 +1110,23 @@ export interface paths {
         put?: never;
         /** Asks to have the own data erased; an officer decides. */
         post: operations["cases_ask_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/track/{code}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a video or sound to the own report; the body is the file. */
+        post: operations["cases_own_media"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1411,6 +1479,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/{id}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a video or sound as an officer; the body is the file. */
+        post: operations["cases_add_media"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/{id}/moves/{move}": {
         parameters: {
             query?: never;
@@ -1456,6 +1541,23 @@ export interface paths {
         put?: never;
         /** Splits a case into parts for several units. */
         post: operations["cases_split"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/photos/{sha}/mask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides what of a photo the public sees. */
+        post: operations["cases_mask_photo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2006,6 +2108,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dossiers/polls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sources that are asked by the clock. */
+        get: operations["dossiers_polls"];
+        put?: never;
+        /** Sets one up; it is asked at once. */
+        post: operations["dossiers_add_poll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/polls/{poll}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes one; it is asked at once. */
+        put: operations["dossiers_put_poll"];
+        post?: never;
+        /** It is asked no more; what it told stays. */
+        delete: operations["dossiers_remove_poll"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/polls/{poll}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What came of the last times, newest first. */
+        get: operations["dossiers_poll_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dossiers/public/board": {
         parameters: {
             query?: never;
@@ -2294,6 +2449,746 @@ export interface paths {
         put?: never;
         /** `POST /api/history/query`: one read-only statement; at most 10 000 rows and 30 s. */
         post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents, newest first; drills only when they are asked for. */
+        get: operations["incidents_list"];
+        put?: never;
+        /** Opens an incident. With `Idempotency-Key`, sending it twice opens one. */
+        post: operations["incidents_open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Types, positions, ladders, kinds of resources, targets. */
+        get: operations["incidents_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Percentiles of the time chain by type or commune. */
+        get: operations["incidents_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/crews/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People who can stamp for a unit's resources. */
+        get: operations["incidents_crew_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/dispatches/mine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one is sent to. */
+        get: operations["incidents_my_dispatches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/dispatches/{id}/{stamp}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A tap of the crew. With `Idempotency-Key` it may be sent again. */
+        post: operations["incidents_stamp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/duties": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Duties of some days. */
+        get: operations["incidents_duties"];
+        put?: never;
+        /** Plans a duty. */
+        post: operations["incidents_plan_duty"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/duties/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a planned duty away. */
+        delete: operations["incidents_drop_duty"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/duties/{id}/swap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a duty to somebody else. */
+        post: operations["incidents_swap_duty"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Warnings in force. Public. */
+        get: operations["incidents_notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives an order to the room. */
+        post: operations["incidents_give_order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends an order. */
+        delete: operations["incidents_end_order"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/orders/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms having read an order. */
+        post: operations["incidents_read_order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People who can be planned and can command. */
+        get: operations["incidents_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/procedures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Approved procedures and drafts. */
+        get: operations["incidents_procedures"];
+        put?: never;
+        /** A new draft of a procedure. */
+        post: operations["incidents_draft_procedure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/procedures/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All versions of a procedure. */
+        get: operations["incidents_procedure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/procedures/{code}/{version}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves somebody else's draft. */
+        post: operations["incidents_approve_procedure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources. */
+        get: operations["incidents_resources"];
+        put?: never;
+        /** Makes a resource. */
+        post: operations["incidents_add_resource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/resources/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a resource. */
+        put: operations["incidents_put_resource"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/shift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The room now. */
+        get: operations["incidents_shift_now"];
+        put?: never;
+        /** Begins the first shift. */
+        post: operations["incidents_begin_shift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/shift/hand-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs the hand-over: words and open matters are sealed. */
+        post: operations["incidents_hand_over"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/shift/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A line for the operator log. */
+        post: operations["incidents_shift_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/shift/take-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs what was handed over, and leads the next shift. */
+        post: operations["incidents_take_over"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/shifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shifts, newest first. */
+        get: operations["incidents_shifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tasks of one's units. */
+        get: operations["incidents_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a task. */
+        post: operations["incidents_end_task"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/warnings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Public warnings with drafts, newest first. */
+        get: operations["incidents_warnings"];
+        put?: never;
+        /** Drafts a public warning. */
+        post: operations["incidents_draft_warning"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/warnings/{id}/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends somebody else's draft, or refuses it. */
+        post: operations["incidents_settle_warning"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An incident with all that belongs to it. */
+        get: operations["incidents_get_incident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what is known of it. */
+        patch: operations["incidents_change"];
+        trace?: never;
+    };
+    "/api/incidents/{id}/de-escalate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an escalation back by a level. */
+        post: operations["incidents_de_escalate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/dispatches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a resource. */
+        post: operations["incidents_send"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/evidence.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The evidence pack: a ZIP with a manifest of SHA-256 hashes. */
+        get: operations["incidents_evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Attaches an alarm or a case. */
+        post: operations["incidents_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its log, newest first. */
+        get: operations["incidents_log"];
+        put?: never;
+        /** Adds a note or message to its log. */
+        post: operations["incidents_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merges it into another one. */
+        post: operations["incidents_merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/moves/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a move. */
+        post: operations["incidents_make_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/nearest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources by their way to it: a straight line times a factor, not a route. */
+        get: operations["incidents_nearest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/procedures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts a procedure by hand. */
+        post: operations["incidents_start_procedure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/procedures/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the active step of a procedure, or skips it with a reason. */
+        post: operations["incidents_end_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes note of it: nobody else is called. */
+        post: operations["incidents_take_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The after-action report. */
+        get: operations["incidents_after_action"];
+        /** Writes down what was learned; a proposal makes a draft of the procedure. */
+        put: operations["incidents_put_review"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Splits a part off. */
+        post: operations["incidents_split"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a task to an agency. */
+        post: operations["incidents_give_task"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2629,6 +3524,333 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/panels/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Panels by number. */
+        get: operations["panels_accounts"];
+        put?: never;
+        /** Registers a panel. */
+        post: operations["panels_account_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a panel. */
+        put: operations["panels_account_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/accounts/{id}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a panel its key, or none. */
+        post: operations["panels_account_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/accounts/{id}/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a panel into maintenance until an instant, or ends it. */
+        post: operations["panels_account_maintenance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/accounts/{id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a panel told last. */
+        get: operations["panels_account_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures of now. */
+        get: operations["panels_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Kinds of signals and the rules of verification. */
+        get: operations["panels_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A table of premises with their panels. May be repeated. */
+        post: operations["panels_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/offenders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Premises that cry wolf, the worst first. */
+        get: operations["panels_offenders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/premises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Premises by code, with what is open there. */
+        get: operations["panels_premises_list"];
+        put?: never;
+        /** Hands in new premises. */
+        post: operations["panels_premises_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/premises/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The premises file, without what is personal. */
+        get: operations["panels_premises"];
+        /** Changes premises. */
+        put: operations["panels_premises_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/premises/{id}/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a drawing: PNG, JPEG or PDF. */
+        post: operations["panels_plan_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/premises/{id}/plans/{sha}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A drawing. */
+        get: operations["panels_plan"];
+        put?: never;
+        post?: never;
+        /** Takes a drawing out. */
+        delete: operations["panels_plan_drop"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/premises/{id}/private": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People to call, and keys. On record. */
+        get: operations["panels_private"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/signals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Signals of one's units, newest first. */
+        get: operations["panels_signals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/signals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A signal with its messages. */
+        get: operations["panels_signal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/signals/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes note of a signal. */
+        post: operations["panels_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/signals/{id}/verdict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms a signal or ends it with a judgement. */
+        post: operations["panels_judge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/panels/strangers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Accounts that are told and nobody registered. */
+        get: operations["panels_strangers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules/alarms": {
         parameters: {
             query?: never;
@@ -2680,6 +3902,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules/alarms/{id}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resets a latched alarm. */
+        post: operations["reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/alarms/{id}/shelve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets an alarm aside for a while. */
+        post: operations["shelve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/alarms/{id}/unshelve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an alarm back from its shelf. */
+        post: operations["unshelve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/asides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is shelved, suppressed by planned work, or out of service. */
+        get: operations["asides"];
+        put?: never;
+        /** Plans work, or takes a thing or rule out of service. */
+        post: operations["set_aside"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/asides/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends what is set aside. */
+        post: operations["end_aside"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules/counts": {
         parameters: {
             query?: never;
@@ -2714,6 +4022,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The alarm system's own figures. */
+        get: operations["figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/load": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much operators' positions are asked to look at now. */
+        get: operations["load"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules/rules": {
         parameters: {
             query?: never;
@@ -2724,6 +4066,24 @@ export interface paths {
         /** The installed rules. */
         get: operations["rules"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/rules/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A rule with the pack's text and its versions. */
+        get: operations["rule"];
+        /** Changes a rule: a new version that counts at once. */
+        put: operations["change_rule"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2805,7 +4165,7 @@ export interface components {
          * @description Who makes a move.
          * @enum {string}
          */
-        Actor: "centre" | "handler" | "approver" | "crew" | "reporter" | "system";
+        Actor: "centre" | "handler" | "approver" | "crew" | "operations" | "operations-lead" | "reporter" | "system";
         /** @description A mail address. */
         AddressInput: {
             email: string;
@@ -2824,6 +4184,19 @@ export interface components {
             /** @description Whether the first is likely enough to be filled in. */
             sure: boolean;
             urgency?: components["schemas"]["Guess"] | null;
+        };
+        /** @description The after-action report. */
+        AfterAction: {
+            /** @description Seconds of its time chain. */
+            chain: components["schemas"]["ChainPart"][];
+            /** @description The incident with all that belongs to it. */
+            incident: components["schemas"]["IncidentView"];
+            /** @description Its log, at most 2,000 lines. */
+            log: components["schemas"]["IncidentLogLine"][];
+            /** @description What was learned. */
+            review: components["schemas"]["Review"];
+            /** @description Warnings issued. */
+            warnings: components["schemas"]["PublicWarning"][];
         };
         /** @description An alarm. */
         Alarm: {
@@ -2907,7 +4280,6 @@ export interface components {
             standing: number;
             /** @description State. */
             state: components["schemas"]["AlarmState"];
-            /** @description Kept from the operators' list, and how. */
             suppressed?: components["schemas"]["Suppression"] | null;
             /**
              * Format: date-time
@@ -3603,8 +4975,6 @@ export interface components {
         };
         /** @description A case as officers see it. */
         Case: {
-            /** @description Videos and sound; never public. */
-            media: components["schemas"]["MediaRef"][];
             /** @description Address or description of the spot. */
             address?: string | null;
             answer?: components["schemas"]["Answer"] | null;
@@ -3637,6 +5007,11 @@ export interface components {
             code: string;
             /**
              * Format: date-time
+             * @description Since when the handling unit may have the reporter's contact data, because the reporter agreed.
+             */
+            contact_shared?: string | null;
+            /**
+             * Format: date-time
              * @description When an answer is due.
              */
             due_at: string;
@@ -3658,6 +5033,8 @@ export interface components {
             log: components["schemas"]["LogEntry"][];
             /** @description Whether the caller may split it now. */
             may_split: boolean;
+            /** @description Videos and sound; never public. */
+            media: components["schemas"]["MediaRef"][];
             /** @description Code of the case it became part of. */
             merged_into?: string | null;
             /**
@@ -3991,6 +5368,66 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description Percentiles of the time chain. */
+        Chain: {
+            /** @description Whether there were more incidents than are reckoned (20,000). */
+            cut: boolean;
+            /** @description Drills. */
+            drill: boolean;
+            /** @description First day. */
+            from: string;
+            /** @description All, then each. */
+            rows: components["schemas"]["ChainRow"][];
+            /** @description Last day. */
+            to: string;
+        };
+        /** @description Percentiles of one interval. */
+        ChainCell: {
+            /** @description How many were measured. */
+            count: number;
+            /** @description `answering`, `dispatching`, `turnout`, `travel`, `control`. */
+            interval: string;
+            /**
+             * Format: int64
+             * @description Median, seconds.
+             */
+            p50: number;
+            /**
+             * Format: int64
+             * @description 90th percentile, seconds.
+             */
+            p90: number;
+            /**
+             * Format: int64
+             * @description Percentile at the target's rank, seconds, when there is a target.
+             */
+            reached?: number | null;
+            target?: components["schemas"]["ChainTarget"] | null;
+        };
+        /** @description One interval of an incident. */
+        ChainPart: {
+            /** @description Interval. */
+            interval: string;
+            /**
+             * Format: int64
+             * @description Seconds; none while it is not over.
+             */
+            seconds?: number | null;
+            target?: components["schemas"]["ChainTarget"] | null;
+        };
+        /** @description The time chain of a type or commune. */
+        ChainRow: {
+            /** @description Intervals. */
+            cells: components["schemas"]["ChainCell"][];
+            /** @description Incidents. */
+            incidents: number;
+            /** @description Code; empty for all. */
+            key: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
         /** @description What checking the audit log's chain found. */
         ChainState: {
             /**
@@ -4003,6 +5440,27 @@ export interface components {
              * @description Rows read.
              */
             rows: number;
+        };
+        /** @description A target of the time chain, as a percentile. */
+        ChainTarget: {
+            /** @description Interval: `answering`, `dispatching`, `turnout`, `travel`, `control`. */
+            interval: string;
+            /** @description Types of incidents; none = all. */
+            kinds?: string[];
+            /**
+             * Format: int32
+             * @description Percentile (90).
+             */
+            percentile: number;
+            /**
+             * Format: int32
+             * @description Seconds.
+             */
+            seconds: number;
+            /** @description Act or document. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["IncidentStatus"];
         };
         /**
          * @description What the answer to a line of a checklist looks like.
@@ -4245,6 +5703,52 @@ export interface components {
             unchanged: number;
             /** @description Measures no part of this installation offers. */
             unknown: string[];
+        };
+        /** @description What a reporter agreed to, when, and until when. */
+        ConsentGiven: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The words. */
+            text: string;
+            /** @description The words in English. */
+            text_en: string;
+            /** @description Version of the words. */
+            version: string;
+            /**
+             * Format: date-time
+             * @description When it was taken back.
+             */
+            withdrawn_at?: string | null;
+        };
+        /** @description Agrees, or takes it back. */
+        ConsentInput: {
+            /**
+             * @description The reporter's secret; not needed for signed-in reporters.
+             * @default null
+             */
+            key: string | null;
+            /**
+             * @description Version of the words agreed to; none takes it back.
+             * @default null
+             */
+            version: string | null;
+        };
+        /** @description What a reporter is asked to agree to. Changed words are a new version. */
+        ConsentPolicy: {
+            /** @description The words in Vietnamese. */
+            text: string;
+            /** @description The same in English. */
+            text_en: string;
+            /** @description Names these words (`2026-11`). */
+            version: string;
+        };
+        /** @description The reporter's view of it. */
+        ConsentView: {
+            given?: components["schemas"]["ConsentGiven"] | null;
+            offered?: components["schemas"]["ConsentPolicy"] | null;
         };
         /** @description How to reach a reporter. Personal data: kept apart, read only with the permission and on record. */
         Contact: {
@@ -4538,6 +6042,77 @@ export interface components {
          * @enum {string}
          */
         DeviceState: "ok" | "silent" | "never";
+        /** @description A resource sent to an incident, with the stamps of its crew. */
+        Dispatch: {
+            /** @description A drill. */
+            drill: boolean;
+            /** @description Whether it is over. */
+            ended: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description Incident. */
+            incident: string;
+            /** @description Its code. */
+            incident_code: string;
+            /** @description Its title. */
+            incident_title: string;
+            /** @description Type of the incident. */
+            kind: string;
+            /**
+             * Format: double
+             * @description Metres when it was sent.
+             */
+            metres?: number | null;
+            /** @description Words for the crew. */
+            note?: string | null;
+            /** @description Address and commune. */
+            place: string;
+            point?: components["schemas"]["Point"] | null;
+            /** @description Resource. */
+            resource: string;
+            /** @description Its call sign. */
+            resource_code: string;
+            /** @description Its name. */
+            resource_name: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent_at: string;
+            /** @description By whom. */
+            sent_by: components["schemas"]["OpsActor"];
+            /** @description The crew's stamps. */
+            stamps: components["schemas"]["DispatchStamp"][];
+            /** @description State: `sent`, then the last stamp. */
+            state: string;
+            /** @description Whose. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
+        /** @description A tap of the crew. */
+        DispatchStamp: {
+            /**
+             * Format: date-time
+             * @description When they tapped.
+             */
+            at: string;
+            /** @description Who. */
+            by: components["schemas"]["OpsActor"];
+            point?: components["schemas"]["Point"] | null;
+            /**
+             * Format: date-time
+             * @description When it reached us.
+             */
+            received_at: string;
+            /** @description `accepted`, `turned-out`, `arrived`, `under-control`, `free`. */
+            stamp: string;
+            /** @description Typed at the centre instead of tapped by the crew. */
+            typed?: boolean;
+        };
         /** @description One finding: a dossier, or a heap of them. */
         DossierFound: {
             /**
@@ -4832,8 +6407,9 @@ export interface components {
         };
         /** @description A rule to try on history. */
         DryRun: {
-            /** @description Things to try it on, 1 to 20 URNs. */
-            entities: string[];
+            change?: components["schemas"]["RuleChange"] | null;
+            /** @description Things to try it on, at most 20 URNs; none = all of the type, as far as they are read. */
+            entities?: string[];
             /**
              * Format: date-time
              * @description From, inclusive.
@@ -4847,11 +6423,99 @@ export interface components {
              */
             to: string;
         };
+        /** @description Somebody's duty. */
+        Duty: {
+            /** @description Day it begins on. */
+            day: string;
+            /**
+             * Format: date-time
+             * @description Ends.
+             */
+            ends_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Who had it before, when it was swapped. */
+            instead_of?: string | null;
+            /** @description Person. */
+            person: string;
+            /** @description Name. */
+            person_name: string;
+            /** @description Position. */
+            position: string;
+            /** @description Why. */
+            reason?: string | null;
+            /** @description Roster. */
+            roster: string;
+            /** @description Shift of the roster. */
+            shift: string;
+            /**
+             * Format: date-time
+             * @description Begins.
+             */
+            starts_at: string;
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
         /**
          * @description What a part of a score is when there was nothing to measure.
          * @enum {string}
          */
         Empty: "zero" | "full";
+        /** @description Ending a task. */
+        EndIncidentTask: {
+            /**
+             * @description Cancelled instead of done; then a note is needed.
+             * @default false
+             */
+            cancel: boolean;
+            /**
+             * @description What came of it.
+             * @default null
+             */
+            note: string | null;
+        };
+        /** @description Ending the active step. */
+        EndStep: {
+            /**
+             * @description Answer to its question.
+             * @default null
+             */
+            answer: string | null;
+            /**
+             * @description Words.
+             * @default null
+             */
+            note: string | null;
+            /**
+             * @description Why it is skipped.
+             * @default null
+             */
+            reason: string | null;
+            /**
+             * @description Skip it: needs a reason.
+             * @default false
+             */
+            skip: boolean;
+            /**
+             * @description Step's code, so that nobody ends another than they see.
+             * @default
+             */
+            step: string;
+            /**
+             * @description Points ticked.
+             * @default []
+             */
+            ticked: number[];
+            /**
+             * Format: int64
+             * @description The version of the run it is made on.
+             * @default 0
+             */
+            version: number;
+        };
         /** @description A request for erasure, for the officer who decides. */
         Erasure: {
             /**
@@ -5391,6 +7055,16 @@ export interface components {
             /** @description Source whose words are used; left out when the words are ours. */
             source?: string | null;
         };
+        /** @description Handing over. */
+        HandOver: {
+            /** @description Words for the next. */
+            notes: string;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             */
+            version: number;
+        };
         /** @description What an administrator sees of the machine room. */
         Health: {
             /** @description `sqlite` or `postgres`. */
@@ -5449,6 +7123,8 @@ export interface components {
             };
             /** @description Public code. */
             code: string;
+            /** @description What was agreed to: that those who handle the case may have the contact data. */
+            consents: components["schemas"]["ConsentGiven"][];
             /** @description Contact data. */
             contact: components["schemas"]["Contact"];
             /** @description A request for erasure: `open`, `granted` or `refused`. */
@@ -5456,6 +7132,8 @@ export interface components {
             /** @description The reason given with a decision. */
             erasure_reason?: string | null;
             location?: components["schemas"]["Point"] | null;
+            /** @description Videos and sound. */
+            media: components["schemas"]["MediaRef"][];
             /** @description What the reporter wrote later, with the time. */
             notes: string[];
             /**
@@ -5486,7 +7164,7 @@ export interface components {
              */
             opens_at: string;
         };
-        /** @description Who reported. Reading it is on record. */
+        /** @description Who reported. Reading it is on record. The handling unit, with the reporter's consent, gets the contact data alone. */
         Identity: {
             /** @description Others who called about it. */
             callers: components["schemas"]["Contact"][];
@@ -5511,7 +7189,7 @@ export interface components {
             before: number;
             /**
              * Format: int64
-             * @description Records in the file.
+             * @description Records in the file; a head line is none.
              */
             records: number;
             /**
@@ -5524,6 +7202,404 @@ export interface components {
              * @description Values stored.
              */
             stored: number;
+        };
+        /** @description An incident as it is kept. */
+        Incident: {
+            /**
+             * Format: date-time
+             * @description When the first one arrived.
+             */
+            arrived_at?: string | null;
+            /** @description Code people say (`SC-2026-00012`; drills have another beginning). */
+            code: string;
+            commander?: components["schemas"]["PersonRef"] | null;
+            /**
+             * Format: date-time
+             * @description When it was told to be under control.
+             */
+            controlled_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the first resource was sent.
+             */
+            dispatched_at?: string | null;
+            /** @description A drill: kept apart from life everywhere. */
+            drill: boolean;
+            /** @description Whether it has ended. */
+            ended: boolean;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Type. */
+            kind: string;
+            /** @description Ladder of escalation. */
+            ladder?: string | null;
+            /**
+             * Format: int32
+             * @description Level that is called now, from 1; 0 without a ladder.
+             */
+            level: number;
+            /** @description Whether it was merged into its parent. */
+            merged?: boolean;
+            /**
+             * Format: date-time
+             * @description When the next level is called if nobody takes note.
+             */
+            next_level_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was opened.
+             */
+            opened_at: string;
+            /** @description By whom. */
+            opened_by: components["schemas"]["OpsActor"];
+            /** @description Opening rule of the pack, when it opened by itself. */
+            opening?: string | null;
+            /** @description Incident above it: it was merged into that one or split from it. */
+            parent?: string | null;
+            /** @description Phase of the state. */
+            phase: components["schemas"]["Phase"];
+            /** @description Place. */
+            place: components["schemas"]["IncidentPlace"];
+            /**
+             * Format: date-time
+             * @description When somebody took note.
+             */
+            read_at?: string | null;
+            read_by?: components["schemas"]["OpsActor"] | null;
+            /** @description Severity. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Format: date-time
+             * @description When the signal came: the alarm's or report's instant.
+             */
+            signal_at: string;
+            /** @description Where it came from: `alarm`, `case`, `call`, `hand`, `split`. */
+            source: string;
+            /** @description State of the pack's flow. */
+            state: string;
+            /** @description What is known, in words. */
+            text: string;
+            /** @description What it is, in a line. */
+            title: string;
+            /** @description Organisation that leads. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: int64
+             * @description Changes so far; a change names the one it saw.
+             */
+            version: number;
+        };
+        /** @description What may be changed of an incident beside its state; what is left out stays. */
+        IncidentChange: {
+            /**
+             * @description Street, landmark.
+             * @default null
+             */
+            address: string | null;
+            /**
+             * @description Commander: a person who handles incidents of the unit.
+             * @default null
+             */
+            commander: string | null;
+            /**
+             * @description Type.
+             * @default null
+             */
+            kind: string | null;
+            /**
+             * Format: double
+             * @description Latitude.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude, with the latitude.
+             * @default null
+             */
+            lon: number | null;
+            /** @default null */
+            severity: components["schemas"]["Severity"] | null;
+            /**
+             * @description What is known.
+             * @default null
+             */
+            text: string | null;
+            /**
+             * @description Title.
+             * @default null
+             */
+            title: string | null;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             * @default 0
+             */
+            version: number;
+        };
+        /** @description A type of incident. */
+        IncidentKind: {
+            /** @description CAP category (`Fire`, `Met`, `Safety` …). */
+            category?: string;
+            /** @description Code (`fire`). */
+            code: string;
+            /** @description Event word of a public warning (CAP `event`). */
+            event?: string;
+            /** @description Function of the organisation that leads (looked up upward from the commune); the centre when nobody has it. */
+            function: string;
+            /** @description Icon's name. */
+            icon?: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Kinds of resources usually sent. */
+            sends?: string[];
+            /** @description Severity when nobody says another. */
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description An alarm, a panel's signal or a case that belongs to an incident. */
+        IncidentLink: {
+            /**
+             * Format: date-time
+             * @description Since when it is attached.
+             */
+            at: string;
+            /** @description By whom. */
+            by: components["schemas"]["OpsActor"];
+            /** @description Page about it. */
+            href: string;
+            /** @description `alarm`, `signal` (of a panel) or `case`. */
+            kind: string;
+            /** @description Its id. */
+            ref: string;
+            /** @description What it says. */
+            title: string;
+        };
+        /** @description An alarm or case to attach; exactly one. */
+        IncidentLinkInput: {
+            /**
+             * @description Alarm.
+             * @default null
+             */
+            alarm: string | null;
+            /**
+             * @description Case.
+             * @default null
+             */
+            case: string | null;
+        };
+        /** @description A line of an incident's log. Lines are only added; each carries the hash of the one before. */
+        IncidentLogLine: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: components["schemas"]["OpsActor"];
+            /** @description Facts. */
+            data: Record<string, never>;
+            /** @description SHA-256 over this line and the hash before it, hex. */
+            hash: string;
+            /** @description What kind of thing: `opened`, `moved`, `note`, `message`, `link`, `unlink`, `task`, `step`, `dispatch`, `escalated`, `merged`, `split`, `changed`, `read`, `warning`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Position, from 1.
+             */
+            n: number;
+            /** @description Words. */
+            text: string;
+        };
+        /** @description Merging into another incident. */
+        IncidentMerge: {
+            /** @description The one that goes on. */
+            into: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The version of the one that ends.
+             */
+            version: number;
+        };
+        /** @description A move that may be made now. */
+        IncidentMove: {
+            /** @description Code. */
+            code: string;
+            /** @description Label. */
+            name: string;
+            /** @description Label in English. */
+            name_en: string;
+            /** @description Fields that must be filled. */
+            requires: string[];
+        };
+        /** @description A move. */
+        IncidentMoveInput: {
+            /**
+             * @description Words.
+             * @default null
+             */
+            note: string | null;
+            /**
+             * @description Why, where the move asks for it.
+             * @default null
+             */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             * @default 0
+             */
+            version: number;
+        };
+        /** @description A code with its names. */
+        IncidentNamed: {
+            /** @description Code. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
+        /** @description Where it is. */
+        IncidentPlace: {
+            /**
+             * @description Street, landmark.
+             * @default null
+             */
+            address: string | null;
+            /**
+             * @description Commune code.
+             * @default null
+             */
+            area: string | null;
+            /**
+             * @description Commune name.
+             * @default null
+             */
+            area_name: string | null;
+            /** @default null */
+            point: components["schemas"]["Point"] | null;
+        };
+        /** @description An incident in a list. */
+        IncidentRow: components["schemas"]["Incident"] & {
+            /** @description Icon of its type. */
+            icon: string;
+            /** @description Name of its type. */
+            kind_name: string;
+            /** @description The same in English. */
+            kind_name_en: string;
+            /** @description Name of its state. */
+            state_name: string;
+            /** @description The same in English. */
+            state_name_en: string;
+        };
+        /** @description What a severity means here. */
+        IncidentSeverity: {
+            /** @description What it means. */
+            meaning: string;
+            /** @description The same in English. */
+            meaning_en: string;
+            /** @description Which. */
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description Splitting a part off as an incident of its own. */
+        IncidentSplit: {
+            /** @description Type of the new one; the same when left out. */
+            kind?: string | null;
+            /** @description Links that go over: `alarm:ID` or `case:ID`. */
+            links?: string[];
+            /** @description Why. */
+            reason: string;
+            /** @description Title of the new one. */
+            title: string;
+            /**
+             * Format: int64
+             * @description The version of the one that is split.
+             */
+            version: number;
+        };
+        /**
+         * @description How far something is known.
+         * @enum {string}
+         */
+        IncidentStatus: "confirmed" | "secondary" | "proposed" | "invented";
+        /** @description A task for an agency or a person. */
+        IncidentTask: {
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            at: string;
+            /** @description By whom. */
+            by: components["schemas"]["OpsActor"];
+            /** @description Its code. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            done_at?: string | null;
+            done_by?: components["schemas"]["OpsActor"] | null;
+            /** @description A drill. */
+            drill: boolean;
+            /**
+             * Format: date-time
+             * @description When it is due.
+             */
+            due_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Incident. */
+            incident: string;
+            /** @description What came of it. */
+            note?: string | null;
+            /** @description Person, when one is named. */
+            person?: string | null;
+            /** @description `open`, `done`, `cancelled`. */
+            state: string;
+            /** @description Step of a running procedure it comes from: `run:code`. */
+            step?: string | null;
+            /** @description What is to be done. */
+            text: string;
+            /** @description Its title. */
+            title: string;
+            /** @description Agency. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
+        /** @description An incident with what belongs to it. */
+        IncidentView: components["schemas"]["IncidentRow"] & {
+            above?: components["schemas"]["IncidentRow"] | null;
+            /** @description Who is on duty at the level that is called now. */
+            called: components["schemas"]["Duty"][];
+            /** @description Incidents below it. */
+            children: components["schemas"]["IncidentRow"][];
+            /** @description Resources sent. */
+            dispatches: components["schemas"]["Dispatch"][];
+            /** @description Alarms and cases attached. */
+            links: components["schemas"]["IncidentLink"][];
+            /** @description Whether the caller may work on it. */
+            may_handle: boolean;
+            /** @description Moves open to the caller. */
+            moves: components["schemas"]["IncidentMove"][];
+            /** @description Procedures that run or ran. */
+            runs: components["schemas"]["Run"][];
+            /** @description Kinds of resources usually sent. */
+            sends: string[];
+            /** @description Tasks, at most 200. */
+            tasks: components["schemas"]["IncidentTask"][];
         };
         /** @description An indicator with everything behind it. */
         IndicatorDetail: {
@@ -5623,6 +7699,17 @@ export interface components {
             /** @description True when the payload had been stored before; nothing was done. */
             duplicate: boolean;
         };
+        /** @description Who is called when nobody takes note. */
+        Ladder: {
+            /** @description Code. */
+            code: string;
+            /** @description Least severity. */
+            from: components["schemas"]["Severity"];
+            /** @description Types of incidents; none = all. */
+            kinds?: string[];
+            /** @description Levels, the first one first. */
+            levels: components["schemas"]["LevelDef"][];
+        };
         /** @description What was learned, and how good it is. */
         LearningView: {
             /**
@@ -5643,6 +7730,16 @@ export interface components {
         /** @description What is in a letter's link. */
         LetterToken: {
             token: string;
+        };
+        /** @description A level of a ladder. */
+        LevelDef: {
+            /**
+             * Format: int32
+             * @description Minutes it has to take note before the next level is called.
+             */
+            minutes: number;
+            /** @description Position that is called. */
+            position: string;
         };
         /** @description How the suggestions of one class fared since. */
         LifeRow: {
@@ -5737,7 +7834,10 @@ export interface components {
             by?: string | null;
             /** @description Words. */
             note?: string | null;
-            /** @description `raised`, `acknowledged`, `cleared`, `closed`. */
+            /**
+             * @description `raised`, `muted` (raised into a group), `withheld` (raised while set aside), `acknowledged`, `cleared`, `reset`, `closed`,
+             *     `grouped`, `shelved`, `suppressed`, `out-of-service`, `returned`.
+             */
             what: string;
         };
         /** @description An entry of the history. */
@@ -5768,6 +7868,15 @@ export interface components {
             /** @description Last four digits of the telephone number given with it. */
             phone: string;
         };
+        /** @description What became of a message. */
+        MailResult: {
+            /** @description The report's code. */
+            code?: string | null;
+            /** @description `taken` (a report, new or from the same message before), `noted` (in the log of a report) or `ignored`. */
+            outcome: string;
+            /** @description Why it was ignored: `auto-reply`, `bounce`, `list`, `loop` or `empty`. */
+            why?: string | null;
+        };
         /** @description How sure we are of a rule, and where it stands. */
         Mark: {
             /** @description What to know about it. */
@@ -5779,6 +7888,39 @@ export interface components {
             /** @description How far it is known. */
             status: components["schemas"]["DossierStatus"];
         };
+        /** @description A box on a photo, in shares of its width and height. */
+        MaskBox: {
+            /**
+             * Format: double
+             * @description Height.
+             */
+            h: number;
+            /**
+             * Format: double
+             * @description Width.
+             */
+            w: number;
+            /**
+             * Format: double
+             * @description Left edge.
+             */
+            x: number;
+            /**
+             * Format: double
+             * @description Upper edge.
+             */
+            y: number;
+        };
+        /** @description What somebody decided about a photo. */
+        MaskInput: {
+            /** @description What is to be masked; none = the photo is shown as it is. */
+            boxes: components["schemas"]["MaskBox"][];
+        };
+        /**
+         * @description How far a photo is.
+         * @enum {string}
+         */
+        MaskState: "waiting" | "clear" | "proposed" | "failed" | "masked" | "shown";
         /** @description Material of a kind of work. */
         Material: {
             /** @description Code. */
@@ -5869,6 +8011,30 @@ export interface components {
              * @description Share whose class is among the first three.
              */
             top3: number;
+        };
+        /** @description A video or sound of a case. */
+        MediaRef: {
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /** @description Its address under `/api/cases/media/`. */
+            id: string;
+            /** @description `video` or `audio`. */
+            kind: string;
+            /** @description Media type. */
+            media_type: string;
+            /**
+             * Format: int64
+             * @description Seconds.
+             */
+            seconds: number;
         };
         /** @description A message in the list of who runs the platform: no address, no words. */
         MessageRow: {
@@ -6053,6 +8219,46 @@ export interface components {
             /** @description English. */
             name_en: string;
         };
+        /** @description A resource with how far it is from an incident. */
+        NearResource: components["schemas"]["Resource"] & {
+            /** @description How the way was reckoned: `straight-line-times-factor`, or `road` where there is a road graph. */
+            by: string;
+            /**
+             * Format: double
+             * @description Metres; none without both positions.
+             */
+            metres?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds, a rough guess.
+             */
+            seconds?: number | null;
+        };
+        /** @description What is kept from operators, and why. */
+        NewAside: {
+            /** @description Commune; none = all. */
+            area?: string | null;
+            /**
+             * Format: date-time
+             * @description From; none = now.
+             */
+            begins_at?: string | null;
+            /**
+             * Format: date-time
+             * @description To; planned work must end, what is out of service need not.
+             */
+            ends_at?: string | null;
+            /** @description Thing; none = all. */
+            entity?: string | null;
+            /** @description `suppressed` (planned work) or `out-of-service`. */
+            kind: components["schemas"]["Suppression"];
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+            /** @description Rule's code; none = all of the sector. */
+            rule?: string | null;
+            /** @description Sector whose alarms it is about. */
+            sector: string;
+        };
         /** @description What is told of a new command. */
         NewCommand: {
             /** @description Name, as the device's profile declares it. */
@@ -6118,6 +8324,19 @@ export interface components {
             /** @description How it sends. */
             transport?: components["schemas"]["Transport"];
         };
+        /** @description A duty to plan. */
+        NewDuty: {
+            /** @description Day (`2026-11-21`). */
+            day: string;
+            /** @description Person. */
+            person: string;
+            /** @description Position. */
+            position: string;
+            /** @description Roster. */
+            roster: string;
+            /** @description Shift. */
+            shift: string;
+        };
         /** @description A figure that is reported. */
         NewFigure: {
             /** @description Code of the figure. */
@@ -6145,12 +8364,111 @@ export interface components {
             /** @description Unit id. */
             unit: string;
         };
+        /** @description A new incident. */
+        NewIncident: {
+            /**
+             * @description Street, landmark.
+             * @default null
+             */
+            address: string | null;
+            /**
+             * @description Alarm it comes from.
+             * @default null
+             */
+            alarm: string | null;
+            /**
+             * @description Commune code, when there is no point.
+             * @default null
+             */
+            area: string | null;
+            /**
+             * @description Came by telephone.
+             * @default false
+             */
+            call: boolean;
+            /**
+             * @description Case it comes from.
+             * @default null
+             */
+            case: string | null;
+            /**
+             * @description A drill.
+             * @default false
+             */
+            drill: boolean;
+            /**
+             * @description Type.
+             * @default
+             */
+            kind: string;
+            /**
+             * Format: double
+             * @description Latitude.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude.
+             * @default null
+             */
+            lon: number | null;
+            /** @default null */
+            severity: components["schemas"]["Severity"] | null;
+            /**
+             * Format: date-time
+             * @description When the signal came, for a call; now when left out.
+             * @default null
+             */
+            signal_at: string | null;
+            /**
+             * @description What is known (at most 4,000 characters).
+             * @default null
+             */
+            text: string | null;
+            /**
+             * @description What it is, in a line (at most 200 characters); the alarm's or case's words when left out.
+             * @default null
+             */
+            title: string | null;
+        };
+        /** @description A new task. */
+        NewIncidentTask: {
+            /**
+             * Format: int32
+             * @description Minutes until it is due.
+             * @default null
+             */
+            minutes: number | null;
+            /**
+             * @description Person.
+             * @default null
+             */
+            person: string | null;
+            /**
+             * @description What is to be done, at most 1,000 characters.
+             * @default
+             */
+            text: string;
+            /**
+             * @description Agency.
+             * @default
+             */
+            unit: string;
+        };
         /** @description A credential just added. */
         NewKey: {
             /** @description The credential. */
             credential: components["schemas"]["Credential"];
             /** @description Its secret, when it is one. Shown this once; only its hash is kept. */
             secret?: string | null;
+        };
+        /** @description A note or message for the log. */
+        NewNote: {
+            /** @description A message to those who take part instead of a note. */
+            message?: boolean;
+            /** @description Words, at most 4,000 characters. */
+            text: string;
         };
         /** @description Gives a work order. */
         NewOrder: {
@@ -6216,6 +8534,13 @@ export interface components {
             /** @description Password. */
             password: string;
         };
+        /** @description A new draft of a procedure. */
+        NewProcedure: {
+            /** @description The procedure. */
+            def: components["schemas"]["ProcedureDef"];
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What a saved query shall be. */
         NewQuery: {
             /** @description Name, at most 120 characters. */
@@ -6256,6 +8581,11 @@ export interface components {
              * @default
              */
             category: string;
+            /**
+             * @description Version of the words by which the reporter agrees that those who handle the case get the contact data; none = does not.
+             * @default null
+             */
+            consent: string | null;
             /** @default null */
             contact: components["schemas"]["Contact"] | null;
             /**
@@ -6357,6 +8687,100 @@ export interface components {
             /** @description The answer, for yes-no indicators. */
             yes_no?: boolean | null;
         };
+        /** @description A new version. */
+        NewVersion: {
+            /** @description What differs from the pack's text. */
+            change: components["schemas"]["RuleChange"];
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The version one looked at.
+             */
+            version: number;
+        };
+        /** @description A warning to draft. */
+        NewWarning: {
+            /**
+             * @description Commune codes.
+             * @default []
+             */
+            areas: string[];
+            /**
+             * @description It ends that one.
+             * @default false
+             */
+            cancel: boolean;
+            /**
+             * @description CAP category; the type's, else `Safety`.
+             * @default null
+             */
+            category: string | null;
+            /**
+             * @description CAP certainty (`Observed`).
+             * @default null
+             */
+            certainty: string | null;
+            /**
+             * @description An exercise without an incident.
+             * @default false
+             */
+            drill: boolean;
+            /**
+             * @description English.
+             * @default {
+             *       "headline": "",
+             *       "description": "",
+             *       "instruction": ""
+             *     }
+             */
+            en: components["schemas"]["WarningWords"];
+            /**
+             * @description CAP event; the type's when left out.
+             * @default null
+             */
+            event: string | null;
+            /**
+             * Format: int32
+             * @description Hours for which it holds.
+             * @default null
+             */
+            hours: number | null;
+            /**
+             * @description Incident; a drill's warning is an exercise.
+             * @default null
+             */
+            incident: string | null;
+            /**
+             * @description Polygon (longitude, latitude), closed, at most 200 points.
+             * @default []
+             */
+            polygon: number[][];
+            /**
+             * @description Identifier of the warning it updates or cancels.
+             * @default null
+             */
+            replaces: string | null;
+            /**
+             * @description CAP severity (`Severe`).
+             * @default null
+             */
+            severity: string | null;
+            /**
+             * @description CAP urgency (`Immediate`).
+             * @default null
+             */
+            urgency: string | null;
+            /**
+             * @description Vietnamese.
+             * @default {
+             *       "headline": "",
+             *       "description": "",
+             *       "instruction": ""
+             *     }
+             */
+            vi: components["schemas"]["WarningWords"];
+        };
         /** @description An internal note. */
         NoteInput: {
             /** @description The words; never public. */
@@ -6376,8 +8800,8 @@ export interface components {
              * @description Messages sent within the last 24 hours.
              */
             sent_today: number;
-            /** @description Names of all templates. */
-            templates: string[];
+            /** @description All templates. */
+            templates: components["schemas"]["TemplateRef"][];
             /**
              * Format: int64
              * @description Messages that wait, digests included.
@@ -6559,6 +8983,178 @@ export interface components {
             /** @description Their service. */
             service_code: string;
         };
+        /** @description An incident that is open. */
+        OpenIncident: {
+            /** @description Code. */
+            code: string;
+            /** @description Id. */
+            id: string;
+            /** @description State. */
+            state: string;
+            /** @description Title. */
+            title: string;
+        };
+        /** @description What is open when a shift is handed over. */
+        OpenMatters: {
+            /** @description Alarms. */
+            alarms: components["schemas"]["OpsAlarmCounts"];
+            /** @description Incidents that have not ended: code, title, state. At most 200; drills are left out. */
+            incidents: components["schemas"]["OpenIncident"][];
+            /** @description Active steps of running procedures. */
+            steps: components["schemas"]["OpenStep"][];
+            /**
+             * Format: int64
+             * @description Tasks not done.
+             */
+            tasks: number;
+            /**
+             * Format: int64
+             * @description Public warnings in force.
+             */
+            warnings: number;
+        };
+        /** @description A step that is active. */
+        OpenStep: {
+            /**
+             * Format: date-time
+             * @description When it is due.
+             */
+            due_at?: string | null;
+            /** @description Code of the incident. */
+            incident: string;
+            /** @description What is to be done. */
+            text: string;
+        };
+        /** @description What there is to choose from. */
+        OperationsCatalogue: {
+            /** @description Types. */
+            kinds: components["schemas"]["IncidentKind"][];
+            /** @description Ladders. */
+            ladders: components["schemas"]["Ladder"][];
+            policy?: components["schemas"]["OperationsPolicy"] | null;
+            /** @description Positions. */
+            positions: components["schemas"]["IncidentNamed"][];
+            /** @description Kinds of resources. */
+            resource_kinds: components["schemas"]["ResourceKind"][];
+            /** @description Rosters. */
+            rosters: components["schemas"]["RosterDef"][];
+            /** @description Severities and what they mean. */
+            severities: components["schemas"]["IncidentSeverity"][];
+            /** @description States: code and names. */
+            states: components["schemas"]["IncidentNamed"][];
+            /** @description Targets of the time chain. */
+            targets: components["schemas"]["ChainTarget"][];
+        };
+        /** @description Bounds and words that belong to no list. */
+        OperationsPolicy: {
+            /** @description Moves that the first stamp of this name makes (`arrived` → `arrive`); `dispatched` for the first sending. */
+            advance?: {
+                [key: string]: string;
+            };
+            /** @description CAP `sender`. */
+            cap_sender: string;
+            /** @description CAP `senderName`. */
+            cap_sender_name: string;
+            /** @description Organisation that leads when nobody has the function. */
+            centre: string;
+            /** @description Beginning of an incident's code (`SC`). */
+            code_prefix: string;
+            /** @description Beginning of a drill's code (`DT`). */
+            drill_prefix: string;
+            /** @description Move that ends an incident which was merged into another. */
+            merge_move: string;
+            /**
+             * Format: double
+             * @description The way by road is taken to be so much longer than the straight line. Not a route.
+             */
+            road_factor: number;
+            /** @description How far that is known. */
+            road_status: components["schemas"]["IncidentStatus"];
+            /**
+             * Format: int32
+             * @description Hours for which a public warning holds when nobody says otherwise.
+             */
+            warning_hours: number;
+        };
+        /** @description Who did something in an office: id (none for the platform itself) and login. */
+        OpsActor: {
+            /** @description Person. */
+            id?: string | null;
+            /** @description Login, or the part of the platform. */
+            name: string;
+        };
+        /** @description Alarms that are not closed. */
+        OpsAlarmCounts: {
+            /**
+             * Format: int64
+             * @description Not closed.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Put aside for a time.
+             */
+            shelved: number;
+            /**
+             * Format: int64
+             * @description Of these, nobody took note.
+             */
+            unread: number;
+        };
+        /** @description An order whose reading is confirmed. */
+        OpsOrder: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom. */
+            by: components["schemas"]["OpsActor"];
+            /** @description Id. */
+            id: string;
+            /** @description Words. */
+            text: string;
+        };
+        /** @description A shift of the room. */
+        OpsShift: {
+            /** @description The shift before. */
+            before?: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            begun_at: string;
+            /**
+             * Format: date-time
+             * @description When the one who goes signed.
+             */
+            handed_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Who leads it. */
+            lead: components["schemas"]["OpsActor"];
+            /** @description Words for the next. */
+            notes?: string;
+            open?: components["schemas"]["OpenMatters"] | null;
+            /** @description SHA-256 over notes and open matters: what both signed. */
+            seal?: string | null;
+            /**
+             * Format: date-time
+             * @description When the one who comes signed; the shift is over then.
+             */
+            taken_at?: string | null;
+            taken_by?: components["schemas"]["OpsActor"] | null;
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
+        /** @description Words. */
+        OpsWords: {
+            /** @description At most 4,000 characters. */
+            text: string;
+        };
         /** @description The case an order is about, as the crew may see it. */
         OrderCase: {
             /** @description Category's name. */
@@ -6671,6 +9267,13 @@ export interface components {
             /** @description SHA-256: its address under `/api/cases/work/photos/`. */
             sha: string;
         };
+        /** @description An order with who read it. */
+        OrderView: components["schemas"]["OpsOrder"] & {
+            /** @description Whether the caller confirmed it. */
+            read: boolean;
+            /** @description Who confirmed it. */
+            readers: string[];
+        };
         /** @description What became of records handed in. */
         Outcome: {
             /**
@@ -6708,6 +9311,7 @@ export interface components {
         };
         /** @description What the reporter sees of the own case beside the public view. */
         OwnDetails: {
+            consent?: components["schemas"]["ConsentView"] | null;
             /** @description Whether contact data were left. */
             contact_left: boolean;
             /** @description Case id. */
@@ -6805,6 +9409,20 @@ export interface components {
                 area?: string | null;
                 /** @description Commune name. */
                 area_name?: string | null;
+                /** @description The alarm that stands for the cause of this one, which is muted then. */
+                cause?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it last rose too often.
+                 */
+                chattering_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description Alarms this one stands for, at every level.
+                 */
+                children: number;
+                /** @description Class; empty for none. */
+                class: string;
                 /**
                  * Format: date-time
                  * @description When the condition went away.
@@ -6824,8 +9442,14 @@ export interface components {
                 entity: string;
                 /** @description Its name, or the URN. */
                 entity_name: string;
+                /** @description The first of them. */
+                first_out?: string | null;
                 /** @description Id. */
                 id: string;
+                /** @description Stays until somebody resets it. */
+                latch: boolean;
+                /** @description Lives are at stake: never shelved, muted or folded. */
+                life_safety: boolean;
                 /**
                  * Format: double
                  * @description Limit it passed.
@@ -6843,8 +9467,25 @@ export interface components {
                 sector: string;
                 /** @description Severity. */
                 severity: components["schemas"]["Severity"];
+                /** @description Who raised it: `rule`, `cause` (the parent of a group), or an outside source (`panel`). */
+                source: string;
+                /** @description Its condition has held for too long. */
+                stale: boolean;
+                /**
+                 * Format: int64
+                 * @description Those of them whose condition holds.
+                 */
+                standing: number;
                 /** @description State. */
                 state: components["schemas"]["AlarmState"];
+                suppressed?: components["schemas"]["Suppression"] | null;
+                /**
+                 * Format: date-time
+                 * @description Until when; none = until somebody ends it, or the rule's condition does.
+                 */
+                suppressed_until?: string | null;
+                /** @description Words of an outside source. */
+                text?: string | null;
                 /** @description Title. */
                 title: string;
                 /** @description Title in English. */
@@ -6854,6 +9495,54 @@ export interface components {
                  * @description Value that raised it.
                  */
                 value?: number | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Aside: {
+            /** @description The rows. */
+            items: {
+                /** @description Commune. */
+                area?: string | null;
+                /**
+                 * Format: date-time
+                 * @description From.
+                 */
+                begins_at: string;
+                /** @description Who. */
+                by: string;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                ended_at?: string | null;
+                /** @description Who ended it; none = time did. */
+                ended_by?: string | null;
+                /**
+                 * Format: date-time
+                 * @description To.
+                 */
+                ends_at?: string | null;
+                /** @description Thing. */
+                entity?: string | null;
+                /** @description Name of the thing. */
+                entity_name?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description How. */
+                kind: components["schemas"]["Suppression"];
+                /** @description Why. */
+                reason: string;
+                /** @description Rule's code. */
+                rule?: string | null;
+                /** @description Sector. */
+                sector: string;
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -7386,6 +10075,120 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_IncidentLogLine: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description Who. */
+                by: components["schemas"]["OpsActor"];
+                /** @description Facts. */
+                data: Record<string, never>;
+                /** @description SHA-256 over this line and the hash before it, hex. */
+                hash: string;
+                /** @description What kind of thing: `opened`, `moved`, `note`, `message`, `link`, `unlink`, `task`, `step`, `dispatch`, `escalated`, `merged`, `split`, `changed`, `read`, `warning`. */
+                kind: string;
+                /**
+                 * Format: int64
+                 * @description Position, from 1.
+                 */
+                n: number;
+                /** @description Words. */
+                text: string;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_IncidentRow: {
+            /** @description The rows. */
+            items: (components["schemas"]["Incident"] & {
+                /** @description Icon of its type. */
+                icon: string;
+                /** @description Name of its type. */
+                kind_name: string;
+                /** @description The same in English. */
+                kind_name_en: string;
+                /** @description Name of its state. */
+                state_name: string;
+                /** @description The same in English. */
+                state_name_en: string;
+            })[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_IncidentTask: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it was given.
+                 */
+                at: string;
+                /** @description By whom. */
+                by: components["schemas"]["OpsActor"];
+                /** @description Its code. */
+                code: string;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                done_at?: string | null;
+                done_by?: components["schemas"]["OpsActor"] | null;
+                /** @description A drill. */
+                drill: boolean;
+                /**
+                 * Format: date-time
+                 * @description When it is due.
+                 */
+                due_at?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description Incident. */
+                incident: string;
+                /** @description What came of it. */
+                note?: string | null;
+                /** @description Person, when one is named. */
+                person?: string | null;
+                /** @description `open`, `done`, `cancelled`. */
+                state: string;
+                /** @description Step of a running procedure it comes from: `run:code`. */
+                step?: string | null;
+                /** @description What is to be done. */
+                text: string;
+                /** @description Its title. */
+                title: string;
+                /** @description Agency. */
+                unit: components["schemas"]["UnitRef"];
+                /**
+                 * Format: int64
+                 * @description Changes so far.
+                 */
+                version: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_IndicatorValue: {
             /** @description The rows. */
             items: {
@@ -7511,6 +10314,230 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_OpsShift: {
+            /** @description The rows. */
+            items: {
+                /** @description The shift before. */
+                before?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it began.
+                 */
+                begun_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the one who goes signed.
+                 */
+                handed_at?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description Who leads it. */
+                lead: components["schemas"]["OpsActor"];
+                /** @description Words for the next. */
+                notes?: string;
+                open?: components["schemas"]["OpenMatters"] | null;
+                /** @description SHA-256 over notes and open matters: what both signed. */
+                seal?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When the one who comes signed; the shift is over then.
+                 */
+                taken_at?: string | null;
+                taken_by?: components["schemas"]["OpsActor"] | null;
+                /**
+                 * Format: int64
+                 * @description Changes so far.
+                 */
+                version: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_PanelAccount: {
+            /** @description The rows. */
+            items: {
+                /** @description Account number, or URN of the button. */
+                account: string;
+                /** @description Whether it is listened to. */
+                active: boolean;
+                /** @description Line prefix by which the backup path is known. */
+                backup_line?: string | null;
+                /**
+                 * Format: int32
+                 * @description Seconds that it may be ahead.
+                 */
+                clock_ahead?: number | null;
+                /**
+                 * Format: int32
+                 * @description Seconds that its clock may be behind; absent: as the policy says.
+                 */
+                clock_past?: number | null;
+                /**
+                 * Format: int64
+                 * @description How its clock stood against ours last, seconds (ahead is positive).
+                 */
+                drift?: number | null;
+                /** @description Id. */
+                id: string;
+                /**
+                 * Format: int32
+                 * @description Length of its key in bits; absent: plain messages.
+                 */
+                key_bits?: number | null;
+                /**
+                 * Format: date-time
+                 * @description Until when it is in maintenance.
+                 */
+                maintenance_until?: string | null;
+                /** @description Why. */
+                maintenance_why?: string | null;
+                /** @description Name. */
+                name: string;
+                /** @description Paths. */
+                paths: components["schemas"]["PanelPath"][];
+                premises?: components["schemas"]["UnitRef"] | null;
+                /** @description Messages that were not taken since the program began, by reason. */
+                refused: components["schemas"]["PanelRefusal"][];
+                /** @description Whose codes it speaks. */
+                scheme: components["schemas"]["PanelScheme"];
+                /**
+                 * Format: int64
+                 * @description Version.
+                 */
+                version: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_PanelPremisesRow: {
+            /** @description The rows. */
+            items: {
+                /** @description Address. */
+                address: string;
+                /** @description Code. */
+                code: string;
+                commune?: components["schemas"]["UnitRef"] | null;
+                /** @description Whether one of them is confirmed. */
+                confirmed: boolean;
+                /** @description Id. */
+                id: string;
+                /** @description What it is. */
+                kind: string;
+                location?: components["schemas"]["Point"] | null;
+                /** @description Name. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description Open signals.
+                 */
+                open: number;
+                unit?: components["schemas"]["UnitRef"] | null;
+                worst?: components["schemas"]["Severity"] | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_PanelSignal: {
+            /** @description The rows. */
+            items: {
+                /** @description Account number. */
+                account: string;
+                /**
+                 * Format: date-time
+                 * @description When somebody took note.
+                 */
+                acked_at?: string | null;
+                /** @description Who. */
+                acked_by?: string | null;
+                /** @description Address. */
+                address: string;
+                /** @description Part. */
+                area: string;
+                /**
+                 * Format: date-time
+                 * @description First message.
+                 */
+                at: string;
+                /** @description What the kind asks for. */
+                class: components["schemas"]["PanelClass"];
+                /** @description Code told. */
+                code: string;
+                commune?: components["schemas"]["UnitRef"] | null;
+                /**
+                 * Format: date-time
+                 * @description Since when it is confirmed.
+                 */
+                confirmed_at?: string | null;
+                /** @description By what: `at-once`, `two`, or a person. */
+                confirmed_why?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description Kind code. */
+                kind: string;
+                /**
+                 * Format: date-time
+                 * @description Last message.
+                 */
+                last_at: string;
+                location?: components["schemas"]["Point"] | null;
+                /** @description Whether it still stands. */
+                open: boolean;
+                premises?: components["schemas"]["UnitRef"] | null;
+                /**
+                 * Format: int32
+                 * @description How often it was told again.
+                 */
+                repeats: number;
+                /**
+                 * Format: date-time
+                 * @description Since when it is over at the panel.
+                 */
+                restored_at?: string | null;
+                /** @description Whose code. */
+                scheme: components["schemas"]["PanelScheme"];
+                /** @description Urgency. */
+                severity: components["schemas"]["Severity"];
+                /** @description What it was: `real`, `false`, `test`. */
+                verdict?: string | null;
+                /**
+                 * Format: int64
+                 * @description Version.
+                 */
+                version: number;
+                /** @description The panel's words. */
+                words: string;
+                /** @description Detector; `primary` or `backup` for a lost path. */
+                zone: string;
+                /** @description Its name in the premises file. */
+                zone_name?: string | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_Person: {
             /** @description The rows. */
             items: {
@@ -7614,6 +10641,81 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_PublicWarning: {
+            /** @description The rows. */
+            items: {
+                approved_by?: components["schemas"]["OpsActor"] | null;
+                /** @description Communes: code and name. */
+                areas: components["schemas"]["UnitRef"][];
+                /** @description CAP category. */
+                category: string;
+                /** @description CAP certainty. */
+                certainty: string;
+                /** @description An exercise: CAP status `Exercise`, and never on the portal. */
+                drill: boolean;
+                /** @description English; may be empty. */
+                en: components["schemas"]["WarningWords"];
+                /** @description CAP event. */
+                event: string;
+                /**
+                 * Format: date-time
+                 * @description When it is over.
+                 */
+                expires_at?: string | null;
+                /**
+                 * Format: int32
+                 * @description Hours for which it holds from its sending.
+                 */
+                hours: number;
+                /** @description Id. */
+                id: string;
+                /** @description CAP identifier. */
+                identifier: string;
+                /** @description Incident it belongs to. */
+                incident?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                made_at: string;
+                /** @description Who made it. */
+                made_by: components["schemas"]["OpsActor"];
+                /** @description CAP msgType: `Alert`, `Update`, `Cancel`. */
+                msg_type: string;
+                /** @description Polygon (longitude, latitude), closed; may be empty. */
+                polygon?: number[][];
+                /** @description CAP references: `sender,identifier,sent` of those before it. */
+                references?: string[];
+                /** @description The warning it updates or cancels. */
+                replaces?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was sent.
+                 */
+                sent_at?: string | null;
+                /** @description CAP severity. */
+                severity: string;
+                /** @description `draft`, `issued`, `replaced`, `cancelled`, `refused`. What is over by time stays `issued`. */
+                state: string;
+                /** @description CAP urgency. */
+                urgency: string;
+                /**
+                 * Format: int64
+                 * @description Changes so far.
+                 */
+                version: number;
+                /** @description Vietnamese. */
+                vi: components["schemas"]["WarningWords"];
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_RuleRow: {
             /** @description The rows. */
             items: {
@@ -7625,6 +10727,8 @@ export interface components {
                 condition_text: string;
                 /** @description Whether it runs. */
                 enabled: boolean;
+                /** @description Why it does not run as written, when it does not. */
+                fault?: string | null;
                 /** @description Kind. */
                 kind: components["schemas"]["RuleKind"];
                 /** @description Who answers for it. */
@@ -7643,6 +10747,11 @@ export interface components {
                 title_en: string;
                 /** @description Entity type. */
                 type: string;
+                /**
+                 * Format: int64
+                 * @description Version; 0 = as the pack says.
+                 */
+                version: number;
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -7882,6 +10991,716 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description A panel. */
+        PanelAccount: {
+            /** @description Account number, or URN of the button. */
+            account: string;
+            /** @description Whether it is listened to. */
+            active: boolean;
+            /** @description Line prefix by which the backup path is known. */
+            backup_line?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds that it may be ahead.
+             */
+            clock_ahead?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds that its clock may be behind; absent: as the policy says.
+             */
+            clock_past?: number | null;
+            /**
+             * Format: int64
+             * @description How its clock stood against ours last, seconds (ahead is positive).
+             */
+            drift?: number | null;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Length of its key in bits; absent: plain messages.
+             */
+            key_bits?: number | null;
+            /**
+             * Format: date-time
+             * @description Until when it is in maintenance.
+             */
+            maintenance_until?: string | null;
+            /** @description Why. */
+            maintenance_why?: string | null;
+            /** @description Name. */
+            name: string;
+            /** @description Paths. */
+            paths: components["schemas"]["PanelPath"][];
+            premises?: components["schemas"]["UnitRef"] | null;
+            /** @description Messages that were not taken since the program began, by reason. */
+            refused: components["schemas"]["PanelRefusal"][];
+            /** @description Whose codes it speaks. */
+            scheme: components["schemas"]["PanelScheme"];
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+        };
+        /** @description A panel as it is handed in. */
+        PanelAccountInput: {
+            /** @description 3 to 16 hexadecimal digits, or the URN of a thing of the city model. */
+            account: string;
+            /** @description Whether it is listened to. */
+            active?: boolean;
+            /** @description Line prefix by which the backup path is known. */
+            backup_line?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds between signs of life on the backup path; absent: not supervised.
+             */
+            backup_supervision?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds that it may be ahead.
+             */
+            clock_ahead?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds that its clock may be behind; absent: as the policy says.
+             */
+            clock_past?: number | null;
+            /** @description Name. */
+            name?: string;
+            /** @description Premises. */
+            premises?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds between signs of life; 0: not supervised; absent: as the policy says.
+             */
+            supervision?: number | null;
+            /**
+             * Format: int64
+             * @description Version seen, for a change.
+             */
+            version?: number | null;
+        };
+        /** @description Taking note. */
+        PanelAck: {
+            /**
+             * Format: int64
+             * @description Version seen.
+             */
+            version: number;
+        };
+        /** @description Figures of now. */
+        PanelBoard: {
+            /**
+             * Format: int32
+             * @description Open alarm signals.
+             */
+            alarms: number;
+            /**
+             * Format: int32
+             * @description Of these confirmed.
+             */
+            confirmed: number;
+            /**
+             * Format: int32
+             * @description Paths lost.
+             */
+            lost: number;
+            /**
+             * Format: int32
+             * @description Panels in maintenance.
+             */
+            maintenance: number;
+            /**
+             * Format: int32
+             * @description Seconds from message to somebody taking note, 90 of 100 alarm signals of the policy's days.
+             */
+            noted_p90?: number | null;
+            /**
+             * Format: int32
+             * @description Panels listened to.
+             */
+            panels: number;
+            /**
+             * Format: int32
+             * @description Open troubles.
+             */
+            troubles: number;
+            /**
+             * Format: int32
+             * @description Of these nobody took note of.
+             */
+            waiting: number;
+        };
+        /** @description Kinds of signals and the rules of verification, with how sure they are. */
+        PanelCatalogue: {
+            /** @description Kinds. */
+            kinds: components["schemas"]["PanelKind"][];
+            policy?: components["schemas"]["PanelPolicy"] | null;
+            /** @description Whether the receiver listens. */
+            receiving: boolean;
+        };
+        /**
+         * @description What a kind of signal asks for.
+         * @enum {string}
+         */
+        PanelClass: "alarm" | "trouble" | "note";
+        /**
+         * @description What makes a signal confirmed.
+         * @enum {string}
+         */
+        PanelConfirm: "at-once" | "two" | "never";
+        /** @description Somebody to call. Personal data. */
+        PanelContact: {
+            /** @description Whether they hold a key. */
+            key?: boolean;
+            /** @description Name. */
+            name: string;
+            /** @description Telephone. */
+            phone?: string;
+            /** @description What they are there. */
+            role?: string;
+        };
+        /** @description What became of a table. */
+        PanelImport: {
+            /**
+             * Format: int32
+             * @description Panels registered.
+             */
+            accounts: number;
+            /**
+             * Format: int32
+             * @description New premises.
+             */
+            added: number;
+            /**
+             * Format: int32
+             * @description Changed.
+             */
+            changed: number;
+            /**
+             * Format: int32
+             * @description Rows read.
+             */
+            read: number;
+            /**
+             * Format: int32
+             * @description Rows not used.
+             */
+            rejected: number;
+            /** @description Why, for the first 50. */
+            rejects: components["schemas"]["PanelReject"][];
+        };
+        /**
+         * @description How a key is written.
+         * @enum {string}
+         */
+        PanelKeyForm: "hex" | "text";
+        /** @description A new key, or none. */
+        PanelKeyInput: {
+            form?: components["schemas"]["PanelKeyForm"] | null;
+            /** @description The key; absent: plain messages from now on. */
+            key?: string | null;
+        };
+        /** @description A kind of signal. */
+        PanelKind: {
+            /** @description What to do, for those on duty. */
+            advice?: string;
+            /** @description The same in English. */
+            advice_en?: string;
+            /** @description What it asks for. */
+            class: components["schemas"]["PanelClass"];
+            /** @description Code (`fire`). */
+            code: string;
+            /** @description What confirms it. */
+            confirm: components["schemas"]["PanelConfirm"];
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description How urgent. */
+            severity: components["schemas"]["Severity"];
+            /** @description Other kinds that confirm it at the same premises. */
+            with?: string[];
+        };
+        /** @description Maintenance with an end. */
+        PanelMaintenance: {
+            /** @description Why. */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description Until when; absent: it ends now.
+             */
+            until?: string | null;
+        };
+        /** @description How sure we are of a rule, and where it stands. */
+        PanelMark: {
+            /** @description What to know about it. */
+            note?: string;
+            /** @description What it is about (`codes`). */
+            of: string;
+            /** @description Act, standard or document. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["PanelStatus"];
+        };
+        /** @description A message of a signal. */
+        PanelMessage: {
+            /** @description Part. */
+            area: string;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            at: string;
+            /** @description Code. */
+            code: string;
+            /** @description Its name. */
+            code_name?: string | null;
+            /** @description Its name in English. */
+            code_name_en?: string | null;
+            /** @description Whether the panel was in maintenance. */
+            maintenance: boolean;
+            /** @description Path it came by. */
+            path: string;
+            /** @description What it did. */
+            phase: string;
+            /** @description Whose code. */
+            scheme: components["schemas"]["PanelScheme"];
+            /**
+             * Format: int64
+             * @description Sequence number.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description The panel's clock.
+             */
+            told_at?: string | null;
+            /** @description Words. */
+            words: string;
+            /** @description Detector. */
+            zone: string;
+        };
+        /** @description Premises with their score. */
+        PanelOffender: {
+            /** @description Code. */
+            code: string;
+            /** @description Premises. */
+            premises: components["schemas"]["UnitRef"];
+            /** @description Score. */
+            score: components["schemas"]["PanelScore"];
+        };
+        /** @description A path from panel to receiver. */
+        PanelPath: {
+            /**
+             * Format: date-time
+             * @description Since when it is lost.
+             */
+            lost_at?: string | null;
+            /** @description `primary` or `backup`. */
+            path: string;
+            /**
+             * Format: date-time
+             * @description Last sign of life.
+             */
+            seen_at?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds within which a sign of life must come; 0: not supervised.
+             */
+            supervision: number;
+        };
+        /** @description A drawing. */
+        PanelPlan: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /** @description Media type. */
+            media_type: string;
+            /** @description Name. */
+            name: string;
+            /** @description SHA-256 of its bytes. */
+            sha256: string;
+        };
+        /** @description The rules of one time. */
+        PanelPolicy: {
+            /**
+             * Format: double
+             * @description Points from which premises stand in the list of chronic offenders.
+             */
+            chronic: number;
+            /**
+             * Format: int32
+             * @description Seconds that it may be ahead.
+             */
+            clock_ahead: number;
+            /**
+             * Format: int32
+             * @description Seconds that a panel's clock may be behind, unless its account says otherwise.
+             */
+            clock_past: number;
+            /**
+             * Format: int32
+             * @description Seconds within which a second signal confirms the first.
+             */
+            confirm_seconds: number;
+            /** @description Functions of organisations that answer for premises, the first one that somebody holds. */
+            functions: string[];
+            /**
+             * Format: int32
+             * @description Longest maintenance, hours.
+             */
+            maintenance_hours: number;
+            /** @description Where each of these stands. */
+            marks: components["schemas"]["PanelMark"][];
+            /**
+             * Format: double
+             * @description Points for a signal found to be false.
+             */
+            points_false: number;
+            /**
+             * Format: double
+             * @description Points for each repetition of one detector.
+             */
+            points_repeat: number;
+            /**
+             * Format: double
+             * @description Points for one that nothing confirmed and nobody judged.
+             */
+            points_unconfirmed: number;
+            /**
+             * Format: int32
+             * @description Messages of an account in a minute; what is more is not answered.
+             */
+            rate: number;
+            /**
+             * Format: int32
+             * @description Seconds within which the same message of an account is a repetition.
+             */
+            repeat_seconds: number;
+            /**
+             * Format: int32
+             * @description Days that the score of false alarms looks back.
+             */
+            score_days: number;
+            /**
+             * Format: int32
+             * @description Seconds between signs of life, unless the account says otherwise; 0: not supervised.
+             */
+            supervision: number;
+            /**
+             * Format: date
+             * @description From when.
+             */
+            valid_from: string;
+        };
+        /** @description The premises file. */
+        PanelPremises: components["schemas"]["PanelPremisesRow"] & {
+            /** @description Panels and buttons there. */
+            accounts: components["schemas"]["PanelAccount"][];
+            /** @description How to get there. */
+            approach: string;
+            /**
+             * Format: date-time
+             * @description Last change.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description Dangers. */
+            hazards: string;
+            /** @description Drawings. */
+            plans: components["schemas"]["PanelPlan"][];
+            /** @description Its score of false alarms. */
+            score: components["schemas"]["PanelScore"];
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+            /** @description Water. */
+            water: string;
+            /** @description Detectors. */
+            zones: components["schemas"]["PanelZone"][];
+        };
+        /** @description Premises as they are handed in. */
+        PanelPremisesInput: {
+            /** @description Address. */
+            address: string;
+            /** @description How to get there and in. */
+            approach?: string;
+            /** @description Code, unique here. */
+            code: string;
+            /** @description Commune code; found by the place when absent. */
+            commune?: string | null;
+            /** @description What is dangerous there. */
+            hazards?: string;
+            /** @description What it is (`school`, `bank`, in the office's own words). */
+            kind?: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description Name. */
+            name: string;
+            private?: components["schemas"]["PanelPrivate"] | null;
+            /** @description Unit that answers for it; found by the commune when absent. */
+            unit?: string | null;
+            /**
+             * Format: int64
+             * @description Version seen, for a change; absent for new premises.
+             */
+            version?: number | null;
+            /** @description Water for fire fighting. */
+            water?: string;
+            /** @description Detectors. */
+            zones?: components["schemas"]["PanelZone"][];
+        };
+        /** @description Premises in a list and on the map. */
+        PanelPremisesRow: {
+            /** @description Address. */
+            address: string;
+            /** @description Code. */
+            code: string;
+            commune?: components["schemas"]["UnitRef"] | null;
+            /** @description Whether one of them is confirmed. */
+            confirmed: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description What it is. */
+            kind: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Open signals.
+             */
+            open: number;
+            unit?: components["schemas"]["UnitRef"] | null;
+            worst?: components["schemas"]["Severity"] | null;
+        };
+        /** @description What only those who act may read; each reading is on record. */
+        PanelPrivate: {
+            /**
+             * @description People to call, in order.
+             * @default []
+             */
+            contacts: components["schemas"]["PanelContact"][];
+            /**
+             * @description Where keys lie, codes of gates.
+             * @default
+             */
+            keys: string;
+        };
+        /** @description Messages that were not taken. */
+        PanelRefusal: {
+            /**
+             * Format: date-time
+             * @description Last.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            n: number;
+            /** @description Why: `clock`, `key`, `plain`, `form`, `rate`, `inactive`, `account`. */
+            why: string;
+        };
+        /** @description A row that was not used. */
+        PanelReject: {
+            /** @description Error code. */
+            code: string;
+            /** @description In words. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description Line.
+             */
+            line: number;
+            /** @description Code of the premises. */
+            premises: string;
+        };
+        /**
+         * @description Whose list of codes an event is from.
+         * @enum {string}
+         */
+        PanelScheme: "sia" | "cid" | "device";
+        /** @description How often premises cried wolf. */
+        PanelScore: {
+            /**
+             * Format: int32
+             * @description Alarm signals in them.
+             */
+            alarms: number;
+            /** @description Whether these are so many that it stands in the list. */
+            chronic: boolean;
+            /**
+             * Format: int32
+             * @description Days looked back.
+             */
+            days: number;
+            /**
+             * Format: double
+             * @description Points.
+             */
+            points: number;
+            /**
+             * Format: int32
+             * @description Repetitions of one detector.
+             */
+            repeats: number;
+            /**
+             * Format: int32
+             * @description Neither confirmed nor judged, and over.
+             */
+            unconfirmed: number;
+            /**
+             * Format: int32
+             * @description Found to be false.
+             */
+            wrong: number;
+        };
+        /** @description A signal in a list. */
+        PanelSignal: {
+            /** @description Account number. */
+            account: string;
+            /**
+             * Format: date-time
+             * @description When somebody took note.
+             */
+            acked_at?: string | null;
+            /** @description Who. */
+            acked_by?: string | null;
+            /** @description Address. */
+            address: string;
+            /** @description Part. */
+            area: string;
+            /**
+             * Format: date-time
+             * @description First message.
+             */
+            at: string;
+            /** @description What the kind asks for. */
+            class: components["schemas"]["PanelClass"];
+            /** @description Code told. */
+            code: string;
+            commune?: components["schemas"]["UnitRef"] | null;
+            /**
+             * Format: date-time
+             * @description Since when it is confirmed.
+             */
+            confirmed_at?: string | null;
+            /** @description By what: `at-once`, `two`, or a person. */
+            confirmed_why?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Kind code. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description Last message.
+             */
+            last_at: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description Whether it still stands. */
+            open: boolean;
+            premises?: components["schemas"]["UnitRef"] | null;
+            /**
+             * Format: int32
+             * @description How often it was told again.
+             */
+            repeats: number;
+            /**
+             * Format: date-time
+             * @description Since when it is over at the panel.
+             */
+            restored_at?: string | null;
+            /** @description Whose code. */
+            scheme: components["schemas"]["PanelScheme"];
+            /** @description Urgency. */
+            severity: components["schemas"]["Severity"];
+            /** @description What it was: `real`, `false`, `test`. */
+            verdict?: string | null;
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+            /** @description The panel's words. */
+            words: string;
+            /** @description Detector; `primary` or `backup` for a lost path. */
+            zone: string;
+            /** @description Its name in the premises file. */
+            zone_name?: string | null;
+        };
+        /** @description A signal whole. */
+        PanelSignalView: components["schemas"]["PanelSignal"] & {
+            /** @description The alarm of the rules it came from, for buttons of the city model. */
+            alarm?: string | null;
+            /** @description The signal that confirmed it. */
+            confirmed_with?: string | null;
+            /** @description Its messages, newest first, at most 100. */
+            messages: components["schemas"]["PanelMessage"][];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            verdict_at?: string | null;
+            /** @description Who judged it. */
+            verdict_by?: string | null;
+            /** @description Why. */
+            verdict_why?: string | null;
+        };
+        /**
+         * @description How far a rule is known.
+         * @enum {string}
+         */
+        PanelStatus: "confirmed" | "secondary" | "unconfirmed" | "proposed";
+        /** @description An account that nobody registered. */
+        PanelStranger: {
+            /** @description Account told. */
+            account: string;
+            /** @description From where. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description First.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description Last.
+             */
+            last_at: string;
+            /**
+             * Format: int64
+             * @description How many messages since the program began.
+             */
+            n: number;
+        };
+        /** @description A judgement. */
+        PanelVerdict: {
+            /** @description Why; needed for all but `real`. */
+            reason?: string;
+            /** @description `confirm` (it goes on), or `real`, `false`, `test` (it is over). */
+            verdict: string;
+            /**
+             * Format: int64
+             * @description Version seen.
+             */
+            version: number;
+        };
+        /** @description A detector or part of premises. */
+        PanelZone: {
+            /** @description Name. */
+            name: string;
+            /** @description Where it is (`tầng 2`). */
+            place?: string;
+            /** @description Number as the panel tells it (`015`). */
+            zone: string;
+        };
         /** @description A parameter of a command. */
         Parameter: {
             /** @description Taken when nothing is said; without it the parameter is needed. */
@@ -8029,7 +11848,7 @@ export interface components {
          * @description Everything a person or program can be allowed to do. Roles (bundles of these) are data in packs.
          * @enum {string}
          */
-        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "work-do" | "case-identity" | "dossier-write" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
+        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "work-do" | "case-identity" | "dossier-write" | "incident-read" | "incident-handle" | "incident-approve" | "dispatch-do" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
         /** @description A person in office, for those who manage people. */
         Person: {
             /** @description Whether the person may sign in. */
@@ -8058,65 +11877,24 @@ export interface components {
          * @enum {string}
          */
         Phase: "open" | "working" | "waiting" | "solved" | "unsolved";
-        /** @description A box on a photo, in shares of its width and height. */
-        MaskBox: {
-            /**
-             * Format: double
-             * @description Left edge.
-             */
-            x: number;
-            /**
-             * Format: double
-             * @description Upper edge.
-             */
-            y: number;
-            /**
-             * Format: double
-             * @description Width.
-             */
-            w: number;
-            /**
-             * Format: double
-             * @description Height.
-             */
-            h: number;
-        };
-        /**
-         * @description How far a photo is.
-         * @enum {string}
-         */
-        MaskState: "waiting" | "clear" | "proposed" | "failed" | "masked" | "shown";
-        /** @description A video or sound of a case. */
-        MediaRef: {
-            /**
-             * Format: date-time
-             * @description When it came.
-             */
-            at: string;
-            /**
-             * Format: int64
-             * @description Bytes.
-             */
-            bytes: number;
-            /** @description Its address under `/api/cases/media/`. */
-            id: string;
-            /** @description `video` or `audio`. */
-            kind: string;
-            /** @description Media type. */
-            media_type: string;
-            /**
-             * Format: int64
-             * @description Seconds.
-             */
-            seconds: number;
-        };
         /** @description A photo of a case. */
         PhotoRef: {
             /** @description Boxes proposed, or masked. */
             boxes: components["schemas"]["MaskBox"][];
-            mask?: null | components["schemas"]["MaskState"];
+            /**
+             * Format: int32
+             * @description Height in pixels.
+             */
+            height: number;
+            mask?: components["schemas"]["MaskState"] | null;
             /** @description SHA-256 of the masked picture, under the same address. It is what everybody looks at; reading the original beside it is on record. */
             masked?: string | null;
+            /** @description Whether the public may see it. */
+            public: boolean;
+            /** @description SHA-256: its address under `/api/cases/photos/`. */
+            sha: string;
+            /** @description `report` or `after`. */
+            stage: string;
             /**
              * Format: date-time
              * @description When the camera says it was taken.
@@ -8127,17 +11905,6 @@ export interface components {
              * @description Metres from the reported spot to where the camera says it stood.
              */
             taken_metres?: number | null;
-            /**
-             * Format: int32
-             * @description Height in pixels.
-             */
-            height: number;
-            /** @description Whether the public may see it. */
-            public: boolean;
-            /** @description SHA-256: its address under `/api/cases/photos/`. */
-            sha: string;
-            /** @description `report` or `after`. */
-            stage: string;
             /**
              * Format: int32
              * @description Width in pixels.
@@ -8204,6 +11971,147 @@ export interface components {
              * @description Requests for supplements that are in order.
              */
             supplements: number;
+        };
+        /** @description A source that is asked by the clock. */
+        PollInput: {
+            /**
+             * @description Whether it is asked at all.
+             * @default false
+             */
+            active: boolean;
+            /**
+             * @description Begin anew: forget how far we are.
+             * @default false
+             */
+            anew: boolean;
+            /**
+             * @description JSON: pointer to how far we are after this answer (`/next`); empty = the latest `updated_at` among the records.
+             * @default
+             */
+            cursor_at: string;
+            /**
+             * @description `json` or `csv`.
+             * @default
+             */
+            format: string;
+            /**
+             * @description Name of the header that carries the secret (`Authorization`); empty = none.
+             * @default
+             */
+            header: string;
+            /**
+             * @description JSON: pointer (RFC 6901) to the list of records (`/data/items`); empty = the answer is the list.
+             * @default
+             */
+            items: string;
+            /**
+             * Format: int32
+             * @description Minutes between two times, 5 to 1,440.
+             * @default 0
+             */
+            minutes: number;
+            /**
+             * @description What people call it.
+             * @default
+             */
+            name: string;
+            /**
+             * @description What the header says (`Bearer …`); left out, what was kept stays. Never shown.
+             * @default null
+             */
+            secret: string | null;
+            /**
+             * @description Parameter of the address that carries how far we are (`updated_since`); empty = everything is asked for each time.
+             * @default
+             */
+            since_name: string;
+            /**
+             * @description The pack's source whose columns and words it uses.
+             * @default
+             */
+            source: string;
+            /**
+             * @description Address that is asked (GET).
+             * @default
+             */
+            url: string;
+        };
+        /** @description What came of one time. */
+        PollRun: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Why it failed: a code. */
+            fault?: string | null;
+            /** @description The same in words. */
+            fault_detail?: string | null;
+            /** @description What became of the records: as of [`Outcome`]. */
+            outcome: components["schemas"]["Outcome"];
+            /**
+             * Format: int32
+             * @description Answers read.
+             */
+            pages: number;
+        };
+        /** @description A source as people see it. */
+        PollView: {
+            /** @description Whether it is asked. */
+            active: boolean;
+            /** @description How far we are. */
+            cursor: string;
+            /** @description Pointer to the next cursor. */
+            cursor_at: string;
+            /**
+             * Format: date-time
+             * @description When it is asked next.
+             */
+            due_at: string;
+            /** @description Why it failed last: a code. */
+            fault?: string | null;
+            /** @description The same in words. */
+            fault_detail?: string | null;
+            /** @description `json` or `csv`. */
+            format: string;
+            /**
+             * Format: date-time
+             * @description When that last went well.
+             */
+            good_at?: string | null;
+            /** @description Whether a secret is kept. */
+            has_secret: boolean;
+            /** @description Header with the secret. */
+            header: string;
+            /** @description Id. */
+            id: string;
+            /** @description Pointer to the records. */
+            items: string;
+            /**
+             * Format: date-time
+             * @description When it was asked last.
+             */
+            last_at?: string | null;
+            /** @description Who set it up. */
+            made_by: string;
+            /**
+             * Format: int32
+             * @description Minutes between two times.
+             */
+            minutes: number;
+            /** @description What people call it. */
+            name: string;
+            /** @description Parameter with the cursor. */
+            since_name: string;
+            /** @description The pack's source. */
+            source: string;
+            /**
+             * Format: int32
+             * @description Failures since.
+             */
+            tries: number;
+            /** @description Address. */
+            url: string;
         };
         /** @description An operator's position: alarms of a sector that belong to an organisation. */
         Position: {
@@ -8277,6 +12185,99 @@ export interface components {
             status: components["schemas"]["DossierStatus"];
             /** @description Steps on the way, in order, with `;` between them. */
             steps?: string;
+        };
+        /** @description A standard procedure. */
+        ProcedureDef: {
+            /** @description Code. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Where it comes from. */
+            source_act?: string;
+            /** @description When it starts by itself. */
+            start?: components["schemas"]["ProcedureStart"];
+            /** @description How far that is known. */
+            status: components["schemas"]["IncidentStatus"];
+            /** @description Its steps in order. */
+            steps: components["schemas"]["ProcedureStep"][];
+        };
+        /** @description A link of the reference library. */
+        ProcedureLink: {
+            /** @description Address: a path here, `https://…` or `tel:`. */
+            href: string;
+            /** @description Title. */
+            title: string;
+        };
+        /** @description When a procedure starts by itself. */
+        ProcedureStart: {
+            /** @default null */
+            from: components["schemas"]["Severity"] | null;
+            /**
+             * @description Types of incidents; none = only by hand.
+             * @default []
+             */
+            kinds: string[];
+        };
+        /** @description A step of a procedure. */
+        ProcedureStep: {
+            /** @description Answers to it. */
+            answers?: components["schemas"]["StepAnswer"][];
+            /** @description Points to look at. */
+            checklist?: string[];
+            /** @description Code, unique in the procedure. */
+            code: string;
+            /** @description Documents and contacts. */
+            links?: components["schemas"]["ProcedureLink"][];
+            /**
+             * Format: int32
+             * @description Minutes until it is due.
+             */
+            minutes?: number | null;
+            /** @description Question that decides how it goes on. */
+            question?: string | null;
+            /** @description The same in English. */
+            question_en?: string | null;
+            /** @description Role that does it; whoever approves in operations may stand in. Anybody who handles incidents when left out. */
+            role?: string | null;
+            /** @description Function of the organisation that gets a task when the step begins. */
+            task_for?: string | null;
+            /** @description What is to be done. */
+            text: string;
+            /** @description The same in English. */
+            text_en: string;
+        };
+        /** @description A version of a procedure. */
+        ProcedureVersion: {
+            /**
+             * Format: date-time
+             * @description When it was approved.
+             */
+            approved_at?: string | null;
+            approved_by?: components["schemas"]["OpsActor"] | null;
+            /** @description Its code. */
+            code: string;
+            /** @description The procedure. */
+            def: components["schemas"]["ProcedureDef"];
+            /** @description Incident whose review proposed it. */
+            from_incident?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            made_at: string;
+            /** @description By whom. */
+            made_by: components["schemas"]["OpsActor"];
+            /** @description Why there is this version. */
+            reason: string;
+            /** @description `draft`, `approved`, `retired`. */
+            state: string;
+            /**
+             * Format: int32
+             * @description Number, rising.
+             */
+            version: number;
         };
         /** @description The public board. */
         PublicBoard: {
@@ -8400,6 +12401,71 @@ export interface components {
              * @description Received.
              */
             received: number;
+        };
+        /** @description A public warning. */
+        PublicWarning: {
+            approved_by?: components["schemas"]["OpsActor"] | null;
+            /** @description Communes: code and name. */
+            areas: components["schemas"]["UnitRef"][];
+            /** @description CAP category. */
+            category: string;
+            /** @description CAP certainty. */
+            certainty: string;
+            /** @description An exercise: CAP status `Exercise`, and never on the portal. */
+            drill: boolean;
+            /** @description English; may be empty. */
+            en: components["schemas"]["WarningWords"];
+            /** @description CAP event. */
+            event: string;
+            /**
+             * Format: date-time
+             * @description When it is over.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int32
+             * @description Hours for which it holds from its sending.
+             */
+            hours: number;
+            /** @description Id. */
+            id: string;
+            /** @description CAP identifier. */
+            identifier: string;
+            /** @description Incident it belongs to. */
+            incident?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            made_at: string;
+            /** @description Who made it. */
+            made_by: components["schemas"]["OpsActor"];
+            /** @description CAP msgType: `Alert`, `Update`, `Cancel`. */
+            msg_type: string;
+            /** @description Polygon (longitude, latitude), closed; may be empty. */
+            polygon?: number[][];
+            /** @description CAP references: `sender,identifier,sent` of those before it. */
+            references?: string[];
+            /** @description The warning it updates or cancels. */
+            replaces?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent_at?: string | null;
+            /** @description CAP severity. */
+            severity: string;
+            /** @description `draft`, `issued`, `replaced`, `cancelled`, `refused`. What is over by time stays `issued`. */
+            state: string;
+            /** @description CAP urgency. */
+            urgency: string;
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+            /** @description Vietnamese. */
+            vi: components["schemas"]["WarningWords"];
         };
         /** @description A browser's push subscription, as `PushSubscription.toJSON()` gives it. */
         PushInput: {
@@ -8625,6 +12691,101 @@ export interface components {
             /** @description Number of notifications. */
             sent: number;
         };
+        /** @description A vehicle, team or unit. */
+        Resource: {
+            /** @description Call sign. */
+            code: string;
+            /** @description People who stamp for it. */
+            crew?: string[];
+            /** @description Dispatch that keeps it busy. */
+            dispatch?: string | null;
+            /** @description Whether that is a drill. */
+            drill?: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description Code of the incident it is busy with. */
+            incident_code?: string | null;
+            /** @description Kind. */
+            kind: string;
+            /** @description Name. */
+            name: string;
+            point?: components["schemas"]["Point"] | null;
+            /**
+             * Format: date-time
+             * @description When it was there.
+             */
+            point_at?: string | null;
+            /** @description `free`, `busy`, `off`. */
+            state: string;
+            /** @description Whose. */
+            unit: components["schemas"]["UnitRef"];
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
+        /** @description A resource to make or change. */
+        ResourceInput: {
+            /**
+             * @description Call sign.
+             * @default
+             */
+            code: string;
+            /**
+             * @description People who stamp for it.
+             * @default []
+             */
+            crew: string[];
+            /**
+             * @description Kind.
+             * @default
+             */
+            kind: string;
+            /**
+             * Format: double
+             * @description Latitude.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude.
+             * @default null
+             */
+            lon: number | null;
+            /**
+             * @description Name.
+             * @default
+             */
+            name: string;
+            /**
+             * @description Out of service.
+             * @default false
+             */
+            off: boolean;
+            /**
+             * @description Whose.
+             * @default
+             */
+            unit: string;
+        };
+        /** @description A kind of resource. */
+        ResourceKind: {
+            /** @description Code (`engine`). */
+            code: string;
+            /** @description Icon's name. */
+            icon?: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /**
+             * Format: double
+             * @description Speed for a rough guess of the way, km/h.
+             */
+            speed_kmh: number;
+        };
         /** @description How long personal data and photos of ended cases are kept. */
         RetentionPolicy: {
             /**
@@ -8642,6 +12803,53 @@ export interface components {
             /** @description `in-force` or `proposed`. */
             status: string;
         };
+        /** @description What was learned. */
+        Review: {
+            /**
+             * @description What did not.
+             * @default
+             */
+            bad: string;
+            /** @default null */
+            by: components["schemas"]["OpsActor"] | null;
+            /**
+             * Format: int32
+             * @description Draft that was made.
+             * @default null
+             */
+            draft: number | null;
+            /**
+             * @description What went well.
+             * @default
+             */
+            good: string;
+            /**
+             * @description Lessons.
+             * @default
+             */
+            lessons: string;
+            /**
+             * @description Procedure whose revision is proposed.
+             * @default null
+             */
+            procedure: string | null;
+            /**
+             * @description What is to change in it; a draft is made of it.
+             * @default
+             */
+            proposal: string;
+            /**
+             * @description What happened, in words.
+             * @default
+             */
+            summary: string;
+            /**
+             * Format: int64
+             * @description The version it is made on; 0 for the first.
+             * @default 0
+             */
+            version: number;
+        };
         /** @description A role with its code. */
         RoleView: {
             /** @description Code. */
@@ -8654,6 +12862,19 @@ export interface components {
             permissions: components["schemas"]["Permission"][];
             /** @description What it covers. */
             reach: components["schemas"]["Reach"];
+        };
+        /** @description Which positions are staffed in which shifts. */
+        RosterDef: {
+            /** @description Code. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Positions. */
+            positions: string[];
+            /** @description Shifts of a day. */
+            shifts: components["schemas"]["ShiftDef"][];
         };
         /** @description A case that the tried rules give to another unit. */
         RoutingChange: {
@@ -8789,33 +13010,51 @@ export interface components {
         };
         /** @description The parts of a rule that may differ from the pack's text; what is left out is as the pack says. */
         RuleChange: {
-            /** @description Condition that clears. */
-            clear?: string | null;
-            /** @description Whether it runs. */
-            enabled?: boolean | null;
+            /**
+             * @description Condition that clears.
+             * @default null
+             */
+            clear: string | null;
+            /**
+             * @description Whether it runs.
+             * @default null
+             */
+            enabled: boolean | null;
             /**
              * Format: int32
              * @description Seconds before it clears.
+             * @default null
              */
-            off_delay?: number | null;
+            off_delay: number | null;
             /**
              * Format: int32
              * @description Seconds before it raises.
+             * @default null
              */
-            on_delay?: number | null;
-            /** @description Condition that raises (`>= 150`). */
-            raise?: string | null;
-            /** @description Priority. */
-            severity?: components["schemas"]["Severity"] | null;
+            on_delay: number | null;
+            /**
+             * @description Condition that raises (`>= 150`).
+             * @default null
+             */
+            raise: string | null;
+            /** @default null */
+            severity: components["schemas"]["Severity"] | null;
             /**
              * Format: int32
              * @description Seconds of silence.
+             * @default null
              */
-            silent_for?: number | null;
-            /** @description Condition under which alarms are suppressed by design; empty for none. */
-            suppress_when?: string | null;
-            /** @description Further condition; empty for none. */
-            when?: string | null;
+            silent_for: number | null;
+            /**
+             * @description Condition under which alarms are suppressed by design; empty for none.
+             * @default null
+             */
+            suppress_when: string | null;
+            /**
+             * @description Further condition; empty for none.
+             * @default null
+             */
+            when: string | null;
         };
         /** @description How often a rule decides. */
         RuleCount: {
@@ -8900,6 +13139,78 @@ export interface components {
              * @description Number; the pack's own text is 0.
              */
             version: number;
+        };
+        /** @description A procedure that runs for an incident, at the version it began with. */
+        Run: {
+            /** @description Started by a match, not by hand. */
+            automatic: boolean;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            begun_at: string;
+            /** @description By whom. */
+            by: components["schemas"]["OpsActor"];
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Incident. */
+            incident: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Procedure. */
+            procedure: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            procedure_version: number;
+            /** @description Its steps. */
+            steps: components["schemas"]["RunStep"][];
+            /**
+             * Format: int64
+             * @description Changes so far.
+             */
+            version: number;
+        };
+        /** @description A step of a running procedure. */
+        RunStep: {
+            /** @description Answer to its question. */
+            answer?: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            begun_at?: string | null;
+            by?: components["schemas"]["OpsActor"] | null;
+            /** @description What it asks for; frozen. */
+            def: components["schemas"]["ProcedureStep"];
+            /**
+             * Format: date-time
+             * @description When it is due.
+             */
+            due_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /** @description Whether the due time passed while it was active. */
+            late?: boolean;
+            /** @description Words. */
+            note?: string | null;
+            /** @description Why it was skipped. */
+            reason?: string | null;
+            /** @description `waiting`, `active`, `done`, `skipped`, `passed-by` (on a branch not taken). */
+            state: string;
+            /** @description Points ticked, by number from 0. */
+            ticked?: number[];
         };
         /** @description A closed case to be checked. */
         Sample: {
@@ -9133,6 +13444,19 @@ export interface components {
             /** @description The text as it could be shown: personal data and masked words replaced. */
             proposal: string;
         };
+        /** @description Sending a resource. */
+        SendResource: {
+            /**
+             * @description Words for the crew.
+             * @default null
+             */
+            note: string | null;
+            /**
+             * @description Resource.
+             * @default 00000000-0000-0000-0000-000000000000
+             */
+            resource: string;
+        };
         /** @description How a series of a device is doing. */
         SeriesLife: {
             /**
@@ -9215,6 +13539,16 @@ export interface components {
             /** @description Version of the data. */
             version: string;
         };
+        /** @description Approving or refusing. */
+        SettleWarning: {
+            /** @description Send it. */
+            approve: boolean;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             */
+            version: number;
+        };
         /** @description Approving or rejecting. */
         Settling: {
             /** @description Approve; else reject. */
@@ -9232,6 +13566,58 @@ export interface components {
          * @enum {string}
          */
         Sharing: "me" | "unit" | "all";
+        /** @description For how long an operator sets an alarm aside, and why. */
+        Shelve: {
+            /**
+             * Format: int32
+             * @description Minutes; the pack says how many at most.
+             */
+            minutes: number;
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+        };
+        /** @description A shift of a pattern. */
+        ShiftDef: {
+            /** @description Code (`day`). */
+            code: string;
+            /** @description Ends; on the next day when it is not after the beginning. */
+            end: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Begins. */
+            start: string;
+        };
+        /** @description A line of the operator log. */
+        ShiftLine: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Position.
+             */
+            n: number;
+            /** @description Words. */
+            text: string;
+        };
+        /** @description The room now. */
+        ShiftNow: {
+            /** @description The operator log of this shift, newest first, at most 200 lines. */
+            log: components["schemas"]["ShiftLine"][];
+            /** @description Who is on duty. */
+            on_duty: components["schemas"]["Duty"][];
+            /** @description What is open now. */
+            open: components["schemas"]["OpenMatters"];
+            /** @description Orders in force, with whether the caller confirmed reading them. */
+            orders: components["schemas"]["OrderView"][];
+            shift?: components["schemas"]["OpsShift"] | null;
+        };
         /** @description The value a scorecard shows. */
         ShownValue: {
             /**
@@ -9361,11 +13747,37 @@ export interface components {
              */
             version: number;
         };
+        /** @description A tap. */
+        StampInput: {
+            /**
+             * Format: date-time
+             * @description When they tapped; now when left out. Neither before the sending nor in the future.
+             * @default null
+             */
+            at: string | null;
+            /**
+             * Format: double
+             * @description Latitude.
+             * @default null
+             */
+            lat: number | null;
+            /**
+             * Format: double
+             * @description Longitude.
+             * @default null
+             */
+            lon: number | null;
+        };
         /**
          * @description How an indicator stands.
          * @enum {string}
          */
         Standing: "met" | "near" | "behind" | "no-data";
+        /** @description Which procedure to start. */
+        StartProcedure: {
+            /** @description Its code. */
+            procedure: string;
+        };
         /** @description A row of the public statistics. */
         StatRow: {
             /**
@@ -9493,6 +13905,17 @@ export interface components {
          * @enum {string}
          */
         Status: "confirmed" | "secondary" | "unconfirmed";
+        /** @description One answer to a step's question. */
+        StepAnswer: {
+            /** @description Code (`yes`). */
+            code: string;
+            /** @description Step to go on with, further down; `end` ends the procedure; the next step when left out. */
+            goto?: string | null;
+            /** @description Label. */
+            name: string;
+            /** @description Label in English. */
+            name_en: string;
+        };
         /** @description A doubtful stretch of a series. */
         Stretch: {
             /**
@@ -9641,6 +14064,18 @@ export interface components {
          * @enum {string}
          */
         Suppression: "shelved" | "suppressed" | "out-of-service";
+        /** @description A swap. */
+        SwapDuty: {
+            /** @description Who takes it. */
+            person: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             */
+            version: number;
+        };
         /** @description A table of plain JSON values. */
         Table: {
             /** @description Column names in order. */
@@ -9700,6 +14135,16 @@ export interface components {
             /** @description Agency. */
             unit: components["schemas"]["UnitRef"];
         };
+        /** @description Taking over. */
+        TakeOver: {
+            /** @description The seal that was read. */
+            seal: string;
+            /**
+             * Format: int64
+             * @description The version it is made on.
+             */
+            version: number;
+        };
         /** @description A figure of good practice with where it comes from. */
         Target: {
             /** @description Key (`per-day/most`). */
@@ -9711,6 +14156,13 @@ export interface components {
              * @description Value.
              */
             value: number;
+        };
+        /** @description What messages are called. */
+        TemplateRef: {
+            /** @description Code, as messages carry it. */
+            code: string;
+            /** @description Name. */
+            name: components["schemas"]["NotifyNamed"];
         };
         /** @description A thing of the city. */
         Thing: {
@@ -9912,17 +14364,9 @@ export interface components {
         };
         /** @description A case type as the form needs it. */
         TypeView: {
-            /** @description Most videos and sounds. */
-            media: number;
-            /** @description Biggest of them, bytes. */
-            media_bytes: number;
-            /**
-             * Format: int32
-             * @description Longest of them, seconds.
-             */
-            media_seconds: number;
             /** @description Categories. */
             categories: components["schemas"]["CategoryView"][];
+            consent?: components["schemas"]["ConsentPolicy"] | null;
             /** @description Whom to call when life is in danger. */
             emergency_notice: string;
             /** @description The same in English. */
@@ -9937,6 +14381,15 @@ export interface components {
             groups: components["schemas"]["NamedCode"][];
             /** @description Code. */
             kind: string;
+            /** @description Most videos and sounds. */
+            media: number;
+            /** @description Biggest of them, bytes. */
+            media_bytes: number;
+            /**
+             * Format: int32
+             * @description Longest of them, seconds.
+             */
+            media_seconds: number;
             /** @description Biggest photo, bytes. */
             photo_bytes: number;
             /** @description Most photos. */
@@ -10036,6 +14489,53 @@ export interface components {
             seq: number;
             /** @description Things by state. */
             things: components["schemas"]["Things"];
+        };
+        /** @description A warning as everybody sees it. */
+        WarningNotice: {
+            /** @description Commune names. */
+            areas: string[];
+            /** @description Its CAP message. */
+            cap: string;
+            /** @description English. */
+            en: components["schemas"]["WarningWords"];
+            /** @description CAP event. */
+            event: string;
+            /**
+             * Format: date-time
+             * @description When it is over.
+             */
+            expires_at?: string | null;
+            /** @description CAP identifier. */
+            identifier: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent_at?: string | null;
+            /** @description CAP severity. */
+            severity: string;
+            /** @description CAP urgency. */
+            urgency: string;
+            /** @description Vietnamese. */
+            vi: components["schemas"]["WarningWords"];
+        };
+        /** @description The words of a warning in one language. */
+        WarningWords: {
+            /**
+             * @description What happens, at most 4,000 characters.
+             * @default
+             */
+            description: string;
+            /**
+             * @description Headline, at most 160 characters.
+             * @default
+             */
+            headline: string;
+            /**
+             * @description What to do, at most 4,000 characters.
+             * @default
+             */
+            instruction: string;
         };
         /** @description Why an alarm rose. */
         Why: {
@@ -10973,6 +15473,8 @@ export interface operations {
                 q?: string;
                 /** @description `any` for cases in whose words something was noticed. */
                 flagged?: string;
+                /** @description `undecided` for cases with a photo that is not public before somebody has decided what to mask. */
+                photos?: string;
                 /** @description `due` (the default) or `opened` (newest first). */
                 sort?: string;
                 /** @description Rows wanted (default 50, at most 200). */
@@ -11492,6 +15994,115 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Hours"];
                 };
+            };
+        };
+    };
+    cases_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "message/rfc822": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailResult"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_media: {
+        parameters: {
+            query?: {
+                /** @description The secret of the receipt; not needed for signed-in reporters and officers. */
+                key?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -12453,6 +17064,55 @@ export interface operations {
             };
         };
     };
+    cases_consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsentInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicCase"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_held_data: {
         parameters: {
             query?: {
@@ -12537,6 +17197,76 @@ export interface operations {
                 content?: never;
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_own_media: {
+        parameters: {
+            query?: {
+                /** @description The secret of the receipt; not needed for signed-in reporters and officers. */
+                key?: string;
+            };
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MediaRef"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13630,6 +18360,73 @@ export interface operations {
             };
         };
     };
+    cases_add_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MediaRef"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_move: {
         parameters: {
             query?: never;
@@ -13784,6 +18581,56 @@ export interface operations {
                 content?: never;
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_mask_photo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                sha: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MaskInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Case"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14910,6 +19757,203 @@ export interface operations {
             };
         };
     };
+    dossiers_polls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollView"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_add_poll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PollInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_put_poll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PollInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_remove_poll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_poll_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollRun"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     dossiers_public_board: {
         parameters: {
             query?: {
@@ -15668,6 +20712,2338 @@ export interface operations {
             };
         };
     };
+    incidents_list: {
+        parameters: {
+            query?: {
+                /** @description `open` (the usual), `ended`, `all`. */
+                view?: string;
+                /** @description Drills instead of life. */
+                drill?: boolean;
+                /** @description Type. */
+                kind?: string;
+                /** @description Commune. */
+                area?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IncidentRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_open: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewIncident"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsCatalogue"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_chain: {
+        parameters: {
+            query?: {
+                /** @description First day (`2026-11-01`); thirty days back when left out. */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+                /** @description Drills instead of life. */
+                drill?: boolean;
+                /** @description `kind` (the usual) or `area`. */
+                by?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Chain"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_crew_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRef"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_my_dispatches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dispatch"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_stamp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stamp: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StampInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dispatch"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_duties: {
+        parameters: {
+            query?: {
+                /** @description First day; today when left out. */
+                from?: string;
+                /** @description Days (default 7, at most 31). */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duty"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_plan_duty: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDuty"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duty"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_drop_duty: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_swap_duty: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SwapDuty"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duty"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WarningNotice"][];
+                };
+            };
+        };
+    };
+    incidents_give_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpsWords"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpsOrder"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_end_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_read_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRef"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_procedures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcedureVersion"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_draft_procedure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProcedure"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcedureVersion"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_procedure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcedureVersion"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_approve_procedure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcedureVersion"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_resources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_add_resource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourceInput"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_put_resource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourceInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_shift_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShiftNow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_begin_shift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpsShift"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_hand_over: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandOver"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpsShift"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_shift_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpsWords"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_take_over: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeOver"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpsShift"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_shifts: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OpsShift"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_tasks: {
+        parameters: {
+            query?: {
+                /** @description `open` (the usual), `done`, `cancelled`, `all`. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IncidentTask"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_end_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndIncidentTask"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentTask"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_warnings: {
+        parameters: {
+            query?: {
+                /** @description Of one incident; all when left out. */
+                incident?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PublicWarning"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_draft_warning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWarning"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicWarning"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_settle_warning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettleWarning"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicWarning"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_get_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_de_escalate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpsWords"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_send: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendResource"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentLinkInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_log: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IncidentLogLine"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_merge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentMerge"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_make_move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentMoveInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_nearest: {
+        parameters: {
+            query?: {
+                /** @description Kind; all when left out. */
+                kind?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NearResource"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_start_procedure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartProcedure"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_end_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndStep"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_take_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_after_action: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AfterAction"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_put_review: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Review"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AfterAction"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_split: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentSplit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    incidents_give_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewIncidentTask"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     stream: {
         parameters: {
             query?: never;
@@ -16332,11 +23708,1028 @@ export interface operations {
             };
         };
     };
+    panels_accounts: {
+        parameters: {
+            query?: {
+                /** @description Words of name, code or address (without diacritics too). */
+                q?: string;
+                /** @description Rows wanted. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PanelAccount"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_account_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelAccountInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelAccount"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_account_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelAccountInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelAccount"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_account_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelKeyInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelAccount"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_account_maintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelMaintenance"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelAccount"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_account_messages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelMessage"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_board: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelBoard"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelCatalogue"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelImport"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_offenders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelOffender"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_premises_list: {
+        parameters: {
+            query?: {
+                /** @description Words of name, code or address (without diacritics too). */
+                q?: string;
+                /** @description Rows wanted. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PanelPremisesRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_premises_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelPremisesInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPremises"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_premises: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPremises"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_premises_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelPremisesInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPremises"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_plan_add: {
+        parameters: {
+            query: {
+                /** @description Name. */
+                name: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPremises"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                sha: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_plan_drop: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                sha: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPremises"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_private: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelPrivate"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_signals: {
+        parameters: {
+            query?: {
+                /** @description `open` (default), `closed` or `all`. */
+                state?: string;
+                /** @description `alarm`, `trouble`. */
+                class?: string;
+                /** @description Premises id. */
+                premises?: string;
+                /** @description Rows wanted. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PanelSignal"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_signal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelSignalView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelAck"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelSignalView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_judge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelSignalView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    panels_strangers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelStranger"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     alarms: {
         parameters: {
             query?: {
-                /** @description `active`, `acknowledged`, `cleared`, `closed`, or `open` for all that are not closed. */
+                /** @description `active`, `acknowledged`, `cleared`, `latched`, `closed`, or `open` for all that are not closed. */
                 state?: string;
+                /** @description Those that this alarm stands for; without it, muted alarms are left out. */
+                cause?: string;
+                /** @description Muted alarms among the others, too. */
+                muted?: boolean;
+                /** @description Those kept from operators in this way; without it they are left out. */
+                suppressed?: components["schemas"]["Suppression"];
+                /** @description Only those whose condition has held for too long. */
+                stale?: boolean;
+                /** @description Rule's code. */
+                rule?: string;
+                /** @description Thing. */
+                entity?: string;
+                /** @description Organisation whose matter they are. */
+                unit?: string;
+                /** @description Raised (and shown) from, RFC 3339. */
+                from?: string;
+                /** @description Raised (and shown) before, RFC 3339. */
+                to?: string;
                 /** @description Severity. */
                 severity?: components["schemas"]["Severity"];
                 /** @description Commune code. */
@@ -16410,6 +24803,153 @@ export interface operations {
             };
         };
     };
+    reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acknowledgement"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarm"];
+                };
+            };
+        };
+    };
+    shelve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Shelve"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarm"];
+                };
+            };
+        };
+    };
+    unshelve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acknowledgement"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarm"];
+                };
+            };
+        };
+    };
+    asides: {
+        parameters: {
+            query?: {
+                /** @description `shelved`, `suppressed`, `out-of-service`; all when left out. */
+                kind?: components["schemas"]["Suppression"];
+                /** @description `true` for those that are over. */
+                ended?: boolean;
+                /** @description Rows wanted. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Aside"];
+                };
+            };
+        };
+    };
+    set_aside: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAside"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Aside"];
+                };
+            };
+        };
+    };
+    end_aside: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Aside"];
+                };
+            };
+        };
+    };
     counts: {
         parameters: {
             query?: never;
@@ -16447,7 +24987,54 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WouldBe"][];
+                    "application/json": components["schemas"]["Tried"];
+                };
+            };
+        };
+    };
+    figures: {
+        parameters: {
+            query?: {
+                /** @description From, RFC 3339; a week before `to` when left out. */
+                from?: string;
+                /** @description To, RFC 3339; now when left out. At most 31 days after `from`. */
+                to?: string;
+                /** @description Organisation. */
+                unit?: string;
+                /** @description Sector. */
+                sector?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmFigures"];
+                };
+            };
+        };
+    };
+    load: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmLoad"];
                 };
             };
         };
@@ -16467,6 +25054,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_RuleRow"];
+                };
+            };
+        };
+    };
+    rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+        };
+    };
+    change_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVersion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
                 };
             };
         };

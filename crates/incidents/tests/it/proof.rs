@@ -63,7 +63,7 @@ async fn a_warning_is_sent_by_a_second_person_updated_cancelled_and_over() {
         assert!(xml.contains("<msgType>Update</msgType>") && xml.contains(&reference) && xml.contains("<polygon>20.4,106.2 20.4,106.4"), "{xml}");
         valid(&xml);
         let notices = app.incidents.notices(&nobody()).await.unwrap();
-        assert_eq!(notices.iter().map(|n| n.identifier.clone()).collect::<Vec<_>>(), [update.identifier.clone()]);
+        assert_eq!(notices.iter().map(|n| n.identifier.clone()).collect::<Vec<_>>(), std::slice::from_ref(&update.identifier));
         let over = app.incidents.draft_warning(&app.operator(), warning(json!({"replaces": sent.identifier}))).await.unwrap_err();
         assert_eq!(over.code(), "incidents.warning.over");
 

@@ -14,8 +14,8 @@ use dothi_kernel::{Caller, Directory, Measures, PageQuery, Permission, Result, g
 use dothi_notify::model::{Subject, Subjects, Topic};
 use dothi_notify::{Notify, NotifySettings};
 use dothi_oversight::Oversight;
-use dothi_panels::Panels;
 use dothi_packs::{Domains, Library, Packs};
+use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::testing::{TestStore, both};
 

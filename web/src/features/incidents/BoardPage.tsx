@@ -37,7 +37,7 @@ export default function BoardPage() {
   const client = useQueryClient()
   const now = useNow(1_000)
   const [search, setSearch] = useSearch()
-  const drill = search['drill'] === '1'
+  const drill = search['drill'] === 'yes'
   const view = search['view'] === 'ended' ? 'ended' : 'open'
   const list = useIncidents({ view, drill })
   const items = useMemo(() => list.data?.pages.flatMap(page => page.items) ?? [], [list.data])
@@ -62,7 +62,7 @@ export default function BoardPage() {
     r: () => setAct({ key: 'r' }),
     m: () => setAct({ key: 'm' }),
     s: () => setAct({ key: 's' }),
-    d: () => setSearch({ drill: drill ? undefined : '1', id: undefined }),
+    d: () => setSearch({ drill: drill ? undefined : 'yes', id: undefined }),
     Escape: () => setSearch({ id: undefined }),
     '?': () => setHelp(true),
   })
@@ -78,7 +78,7 @@ export default function BoardPage() {
         }
       />
       <div className="row wrap-row">
-        <Segments label={t('incidents:which')} value={drill ? 'drill' : 'life'} onChange={value => setSearch({ drill: value === 'drill' ? '1' : undefined, id: undefined })} options={[{ value: 'life', label: t('incidents:life') }, { value: 'drill', label: <><FlaskConical size={15} aria-hidden /> {t('incidents:drills')}</> }]} />
+        <Segments label={t('incidents:which')} value={drill ? 'drill' : 'life'} onChange={value => setSearch({ drill: value === 'drill' ? 'yes' : undefined, id: undefined })} options={[{ value: 'life', label: t('incidents:life') }, { value: 'drill', label: <><FlaskConical size={15} aria-hidden /> {t('incidents:drills')}</> }]} />
         <Segments label={t('incidents:view')} value={view} onChange={value => setSearch({ view: value === 'ended' ? 'ended' : undefined })} options={[{ value: 'open', label: t('incidents:open'), count: view === 'open' ? items.length : undefined, hot: true }, { value: 'ended', label: t('incidents:ended') }]} />
       </div>
       {drill ? <Note tone="drill" icon={<FlaskConical size={20} aria-hidden />}>{t('incidents:drill_note')}</Note> : null}
@@ -99,7 +99,7 @@ export default function BoardPage() {
         </section>
         {id ? <IncidentPanel key={id} id={id} now={now} act={act} onClose={() => setSearch({ id: undefined })} /> : null}
       </div>
-      {adding ? <NewIncidentDialog drill={drill} from={from} onClose={() => (setAdding(false), setSearch({ alarm: undefined, case: undefined }))} onOpened={view => (setAdding(false), setSearch({ id: view.id, drill: view.drill ? '1' : undefined, view: undefined, alarm: undefined, case: undefined }))} /> : null}
+      {adding ? <NewIncidentDialog drill={drill} from={from} onClose={() => (setAdding(false), setSearch({ alarm: undefined, case: undefined }))} onOpened={view => (setAdding(false), setSearch({ id: view.id, drill: view.drill ? 'yes' : undefined, view: undefined, alarm: undefined, case: undefined }))} /> : null}
       <Dialog open={help} onClose={() => setHelp(false)} title={t('incidents:keys.title')}>
         <dl className="keys">{KEYS.map(key => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{t(`incidents:keys.${key === '?' ? 'help' : key.toLowerCase()}`)}</dd></div>)}</dl>
       </Dialog>

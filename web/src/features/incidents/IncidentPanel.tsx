@@ -170,7 +170,7 @@ function Head({ view, now, doing }: { view: IncidentView; now: number; doing: Do
       <p className="quiet">{[view.place.address, view.place.area_name, view.unit.name].filter(Boolean).join(' · ')}</p>
       <p className="incident-big-clock tnum" aria-label={t('incidents:clock')}>{clock((until - Date.parse(view.opened_at)) / 1000)}</p>
       {view.text ? <p>{view.text}</p> : null}
-      {view.above ? <p className="small">{t(view.merged ? 'incidents:merged_into' : 'incidents:split_from')} <a href={`/ioc/incidents?id=${view.above.id}${view.drill ? '&drill=1' : ''}`}>{view.above.code} {view.above.title}</a></p> : null}
+      {view.above ? <p className="small">{t(view.merged ? 'incidents:merged_into' : 'incidents:split_from')} <a href={`/ioc/incidents?id=${view.above.id}${view.drill ? '&drill=yes' : ''}`}>{view.above.code} {view.above.title}</a></p> : null}
       {!view.read_at && !view.ended ? (
         <Note tone="critical" icon={<BellRing size={20} aria-hidden />}>
           {t('incidents:nobody_read')}{view.next_level_at ? ` ${t('incidents:next_level', { at: format.time(view.next_level_at) })}` : ''}{view.called.length > 0 ? ` ${t('incidents:called', { position: position ? named(lng, position.name, position.name_en) : '', people: view.called.map(d => d.person_name).join(', ') })}` : ''}{' '}
@@ -251,7 +251,7 @@ function Panel({ view, now, act, onClose }: { view: IncidentView; now: number; a
           <ul className="plain-list">{view.links.map(link => <li key={link.ref}><a href={link.href}>{link.kind === 'case' ? <Phone size={15} aria-hidden /> : <BellRing size={15} aria-hidden />} {link.title} <ArrowUpRight size={14} aria-hidden /></a></li>)}</ul>
         </section>
       ) : null}
-      {view.children.length > 0 ? <ul className="plain-list">{view.children.map(child => <li key={child.id}><a href={`/ioc/incidents?id=${child.id}${child.drill ? '&drill=1' : ''}`}>{child.code} {child.title}</a> <Badge tone={child.phase}>{named(lng, child.state_name, child.state_name_en)}</Badge></li>)}</ul> : null}
+      {view.children.length > 0 ? <ul className="plain-list">{view.children.map(child => <li key={child.id}><a href={`/ioc/incidents?id=${child.id}${child.drill ? '&drill=yes' : ''}`}>{child.code} {child.title}</a> <Badge tone={child.phase}>{named(lng, child.state_name, child.state_name_en)}</Badge></li>)}</ul> : null}
       {view.may_handle && !view.ended ? <div className="row wrap-row"><Button look="quiet" size="small" onClick={() => setDialog('merge')}>{t('incidents:merge')}</Button><Button look="quiet" size="small" onClick={() => setDialog('split')}>{t('incidents:split')}</Button></div> : null}
       <Log view={view} doing={doing} focus={focus} />
       {dialog === 'merge' ? <Merge view={view} doing={doing} onClose={() => setDialog(undefined)} /> : dialog === 'split' ? <Split view={view} doing={doing} onClose={() => setDialog(undefined)} /> : null}

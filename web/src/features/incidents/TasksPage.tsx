@@ -31,7 +31,7 @@ export default function TasksPage() {
                   <li key={task.id}>
                     <Card tight className={task.drill ? 'drill' : undefined}>
                       <div className="spread wrap-row">
-                        <span className="stack-s"><strong>{task.text}</strong><span className="small quiet"><a href={`/ioc/incidents?id=${task.incident}${task.drill ? '&drill=1' : ''}`}>{task.code} {task.title}</a> · {task.unit.name}</span><span className="row"><DrillBadge drill={task.drill} />{task.state === 'open' && task.due_at ? <Due at={task.due_at} /> : null}{task.state === 'open' ? null : <span className="small">{t(`incidents:task.${task.state}`)}{task.note ? `: ${task.note}` : ''}</span>}</span></span>
+                        <span className="stack-s"><strong>{task.text}</strong><span className="small quiet"><a href={`/ioc/incidents?id=${task.incident}${task.drill ? '&drill=yes' : ''}`}>{task.code} {task.title}</a> · {task.unit.name}</span><span className="row"><DrillBadge drill={task.drill} />{task.state === 'open' && task.due_at ? <Due at={task.due_at} /> : null}{task.state === 'open' ? null : <span className="small">{t(`incidents:task.${task.state}`)}{task.note ? `: ${task.note}` : ''}</span>}</span></span>
                         {task.state === 'open' ? <Button onClick={() => (setNote(''), setEnding(task))}>{t('incidents:done')}</Button> : null}
                       </div>
                     </Card>
