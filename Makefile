@@ -34,9 +34,9 @@ lint: built
 	target/debug/xtask tidy
 
 # Starts one private PostgreSQL for all store tests. Elsewhere than Debian: put initdb and postgres 15 or newer into
-# /usr/lib/postgresql/<version>/bin. The DuckDB check uses the packages of tests/requirements.txt in target/venv.
+# /usr/lib/postgresql/<version>/bin. The checks with DuckDB and with another maker's panel use the packages of tests/requirements.txt in target/venv.
 rust-test: built target/venv/.ready
-	CI_DUCKDB=1 DOTHI_DUCKDB_PYTHON=$(CURDIR)/target/venv/bin/python target/debug/xtask test --locked
+	CI_DUCKDB=1 DOTHI_DUCKDB_PYTHON=$(CURDIR)/target/venv/bin/python CI_SIA=1 DOTHI_SIA_PYTHON=$(CURDIR)/target/venv/bin/python target/debug/xtask test --locked
 	target/debug/dothi pack check
 	target/debug/dothi pack test
 

@@ -9,7 +9,7 @@ before(async () => {
 })
 after(() => city?.close())
 
-test('a reporter agrees, takes it back, and the unit's log says so', async () => {
+test('a reporter agrees, takes it back, and the log of the unit says so', async () => {
   const page = await city.visitor({ viewport: PHONE, here: HERE })
   await page.goto(`${city.base}/report?category=street-light`)
   await page.getByRole('button', { name: say('citizen:report.no_photo') }).click()

@@ -51,6 +51,8 @@ test('a robbery is seen at once, with the premises file, and judged', async () =
   await page.getByText('Nút báo cướp quầy 3').first().waitFor()
   await page.getByText(say('panels:chain.confirmed_once')).waitFor()
   await city.shot(page, 'panels-2-robbery')
+  // Verified, it is an incident by itself, as the pack of operations says.
+  await until('an incident is opened', async () => (await (await page.request.get(`${city.base}/api/incidents`)).text()).includes('Chi nhánh ngân hàng'))
   // Names are shown when asked for, and that is on record.
   assert.equal(await page.getByText('Trưởng quỹ (giả định)').count(), 0)
   await page.getByRole('button', { name: say('panels:file.show_contacts') }).click()

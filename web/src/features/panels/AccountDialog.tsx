@@ -12,6 +12,7 @@ function KeyForm({ account }: { account: PanelAccount }) {
   const set = useSetPanelKey()
   const [form, setForm] = useState<'hex' | 'text'>('hex')
   const [key, setKey] = useState('')
+  const bits = (set.data ?? account).key_bits
   const send = (event: FormEvent) => {
     event.preventDefault()
     set.mutate({ id: account.id, form, key: key.trim() }, { onSuccess: () => { setKey(''); toast(t('panels:key.done')) } })
@@ -19,7 +20,7 @@ function KeyForm({ account }: { account: PanelAccount }) {
   return (
     <form className="stack-s" onSubmit={send}>
       <h3>{t('panels:key.title')}</h3>
-      <p className="small quiet">{account.key_bits ? t('panels:key.has', { n: account.key_bits }) : t('panels:key.none')}</p>
+      <p className="small quiet">{bits ? t('panels:key.has', { n: bits }) : t('panels:key.none')}</p>
       <div className="panel-grid">
         <Field label={t('panels:key.form')}>{ids => <Select {...ids} value={form} onChange={e => setForm(e.target.value === 'text' ? 'text' : 'hex')}><option value="hex">{t('panels:key.hex')}</option><option value="text">{t('panels:key.text')}</option></Select>}</Field>
         <Field label={t('panels:key.key')}>{ids => <Input {...ids} required autoComplete="off" maxLength={64} value={key} onChange={e => setKey(e.target.value)} />}</Field>
@@ -27,7 +28,7 @@ function KeyForm({ account }: { account: PanelAccount }) {
       <FailedNote error={set.error} />
       <div className="row">
         <Button type="submit" look="secondary" busy={set.isPending} disabled={!key.trim()}>{t('panels:key.set')}</Button>
-        {account.key_bits ? <Button look="quiet" busy={set.isPending} onClick={() => set.mutate({ id: account.id })}>{t('panels:key.clear')}</Button> : null}
+        {bits ? <Button look="quiet" busy={set.isPending} onClick={() => set.mutate({ id: account.id })}>{t('panels:key.clear')}</Button> : null}
       </div>
     </form>
   )

@@ -89,7 +89,7 @@ export default function SignalsPage() {
       <header className="panels-strip">
         <h1>{t('panels:title')}</h1>
         {b ? (
-          <div className="panels-figures">
+          <div className="panels-figures" role="group" tabIndex={0} aria-label={t('panels:title')}>
             <Figure value={b.alarms} label={t('panels:board.alarms')} {...(b.alarms ? { tone: 'critical' } : {})} />
             <Figure value={b.confirmed} label={t('panels:board.confirmed')} {...(b.confirmed ? { tone: 'critical' } : {})} />
             <Figure value={b.waiting} label={t('panels:board.waiting')} />
