@@ -103,7 +103,6 @@ pub struct CaseType {
     #[serde(default)]
     pub retention: Option<crate::retention::RetentionPolicy>,
     /// What a reporter may agree to: that those who handle the case get the contact data; none = not asked.
-    #[serde(default)]
     pub consent: Option<crate::consent::ConsentPolicy>,
     /// How suggestions are learned from ended cases; none = not at all.
     pub suggest: Option<crate::suggest::SuggestPolicy>,
