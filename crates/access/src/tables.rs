@@ -70,11 +70,10 @@ const ROWS: usize = 500;
 
 async fn insert(tx: &mut Tx, table: &str, columns: &str, rows: Vec<Vec<Param>>) -> Result<()> {
     let width = columns.split(',').count();
-    let one = format!("({})", vec!["?"; width].join(", "));
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let chunk: Vec<Vec<Param>> = rows.by_ref().take(ROWS).collect();
-        let sql = format!("insert into {table} ({columns}) values {}", vec![one.as_str(); chunk.len()].join(", "));
+        let sql = format!("insert into {table} ({columns}) values {}", dothi_store::places(chunk.len(), width));
         tx.exec(&sql, chunk.into_iter().flatten().collect()).await?;
     }
     Ok(())
@@ -362,7 +361,7 @@ pub(crate) async fn grants(store: &Store, people: &[Uuid]) -> Result<Vec<GrantRo
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let marks = vec!["?"; people.len()].join(", ");
+    let marks = dothi_store::marks(people.len());
     let sql = format!("select * from access_grant where person in ({marks}) and revoked_at is null order by granted_at, id");
     let rows = store.rows(&sql, people.iter().map(|p| Param::from(*p)).collect()).await?;
     rows.iter().map(grant).collect()

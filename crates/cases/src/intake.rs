@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use dothi_kernel::geo::Point;
-use dothi_kernel::time::micros;
+use dothi_kernel::time::{earlier, minutes};
 use dothi_kernel::{Caller, CallerKind, Error, Event, Permission, Place, Result, Scope, Timestamp};
 use dothi_store::Tx;
 use serde::{Deserialize, Serialize};
@@ -401,7 +401,7 @@ impl Cases {
 }
 
 fn span_start(now: Timestamp, rate: Rate) -> Timestamp {
-    micros(now.as_microsecond() - i64::from(rate.minutes) * 60_000_000)
+    earlier(now, minutes(rate.minutes))
 }
 
 fn flooded(rate: Rate) -> Error {

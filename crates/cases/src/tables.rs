@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dothi_kernel::flow::Phase;
 use dothi_kernel::geo::{BBox, Point};
 use dothi_kernel::{Error, Result, Timestamp};
-use dothi_store::{Migration, Param, Row, Store, Tx, params};
+use dothi_store::{Migration, Param, Row, Store, Tx, marks, params};
 use uuid::Uuid;
 
 use crate::clock::CaseClock;
@@ -318,7 +318,7 @@ const MUTABLE: [&str; 32] = [
 /// Inserts a new case.
 pub(crate) async fn insert_case(tx: &mut Tx, case: &CaseRecord, folded: &str, public_folded: &str) -> Result<()> {
     let fixed = "id, code, kind, type_version, body, answers, area, area_name, address, lon, lat, source, opened_at, followers, key_hash, version, folded, parent, private, flags, touched";
-    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), vec!["?"; 21 + MUTABLE.len()].join(", "));
+    let sql = format!("insert into case_main ({fixed}, {}) values ({})", MUTABLE.join(", "), dothi_store::marks(21 + MUTABLE.len()));
     let mut values = params![
         case.id,
         &case.code,
@@ -630,11 +630,6 @@ pub(crate) async fn install_type(tx: &mut Tx, pack: &str, case_type: &CaseType) 
     )
     .await?;
     Ok(Some(version))
-}
-
-/// So many placeholders.
-pub(crate) fn marks(n: usize) -> String {
-    vec!["?"; n].join(", ")
 }
 
 /// One way in which a case waits for somebody.

@@ -131,7 +131,7 @@ pub(crate) async fn give_up(tx: &mut Tx, hashes: &[String]) -> Result<()> {
 
 /// What is known of the photos of cases.
 pub(crate) async fn masks_of(store: &Store, cases: &[Uuid]) -> Result<Vec<MaskRecord>> {
-    let marks = vec!["?"; cases.len()].join(", ");
+    let marks = dothi_store::marks(cases.len());
     let sql = format!("select * from case_mask where case_id in ({marks})");
     store.rows(&sql, cases.iter().map(|c| Param::from(*c)).collect()).await?.iter().map(read).collect()
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use dothi_kernel::flow::Phase;
 use dothi_kernel::geo::Point;
 use dothi_kernel::{Error, PersonRef, Result, Timestamp};
-use dothi_store::{Param, Row, Store, Tx, params};
+use dothi_store::{Param, Row, Store, Tx, marks, params};
 use uuid::Uuid;
 
 use crate::photos::Photo;
-use crate::tables::{self, marks, phase_of, phase_text};
+use crate::tables::{self, phase_of, phase_text};
 use crate::text;
 use crate::work_pack::{InstalledKind, WorkFlow};
 

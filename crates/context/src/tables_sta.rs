@@ -60,7 +60,7 @@ pub(crate) async fn put_extras(tx: &mut Tx, rows: &[(String, i64, Extra)]) -> Re
 /// Forgets what was kept of some observations of a stream.
 pub(crate) async fn drop_extras(tx: &mut Tx, stream: &str, times: &[i64]) -> Result<()> {
     for times in times.chunks(100) {
-        let sql = format!("delete from context_sta_extra where stream = ? and t in ({})", vec!["?"; times.len()].join(", "));
+        let sql = format!("delete from context_sta_extra where stream = ? and t in ({})", dothi_store::marks(times.len()));
         let values = std::iter::once(Param::from(stream)).chain(times.iter().map(|t| Param::from(*t))).collect();
         tx.exec(&sql, values).await?;
     }

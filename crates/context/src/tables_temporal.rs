@@ -153,7 +153,7 @@ pub async fn apply(tx: &mut Tx, writes: Vec<Write>) -> Result<()> {
                 while let Some(Write::Alive(entity)) = writes.next_if(|w| ids.len() < ROWS && matches!(w, Write::Alive(_))) {
                     ids.push(entity);
                 }
-                let marks = vec!["?"; ids.len()].join(", ");
+                let marks = dothi_store::marks(ids.len());
                 let sql = format!("update context_evolution set deleted = null, imported = 0 where entity in ({marks})");
                 tx.exec(&sql, ids.iter().map(|i| Param::from(&**i)).collect()).await?;
             }
@@ -306,7 +306,7 @@ pub async fn expire(tx: &mut Tx, kind: Option<&str>, but: &[&str], before: i64, 
     let (which, mut values): (String, Vec<Param>) = match kind {
         Some(kind) => ("kind = ?".into(), params![kind]),
         None if but.is_empty() => ("1 = 1".into(), Vec::new()),
-        None => (format!("kind not in ({})", vec!["?"; but.len()].join(", ")), but.iter().map(|k| Param::from(*k)).collect()),
+        None => (format!("kind not in ({})", dothi_store::marks(but.len())), but.iter().map(|k| Param::from(*k)).collect()),
     };
     values.extend(params![before, limit]);
     let sql = format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dothi_kernel::{Result, Timestamp};
-use dothi_store::{Migration, Param, Row, Store, Tx, params};
+use dothi_store::{Migration, Param, Row, Store, Tx, marks, params, places, upsert};
 
 use crate::clock::Pause;
 use crate::pack::DossiersPack;
@@ -195,16 +195,6 @@ pub(crate) struct LogRow {
     pub by: String,
 }
 
-/// `(?, ?, …), (?, ?, …)`.
-fn places(rows: usize, columns: usize) -> String {
-    let one = format!("({})", vec!["?"; columns].join(", "));
-    vec![one; rows].join(", ")
-}
-
-fn marks(n: usize) -> String {
-    vec!["?"; n].join(", ")
-}
-
 /// All installed packs.
 pub(crate) async fn packs(store: &Store) -> Result<Vec<DossiersPack>> {
     let rows = store.rows("select body from dossier_pack order by pack", params![]).await?;
@@ -246,15 +236,12 @@ pub(crate) async fn one(store: &Store, code: &str) -> Result<Option<Dossier>> {
 
 /// Writes dossiers, new or changed.
 pub(crate) async fn put(tx: &mut Tx, dossiers: &[Dossier]) -> Result<()> {
-    let columns: Vec<&str> = COLUMNS.split(',').map(str::trim).collect();
-    let sets: Vec<String> = columns.iter().skip(1).map(|c| format!("{c} = excluded.{c}")).collect();
     for chunk in dossiers.chunks(200) {
-        let sql = format!("insert into dossier ({COLUMNS}) values {} on conflict (code) do update set {}", places(chunk.len(), columns.len()), sets.join(", "));
-        let mut values = Vec::with_capacity(chunk.len() * columns.len());
+        let mut values = Vec::new();
         for dossier in chunk {
             values.extend(dossier.params()?);
         }
-        tx.exec(&sql, values).await?;
+        tx.exec(&upsert("dossier", COLUMNS, chunk.len()), values).await?;
     }
     Ok(())
 }

@@ -135,13 +135,12 @@ impl Deltas {
     /// Writes what changed.
     pub async fn write(self, tx: &mut Tx) -> Result<()> {
         let changed: Vec<(Key, Tally)> = self.counts.into_iter().filter(|(_, t)| *t != Tally::default()).collect();
-        let places = |n: usize, columns: usize| vec![format!("({})", vec!["?"; columns].join(", ")); n].join(", ");
         let sets: Vec<String> = COUNTS.iter().map(|c| format!("{c} = dossier_tally.{c} + excluded.{c}")).collect();
         for chunk in changed.chunks(400) {
             let sql = format!(
                 "insert into dossier_tally (month, unit, dim, key, {}) values {} on conflict (month, unit, dim, key) do update set {}",
                 COUNTS.join(", "),
-                places(chunk.len(), 16),
+                dothi_store::places(chunk.len(), 16),
                 sets.join(", ")
             );
             let mut values: Vec<Param> = Vec::new();
@@ -156,7 +155,7 @@ impl Deltas {
             let sql = format!(
                 "insert into dossier_took (month, unit, dim, key, half_days, n) values {} \
                  on conflict (month, unit, dim, key, half_days) do update set n = dossier_took.n + excluded.n",
-                places(chunk.len(), 6)
+                dothi_store::places(chunk.len(), 6)
             );
             let values = chunk.iter().flat_map(|(((month, unit, dim, key), half), n)| params![month, unit, *dim, key, *half, *n]).collect();
             tx.exec(&sql, values).await?;
@@ -207,7 +206,7 @@ impl Slice {
 
     fn narrow(&self, sql: &mut String, values: &mut Vec<Param>, procedure: &str, commune: &str) {
         if let Some(units) = &self.units {
-            let list = if units.is_empty() { "1 = 0".into() } else { format!("unit in ({})", vec!["?"; units.len()].join(", ")) };
+            let list = if units.is_empty() { "1 = 0".into() } else { format!("unit in ({})", dothi_store::marks(units.len())) };
             sql.push_str(&format!(" and {list}"));
             values.extend(units.iter().map(Param::from));
         }

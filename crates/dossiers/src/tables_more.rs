@@ -195,7 +195,7 @@ pub(crate) async fn rated(store: &Store, units: Option<&BTreeSet<String>>, from:
     let mut clause = "month >= ? and month <= ?".to_string();
     let mut values = params![from, to];
     if let Some(units) = units {
-        clause.push_str(&if units.is_empty() { " and 1 = 0".to_string() } else { format!(" and unit in ({})", vec!["?"; units.len()].join(", ")) });
+        clause.push_str(&if units.is_empty() { " and 1 = 0".to_string() } else { format!(" and unit in ({})", dothi_store::marks(units.len())) });
         values.extend(units.iter().map(Param::from));
     }
     let count = |condition: &str, name: &str| format!("cast(sum(case when {condition} then 1 else 0 end) as bigint) as {name}");
@@ -248,7 +248,7 @@ pub(crate) async fn found(store: &Store, search: &Search, units: Option<&BTreeSe
     let mut clause = search.condition.clone();
     let mut values = search.params.clone();
     if let Some(units) = units {
-        clause.push_str(&if units.is_empty() { " and 1 = 0".to_string() } else { format!(" and unit in ({})", vec!["?"; units.len()].join(", ")) });
+        clause.push_str(&if units.is_empty() { " and 1 = 0".to_string() } else { format!(" and unit in ({})", dothi_store::marks(units.len())) });
         values.extend(units.iter().map(Param::from));
     }
     let instant = search.instant;

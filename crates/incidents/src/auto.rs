@@ -1,7 +1,7 @@
 //! Alarms that open incidents by themselves, as the pack says.
 
 use dothi_kernel::event::Severity;
-use dothi_kernel::time::micros;
+use dothi_kernel::time::{earlier, minutes};
 use dothi_kernel::{Caller, Permission, Result, Scope};
 use serde_json::json;
 use uuid::Uuid;
@@ -9,8 +9,6 @@ use uuid::Uuid;
 use crate::desk::{Opened, alarm_link};
 use crate::model::{AlarmFacts, By};
 use crate::{Incidents, tables};
-
-const MINUTE: i64 = 60_000_000;
 
 impl Incidents {
     /// Whether an alarm of this rule and severity is for [`Incidents::on_alarm`] at all; asks nothing but memory.
@@ -32,7 +30,7 @@ impl Incidents {
         let place = self.place(facts.point, facts.area.as_deref(), None);
         let title = format!("{} · {}", facts.title, facts.entity_name);
         let link = alarm_link(caller, facts);
-        let since = micros(caller.now.as_microsecond() - i64::from(opening.within_min) * MINUTE);
+        let since = earlier(caller.now, minutes(opening.within_min));
         let open = tables::open_of_kind(&mut tx, &opening.kind, since).await?;
         let near = open.into_iter().find(|i| match (i.place.point, place.point) {
             (Some(a), Some(b)) => opening.near_m > 0.0 && a.distance(b) <= opening.near_m,

@@ -1,7 +1,7 @@
 //! Escalation: who is called when nobody takes note, and taking it back.
 
-use dothi_kernel::time::micros;
-use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
+use dothi_kernel::time::{later, micros, minutes};
+use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope};
 use dothi_store::Tx;
 use serde_json::json;
 use uuid::Uuid;
@@ -13,14 +13,8 @@ use crate::model_ops::{Duty, Words};
 use crate::pack::Ladder;
 use crate::{Incidents, Rules, tables, tables_ops, words};
 
-const MINUTE: i64 = 60_000_000;
-
 fn ladder<'a>(rules: &'a Rules, incident: &Incident) -> Option<&'a Ladder> {
     rules.pack.ladder.iter().find(|l| Some(&l.code) == incident.ladder.as_ref())
-}
-
-fn after(now: Timestamp, minutes: u32) -> Timestamp {
-    micros(now.as_microsecond() + i64::from(minutes) * MINUTE)
 }
 
 impl Incidents {
@@ -30,7 +24,7 @@ impl Incidents {
         let Some(first) = ladder.levels.first() else { return Ok(()) };
         (incident.ladder, incident.level) = (Some(ladder.code.clone()), 1);
         if incident.read_at.is_none() {
-            let at = after(tx.now(), first.minutes);
+            let at = later(tx.now(), minutes(first.minutes));
             incident.next_level_at = Some(at);
             tx.schedule(ESCALATE, &incident.id.to_string(), at).await?;
         }
@@ -60,7 +54,7 @@ impl Incidents {
         incident.next_level_at = None;
         if let Some(next) = ladder.levels.get(incident.level as usize) {
             incident.level += 1;
-            let at = after(now, next.minutes);
+            let at = later(now, minutes(next.minutes));
             // At the last level nobody else can be called: it stands there until somebody takes note.
             if ladder.levels.len() > incident.level as usize {
                 incident.next_level_at = Some(at);

@@ -1,6 +1,6 @@
 //! Running procedures: one active step at a time, in order; ended, or skipped with a reason; branches by answers; timers.
 
-use dothi_kernel::time::micros;
+use dothi_kernel::time::{later, minutes};
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp};
 use dothi_store::Tx;
 use serde_json::json;
@@ -13,7 +13,6 @@ use crate::model_ops::{ProcedureVersion, Run, RunStep, StartInput, StepInput};
 use crate::pack::StepDef;
 use crate::{Incidents, maybe, stale, tables, tables_ops, unknown, words};
 
-const MINUTE: i64 = 60_000_000;
 /// Procedures that run for one incident.
 const RUNS: usize = 20;
 
@@ -80,7 +79,7 @@ impl Incidents {
         let Some(step) = run.steps.get_mut(at) else { return Ok(()) };
         step.state = "active".into();
         step.begun_at = Some(now);
-        step.due_at = step.def.minutes.map(|m| micros(now.as_microsecond() + i64::from(m) * MINUTE));
+        step.due_at = step.def.minutes.map(|m| later(now, minutes(m)));
         match step.due_at {
             Some(due) => tx.schedule(STEP, &run_id.to_string(), due).await?,
             None => tx.unschedule(STEP, &run_id.to_string()).await?,

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use dothi_kernel::{PageQuery, Result, Timestamp};
-use dothi_store::{Migration, Param, Row, Store, Tx, params};
+use dothi_store::{Migration, Param, Row, Store, Tx, marks, params};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::model::{By, Incident, IncidentQuery, Link, LogLine, Task};
@@ -18,11 +17,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration { domain: "incidents", version:
 /// Reads the documents of rows.
 pub(crate) fn docs<T: serde::de::DeserializeOwned>(rows: &[Row]) -> Result<Vec<T>> {
     rows.iter().map(|r| r.json("doc")).collect()
-}
-
-/// `?, ?, ?` for a list.
-pub(crate) fn marks(n: usize) -> String {
-    vec!["?"; n].join(", ")
 }
 
 pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, part: &IncidentsPack) -> Result<()> {
@@ -154,13 +148,9 @@ pub(crate) async fn opened_between(
 }
 
 fn chained(before: &str, line: &LogLine) -> String {
-    let mut hasher = Sha256::new();
     let id = line.by.id.map(|i| i.to_string()).unwrap_or_default();
-    for part in [before, &line.n.to_string(), &line.at.as_microsecond().to_string(), &id, &line.by.name, &line.kind, &line.text, &line.data.to_string()] {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hex::encode(hasher.finalize())
+    let (n, at, data) = (line.n.to_string(), line.at.as_microsecond().to_string(), line.data.to_string());
+    dothi_store::secret::hash(&[before, &n, &at, &id, &line.by.name, &line.kind, &line.text, &data])
 }
 
 /// Adds a line to the log, in the transaction of what it tells of.

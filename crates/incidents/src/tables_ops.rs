@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use dothi_kernel::{PageQuery, Result, Timestamp};
-use dothi_store::{Param, Store, Tx, params};
+use dothi_store::{Param, Store, Tx, marks, params};
 use uuid::Uuid;
 
 use crate::model_ops::{Dispatch, Duty, OpsOrder, OpsShift, ProcedureVersion, PublicWarning, Resource, Review, Run, ShiftLine};
-use crate::tables::{cursor, docs, marks};
+use crate::tables::{cursor, docs};
 use crate::{stale, unknown};
 
 fn fresh(done: u64) -> Result<()> {

@@ -1,7 +1,6 @@
 //! Tasks across agencies: given at the incident, seen and ended by the agency.
 
-use dothi_kernel::time::micros;
-use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope};
+use dothi_kernel::{Caller, Error, Page, PageQuery, Permission, Result, Scope, time};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -33,7 +32,7 @@ impl Incidents {
             unit,
             person,
             step: None,
-            due_at: minutes.map(|m| micros(caller.now.as_microsecond() + i64::from(m) * 60_000_000)),
+            due_at: minutes.map(|m| time::later(caller.now, time::minutes(m))),
             state: "open".into(),
             at: caller.now,
             by: By::of(caller),

@@ -57,6 +57,11 @@ impl Clock for FakeClock {
     }
 }
 
+/// So many minutes.
+pub fn minutes(n: u32) -> Duration {
+    Duration::from_secs(u64::from(n) * 60)
+}
+
 /// `at` and so much more; at most the last instant there is.
 pub fn later(at: Timestamp, by: Duration) -> Timestamp {
     micros(at.as_microsecond().saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))

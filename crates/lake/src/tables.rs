@@ -50,7 +50,7 @@ pub(crate) async fn queries(store: &Store, owner: &str, units: Option<&[String]>
         Some([]) => "1 = 0".to_string(),
         Some(units) => {
             values.extend(units.iter().map(Param::from));
-            format!("(shared = 'unit' and unit in ({}))", vec!["?"; units.len()].join(", "))
+            format!("(shared = 'unit' and unit in ({}))", dothi_store::marks(units.len()))
         }
     };
     values.extend(params![&after, limit + 1]);

@@ -171,7 +171,7 @@ fn follow_of(r: &Row) -> Result<Follow> {
 
 /// Confirmed follows of topics, oldest first, after an id.
 pub(crate) async fn followers(store: &Store, topics: &[String], after: &str, limit: usize) -> Result<Vec<Follow>> {
-    let marks = vec!["?"; topics.len()].join(", ");
+    let marks = dothi_store::marks(topics.len());
     let sql = format!("{FOLLOW} where f.topic in ({marks}) and f.confirmed_at is not null and c.ended_at is null and f.id > ? order by f.id limit ?");
     let mut values: Vec<Param> = topics.iter().map(Param::from).collect();
     values.extend([Param::from(after), Param::from(limit)]);

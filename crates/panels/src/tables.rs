@@ -146,10 +146,7 @@ pub(crate) async fn accounts_at(store: &Store, premises: Uuid) -> Result<Vec<Acc
 
 /// Writes a panel, new or changed.
 pub(crate) async fn put_account(tx: &mut Tx, a: &Account) -> Result<()> {
-    let columns: Vec<&str> = ACCOUNT.split(',').map(str::trim).collect();
-    let sets: Vec<String> = columns.iter().skip(1).map(|c| format!("{c} = excluded.{c}")).collect();
-    let sql =
-        format!("insert into panel_account ({ACCOUNT}) values ({}) on conflict (id) do update set {}", vec!["?"; columns.len()].join(", "), sets.join(", "));
+    let sql = dothi_store::upsert("panel_account", ACCOUNT, 1);
     let values = params![
         a.id,
         scheme_code(a.scheme),
@@ -251,17 +248,14 @@ pub(crate) async fn premises_many(store: &Store, ids: &BTreeSet<Uuid>) -> Result
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("select {PREMISES} from panel_premises where id in ({})", vec!["?"; ids.len()].join(", "));
+    let sql = format!("select {PREMISES} from panel_premises where id in ({})", dothi_store::marks(ids.len()));
     let rows = store.rows(&sql, ids.iter().map(|id| Param::from(*id)).collect()).await?;
     rows.iter().map(premises_of).collect()
 }
 
 /// Writes premises, new or changed.
 pub(crate) async fn put_premises(tx: &mut Tx, p: &Premises) -> Result<()> {
-    let columns: Vec<&str> = PREMISES.split(',').map(str::trim).collect();
-    let sets: Vec<String> = columns.iter().skip(1).map(|c| format!("{c} = excluded.{c}")).collect();
-    let sql =
-        format!("insert into panel_premises ({PREMISES}) values ({}) on conflict (id) do update set {}", vec!["?"; columns.len()].join(", "), sets.join(", "));
+    let sql = dothi_store::upsert("panel_premises", PREMISES, 1);
     let folded = dothi_kernel::text::fold(&format!("{} {} {}", p.code, p.name, p.address));
     let values = params![
         p.id,
@@ -328,7 +322,7 @@ impl Filter {
     /// What belongs to these units, or to none.
     pub fn units(&mut self, column: &str, units: Option<&BTreeSet<String>>) {
         if let Some(units) = units {
-            let marks = vec!["?"; units.len()].join(", ");
+            let marks = dothi_store::marks(units.len());
             self.add(&format!("({column} = '' or {column} in ({marks}))"), units.iter().map(Param::from).collect());
         }
     }

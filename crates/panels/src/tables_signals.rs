@@ -167,10 +167,7 @@ pub(crate) async fn messages(store: &Store, column: &'static str, id: Uuid, limi
 
 /// Writes a signal, new or changed.
 pub(crate) async fn put_signal(tx: &mut Tx, s: &Signal) -> Result<()> {
-    let columns: Vec<&str> = SIGNAL.split(',').map(str::trim).collect();
-    let sets: Vec<String> = columns.iter().skip(1).map(|c| format!("{c} = excluded.{c}")).collect();
-    let sql =
-        format!("insert into panel_signal ({SIGNAL}) values ({}) on conflict (id) do update set {}", vec!["?"; columns.len()].join(", "), sets.join(", "));
+    let sql = dothi_store::upsert("panel_signal", SIGNAL, 1);
     let values = params![
         s.id,
         s.account,

@@ -53,7 +53,7 @@ impl Rules {
         if tables_aside::asides_open(&mut tx).await? >= MOST {
             return Err(Error::conflict("alarm.aside-full", "Too much is set aside already.").with("limit", MOST));
         }
-        let until = time::micros(caller.now.as_microsecond() + i64::from(wanted.minutes) * 60_000_000);
+        let until = time::later(caller.now, time::minutes(wanted.minutes));
         let shelf = Aside {
             id: tx.id(),
             kind: Suppression::Shelved,

@@ -1,7 +1,7 @@
 //! Alarms of other sources than rules: panels, cameras, people. One life cycle for all of them.
 
 use dothi_kernel::event::Severity;
-use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp, time};
+use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp};
 use uuid::Uuid;
 
 use crate::life::{CAUSE, Rise};
@@ -10,8 +10,6 @@ use crate::{Rules, tables};
 
 const KEY: usize = 200;
 const WORDS: usize = 500;
-/// How far a source's clock may run ahead, µs.
-const AHEAD: i64 = 60_000_000;
 
 fn name(source: &str, key: &str) -> Result<String> {
     let plain = !source.is_empty() && source.len() <= 40 && source.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -89,5 +87,5 @@ impl Rules {
 
 /// When it was seen; a clock that runs ahead counts as now.
 fn seen(caller: &Caller, at: Option<Timestamp>) -> Timestamp {
-    at.filter(|at| at.as_microsecond() <= caller.now.as_microsecond() + AHEAD).map_or(caller.now, |at| at.min(time::micros(caller.now.as_microsecond())))
+    at.map_or(caller.now, |at| at.min(caller.now))
 }

@@ -246,7 +246,7 @@ impl Filter {
         match params.len() {
             0 => self.text.push("1 = 0".into()),
             n => {
-                self.text.push(format!("{column} in ({})", vec!["?"; n].join(", ")));
+                self.text.push(format!("{column} in ({})", dothi_store::marks(n)));
                 self.params.extend(params);
             }
         }

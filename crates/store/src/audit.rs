@@ -3,7 +3,6 @@
 
 use dothi_kernel::{Error, Page, PageQuery, Result, Timestamp};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::{Row, Store, Tx, params};
 
@@ -42,13 +41,8 @@ pub struct ChainReport {
 }
 
 fn chained(before: &str, fields: [&str; 9]) -> String {
-    let mut hasher = Sha256::new();
-    for field in std::iter::once(before).chain(fields) {
-        // Lengths before contents, so that moving a character between fields changes the hash.
-        hasher.update((field.len() as u64).to_be_bytes());
-        hasher.update(field.as_bytes());
-    }
-    hex::encode(hasher.finalize())
+    let parts: Vec<&str> = std::iter::once(before).chain(fields).collect();
+    crate::secret::hash(&parts)
 }
 
 impl Tx {

@@ -147,7 +147,7 @@ impl JobRunner {
         let mut values = params![now, now];
         if !self.heavy.is_empty() {
             let not = if lane == Lane::Light { "not " } else { "" };
-            sql.push_str(&format!(" and kind {not}in ({})", vec!["?"; self.heavy.len()].join(", ")));
+            sql.push_str(&format!(" and kind {not}in ({})", crate::marks(self.heavy.len())));
             values.extend(self.heavy.iter().map(Param::from));
         }
         sql.push_str(" order by run_at limit ?");

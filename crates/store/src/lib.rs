@@ -13,6 +13,7 @@ pub mod outside;
 mod pending;
 mod row;
 pub mod secret;
+mod sql;
 #[cfg(feature = "testing")]
 #[allow(clippy::expect_used, clippy::print_stderr, missing_docs)]
 pub mod testing;
@@ -34,6 +35,7 @@ pub use migrate::Migration;
 pub use object_store;
 pub use pending::PendingBatch;
 pub use row::{Param, Row};
+pub use sql::{marks, places, upsert};
 pub use tx::Tx;
 
 /// Where the data live.
