@@ -110,7 +110,7 @@ impl Cases {
         let mut tx = store.begin_as("cases").await?;
         let secret = tables::secret(&mut tx, &text::random_code(40)).await?;
         tx.commit().await?;
-        let darkroom = Darkroom::new(store.clone());
+        let darkroom = Darkroom::new(store.clone())?;
         let cases = Self {
             store,
             directory,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dothi_kernel::geo::Point;
 use dothi_kernel::{Error, Result, Timestamp};
-use dothi_store::{BlobRef, Store};
+use dothi_store::{Backroom, BlobRef, Store};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
@@ -28,6 +28,8 @@ const MAX_ALLOC: u64 = 320 * 1024 * 1024;
 const SLOTS: usize = 12;
 /// Photos worked on at once.
 const WORKERS: usize = 2;
+/// Photos looked at for faces at once.
+const LOOKERS: usize = 1;
 /// Recordings held in memory at once.
 const RECORDINGS: usize = 3;
 /// Most bytes of a block of notes that is read.
@@ -79,6 +81,7 @@ struct Encoded {
 /// Works on photos with bounded memory and processors.
 pub(crate) struct Darkroom {
     store: Store,
+    backroom: Backroom,
     slots: Arc<Semaphore>,
     workers: Arc<Semaphore>,
     lookers: Arc<Semaphore>,
@@ -86,9 +89,10 @@ pub(crate) struct Darkroom {
 }
 
 impl Darkroom {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store) -> Result<Self> {
         let room = |n| Arc::new(Semaphore::new(n));
-        Self { store, slots: room(SLOTS), workers: room(WORKERS), lookers: room(1), recordings: room(RECORDINGS) }
+        let backroom = Backroom::new(WORKERS + LOOKERS)?;
+        Ok(Self { store, backroom, slots: room(SLOTS), workers: room(WORKERS), lookers: room(LOOKERS), recordings: room(RECORDINGS) })
     }
 
     /// Room for one upload; hold it while the photos are in memory. 503 `case.photo.busy` when there is none.
@@ -110,12 +114,12 @@ impl Darkroom {
     /// Works on a file from outside beside the runtime, when one of the workers is free. What a decoder cannot bear is 415
     /// `case.photo.unreadable`.
     pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        beside(&self.workers, work).await
+        self.beside(&self.workers, work).await
     }
 
     /// The same for work that nobody waits for: one at a time, and never in the way of those who do.
     pub async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        beside(&self.lookers, work).await
+        self.beside(&self.lookers, work).await
     }
 
     /// Develops uploads when a worker is free now. When all are busy, files that look like photos are kept as they are for later, so
@@ -143,15 +147,15 @@ impl Darkroom {
         }
         Ok(photos)
     }
-}
 
-async fn beside<T: Send + 'static>(room: &Arc<Semaphore>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let permit = room.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
-    let done = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        work()
-    });
-    done.await.map_err(|e| unreadable(&e))?
+    async fn beside<T: Send + 'static>(&self, room: &Arc<Semaphore>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let permit = room.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
+        let done = self.backroom.work(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.unwrap_or_else(|| Err(unreadable(&"the decoder gave up")))
+    }
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {

@@ -38,8 +38,6 @@ impl Store {
 impl Tx {
     /// Moves a consumer on, in the transaction of what it did.
     pub async fn move_cursor(&mut self, consumer: &str, seq: i64) -> Result<()> {
-        self.exec("insert into event_cursor (consumer, seq) values (?, ?) on conflict (consumer) do update set seq = excluded.seq", params![consumer, seq])
-            .await?;
-        Ok(())
+        self.put("insert into event_cursor (consumer, seq) values (?, ?) on conflict (consumer) do update set seq = excluded.seq", params![consumer, seq]).await
     }
 }

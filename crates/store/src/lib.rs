@@ -4,6 +4,7 @@
 //! when all of it is durable. On SQLite, transactions that arrive together share one fsync (group commit).
 
 mod audit;
+mod backroom;
 mod blobs;
 mod dialect;
 mod events;
@@ -28,6 +29,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use tokio::sync::{Mutex, Notify, watch};
 
 pub use audit::{AuditRow, ChainReport};
+pub use backroom::Backroom;
 pub use blobs::{BlobRef, Blobs};
 pub use dialect::Engine;
 pub use jobs::{Job, JobHealth, JobRunner};

@@ -52,6 +52,6 @@ impl crate::Tx {
     /// Runs several statements without parameters: schema only.
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<()> {
         self.flush().await?;
-        self.inner()?.execute_unprepared(sql).await.map(|_| ()).map_err(|e| Error::internal("changing the schema", e))
+        self.connection()?.execute_unprepared(sql).await.map(|_| ()).map_err(|e| Error::internal("changing the schema", e))
     }
 }
