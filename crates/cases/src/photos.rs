@@ -9,7 +9,6 @@ use bytes::Bytes;
 use dothi_kernel::geo::Point;
 use dothi_kernel::{Error, Result, Timestamp};
 use dothi_store::{Backroom, BlobRef, Store};
-use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -272,6 +271,11 @@ fn on_white(picture: DynamicImage) -> RgbImage {
 
 fn jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    JpegEncoder::new_with_quality(&mut out, quality).encode_image(picture).map_err(|e| Error::internal("writing a photo", e))?;
+    let side = |n: u32| u16::try_from(n).map_err(|e| Error::internal("writing a photo", e));
+    let (width, height) = (side(picture.width())?, side(picture.height())?);
+    let mut encoder = jpeg_encoder::Encoder::new(&mut out, quality);
+    // All colours stay: what a report shows may be proof.
+    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_4_4);
+    encoder.encode(picture.as_raw(), width, height, jpeg_encoder::ColorType::Rgb).map_err(|e| Error::internal("writing a photo", e))?;
     Ok(out)
 }

@@ -159,7 +159,7 @@ pub async fn remember_messages(tx: &mut Tx, ids: &[String]) -> Result<()> {
     let now = tx.now();
     for ids in ids.chunks(ROWS) {
         let sql = format!("insert into context_message (id, at) values {} on conflict (id) do nothing", places("(?, ?)", ids.len()));
-        tx.exec(&sql, ids.iter().flat_map(|i| params![i, now]).collect()).await?;
+        tx.put(&sql, ids.iter().flat_map(|i| params![i, now]).collect()).await?;
     }
     Ok(())
 }

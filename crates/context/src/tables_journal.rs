@@ -14,7 +14,7 @@ const STEP: i64 = 500;
 
 /// Adds what one commit changed. 409 `store.exists` when another program has written this place.
 pub async fn append(tx: &mut Tx, seq: i64, doc: Vec<u8>) -> Result<()> {
-    tx.exec("insert into context_journal (seq, doc) values (?, ?)", params![seq, doc]).await.map(|_| ())
+    tx.put("insert into context_journal (seq, doc) values (?, ?)", params![seq, doc]).await
 }
 
 /// The next rows after a position, oldest first.

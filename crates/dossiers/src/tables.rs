@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "dossiers", version: 1, sql: include_str!("schema.sql") },
     Migration { domain: "dossiers", version: 2, sql: crate::tables_polls::SCHEMA },
     Migration { domain: "dossiers", version: 3, sql: include_str!("schema_boards.sql") },
+    Migration { domain: "dossiers", version: 4, sql: include_str!("schema_open.sql") },
 ];
 
 /// A dossier as stored.

@@ -49,10 +49,10 @@ pub(crate) fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T> {
 
 /// Puts a pack's declarations in place of its old ones; the code of a rule that another pack has, if any (give up then).
 pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], reference: &[Reference], policy: &Policy) -> Result<Option<String>> {
-    tx.exec("delete from rules_def where pack = ?", params![pack]).await?;
-    tx.exec("delete from rules_policy where pack = ?", params![pack]).await?;
-    tx.exec("insert into rules_policy (pack, def) values (?, ?)", params![pack, Param::json(policy)?]).await?;
-    tx.exec("delete from rules_reference where pack = ?", params![pack]).await?;
+    tx.put("delete from rules_def where pack = ?", params![pack]).await?;
+    tx.put("delete from rules_policy where pack = ?", params![pack]).await?;
+    tx.put("insert into rules_policy (pack, def) values (?, ?)", params![pack, Param::json(policy)?]).await?;
+    tx.put("delete from rules_reference where pack = ?", params![pack]).await?;
     for rule in rules {
         let sql = "insert into rules_def (code, pack, def) values (?, ?, ?) on conflict (code) do nothing";
         if tx.exec(sql, params![&rule.code, pack, Param::json(rule)?]).await? == 0 {
@@ -60,7 +60,7 @@ pub(crate) async fn put_pack(tx: &mut Tx, pack: &str, rules: &[RuleDef], referen
         }
     }
     for set in reference {
-        tx.exec("insert into rules_reference (code, pack, def) values (?, ?, ?)", params![&set.code, pack, Param::json(set)?]).await?;
+        tx.put("insert into rules_reference (code, pack, def) values (?, ?, ?)", params![&set.code, pack, Param::json(set)?]).await?;
     }
     Ok(None)
 }
@@ -191,7 +191,7 @@ pub(crate) async fn get(store: &Store, id: Uuid) -> Result<Option<Alarm>> {
 
 pub(crate) async fn insert(tx: &mut Tx, a: &Alarm) -> Result<()> {
     let (lon, lat) = (a.location.map(|p| p.lon), a.location.map(|p| p.lat));
-    tx.exec(
+    tx.put(
         "insert into rules_alarm (id, rule, title, title_en, severity, state, entity, entity_name, area, area_name, unit, sector, value, limit_value, lon, lat, raised_at, \
          times, source, class, life_safety, latch, body, suppressed, suppressed_until) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
@@ -220,7 +220,7 @@ pub(crate) async fn update(tx: &mut Tx, before: AlarmState, a: &Alarm) -> Result
 pub(crate) async fn log(tx: &mut Tx, id: Uuid, at: Timestamp, what: &str, by: Option<&str>, note: Option<&str>) -> Result<()> {
     let row = tx.row("select cast(coalesce(max(n), -1) + 1 as bigint) as n from rules_alarm_log where alarm = ?", params![id]).await?;
     let n = row.map_or(Ok(0), |r| r.int("n"))?;
-    tx.exec("insert into rules_alarm_log (alarm, n, at, what, by_name, note) values (?, ?, ?, ?, ?, ?)", params![id, n, at, what, by, note]).await?;
+    tx.put("insert into rules_alarm_log (alarm, n, at, what, by_name, note) values (?, ?, ?, ?, ?, ?)", params![id, n, at, what, by, note]).await?;
     Ok(())
 }
 
@@ -290,13 +290,13 @@ pub(crate) async fn counts(store: &Store, filter: Filter) -> Result<Vec<(AlarmSt
 pub(crate) async fn put_phase(tx: &mut Tx, rule: &str, entity: &str, phase: Phase, value: Option<f64>, area: Option<&str>) -> Result<()> {
     let (name, since) = match phase {
         Phase::Normal | Phase::Raised => {
-            tx.exec("delete from rules_phase where rule = ? and entity = ?", params![rule, entity]).await?;
+            tx.put("delete from rules_phase where rule = ? and entity = ?", params![rule, entity]).await?;
             return Ok(());
         }
         Phase::Arming(since) => ("arming", since),
         Phase::Clearing(since) => ("clearing", since),
     };
-    tx.exec(
+    tx.put(
         "insert into rules_phase (rule, entity, phase, since, value, area) values (?, ?, ?, ?, ?, ?) on conflict (rule, entity) do update set \
          phase = excluded.phase, since = excluded.since, value = excluded.value, area = excluded.area",
         params![rule, entity, name, since, value, area],

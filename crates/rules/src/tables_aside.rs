@@ -59,7 +59,7 @@ fn aside(row: &Row) -> Result<Aside> {
 }
 
 pub(crate) async fn put_aside(tx: &mut Tx, a: &Aside) -> Result<()> {
-    tx.exec(
+    tx.put(
         "insert into rules_aside (id, kind, rule, entity, area, sector, unit, reason, by_name, begins_at, ends_at, begun) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             a.id,
@@ -91,7 +91,7 @@ pub(crate) async fn asides_open(tx: &mut Tx) -> Result<i64> {
 }
 
 pub(crate) async fn begin_aside(tx: &mut Tx, id: Uuid) -> Result<()> {
-    tx.exec("update rules_aside set begun = 1 where id = ?", params![id]).await?;
+    tx.put("update rules_aside set begun = 1 where id = ?", params![id]).await?;
     Ok(())
 }
 
@@ -141,7 +141,7 @@ pub(crate) async fn spoken_of(tx: &mut Tx, a: &Aside, suppressed: &str, after: U
 
 pub(crate) async fn set_suppressed(tx: &mut Tx, id: Uuid, by: Option<Suppression>, until: Option<Timestamp>) -> Result<()> {
     let sql = "update rules_alarm set suppressed = ?, suppressed_until = ? where id = ?";
-    tx.exec(sql, params![by.map_or("", Suppression::code), until, id]).await?;
+    tx.put(sql, params![by.map_or("", Suppression::code), until, id]).await?;
     Ok(())
 }
 
@@ -160,7 +160,7 @@ pub(crate) async fn rises_since(tx: &mut Tx, rule: &str, entity: &str, since: Ti
 }
 
 pub(crate) async fn set_chatter(tx: &mut Tx, id: Uuid, at: Timestamp) -> Result<()> {
-    tx.exec("update rules_alarm set chatter_at = ? where id = ?", params![at, id]).await?;
+    tx.put("update rules_alarm set chatter_at = ? where id = ?", params![at, id]).await?;
     Ok(())
 }
 
@@ -180,12 +180,12 @@ pub(crate) async fn children(tx: &mut Tx, entities: &[std::sync::Arc<str>], clas
 }
 
 pub(crate) async fn set_cause(tx: &mut Tx, id: Uuid, cause: Option<Uuid>) -> Result<()> {
-    tx.exec("update rules_alarm set cause = ? where id = ?", params![cause, id]).await?;
+    tx.put("update rules_alarm set cause = ? where id = ?", params![cause, id]).await?;
     Ok(())
 }
 
 pub(crate) async fn set_first_out(tx: &mut Tx, id: Uuid, first: Uuid) -> Result<()> {
-    tx.exec("update rules_alarm set first_out = ? where id = ?", params![first, id]).await?;
+    tx.put("update rules_alarm set first_out = ? where id = ?", params![first, id]).await?;
     Ok(())
 }
 
@@ -211,13 +211,13 @@ pub(crate) async fn acknowledge_below(tx: &mut Tx, id: Uuid, at: Timestamp, by: 
          (select coalesce(max(l.n), -1) + 1 from rules_alarm_log l where l.alarm = a.id), ?, 'acknowledged', ? \
          from rules_alarm a join below b on a.id = b.id where a.state in ('active', 'cleared')"
     );
-    tx.exec(&log, params![id, at, by]).await?;
+    tx.put(&log, params![id, at, by]).await?;
     let state = format!(
         "{UNDER} update rules_alarm set acknowledged_at = ?, acknowledged_by = ?, closed_at = case when state = 'cleared' and latch = 0 then ? else closed_at end, \
          state = case when state = 'active' then 'acknowledged' when latch = 1 then 'latched' else 'closed' end \
          where id in (select id from below) and state in ('active', 'cleared')"
     );
-    tx.exec(&state, params![id, at, by, at]).await?;
+    tx.put(&state, params![id, at, by, at]).await?;
     Ok(())
 }
 
@@ -228,10 +228,10 @@ pub(crate) async fn close_below(tx: &mut Tx, id: Uuid, at: Timestamp) -> Result<
          (select coalesce(max(l.n), -1) + 1 from rules_alarm_log l where l.alarm = a.id), ?, 'closed' \
          from rules_alarm a join below b on a.id = b.id where a.state in ('cleared', 'latched')"
     );
-    tx.exec(&log, params![id, at]).await?;
+    tx.put(&log, params![id, at]).await?;
     let state =
         format!("{UNDER} update rules_alarm set closed_at = ?, state = 'closed' where id in (select id from below) and state in ('cleared', 'latched')");
-    tx.exec(&state, params![id, at]).await?;
+    tx.put(&state, params![id, at]).await?;
     Ok(())
 }
 

@@ -29,7 +29,7 @@ impl Tx {
         if self.is_branch() {
             return Ok(id);
         }
-        self.exec("insert into pending_batch (id, count, t_min, t_max, bytes, at) values (?, ?, ?, ?, ?, ?)", params![id, count, t_min, t_max, bytes, now])
+        self.put("insert into pending_batch (id, count, t_min, t_max, bytes, at) values (?, ?, ?, ?, ?, ?)", params![id, count, t_min, t_max, bytes, now])
             .await?;
         self.emit(dothi_kernel::Event::ObservationsAccepted { batch: id, count });
         Ok(id)

@@ -278,7 +278,11 @@ impl Tx {
             Some(Inner::Own(transaction)) => transaction.rollback().await.map_err(|e| Error::internal("rolling back", e)),
             Some(Inner::Shared(writer)) => {
                 let (store, begun) = (self.store.clone(), self.begun);
-                apart("rolling back", async move { Ok(take_back(store, writer, begun).await) }).await
+                let taken_back = async move {
+                    take_back(store, writer, begun).await;
+                    Ok(())
+                };
+                apart("rolling back", taken_back).await
             }
             None => Ok(()),
         }
