@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dothi_kernel::{Error, Result};
-use dothi_store::{Migration, Param, Row, Store, Tx, params};
+use dothi_store::{Migration, Param, Row, Store, Tx, marks, params, places};
 
 use crate::model::{Entity, Names};
 
@@ -40,17 +40,6 @@ pub const MIGRATIONS: &[Migration] = &[
 const PARSING: usize = 3;
 /// Rows of one statement.
 const ROWS: usize = 100;
-
-fn places(columns: &str, rows: usize) -> String {
-    let mut sql = String::with_capacity((columns.len() + 2) * rows);
-    for i in 0..rows {
-        if i > 0 {
-            sql.push_str(", ");
-        }
-        sql.push_str(columns);
-    }
-    sql
-}
 
 /// A document and the columns beside it, made before the transaction begins.
 pub struct EntityRow {
@@ -88,7 +77,7 @@ pub async fn save(tx: &mut Tx, rows: Vec<EntityRow>) -> Result<()> {
         let sql = format!(
             "insert into context_entity (id, type, version, modified, doc) values {} on conflict (id) do update set \
              type = excluded.type, version = excluded.version, modified = excluded.modified, doc = excluded.doc",
-            places("(?, ?, ?, ?, ?)", n)
+            places(n, 5)
         );
         tx.exec(&sql, params).await?;
     }
@@ -98,7 +87,7 @@ pub async fn save(tx: &mut Tx, rows: Vec<EntityRow>) -> Result<()> {
 /// Deletes entities.
 pub async fn delete(tx: &mut Tx, ids: &[&str]) -> Result<()> {
     for ids in ids.chunks(ROWS) {
-        let sql = format!("delete from context_entity where id in ({})", places("?", ids.len()));
+        let sql = format!("delete from context_entity where id in ({})", marks(ids.len()));
         tx.exec(&sql, ids.iter().map(|i| Param::from(*i)).collect()).await?;
     }
     Ok(())
@@ -146,7 +135,7 @@ fn entity(row: &Row, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>
 pub async fn seen_messages(store: &Store, ids: &[&str]) -> Result<Vec<String>> {
     let mut seen = Vec::new();
     for ids in ids.chunks(ROWS) {
-        let sql = format!("select id from context_message where id in ({})", places("?", ids.len()));
+        let sql = format!("select id from context_message where id in ({})", marks(ids.len()));
         for row in store.rows(&sql, ids.iter().map(|i| Param::from(*i)).collect()).await? {
             seen.push(row.text("id")?);
         }
@@ -158,7 +147,7 @@ pub async fn seen_messages(store: &Store, ids: &[&str]) -> Result<Vec<String>> {
 pub async fn remember_messages(tx: &mut Tx, ids: &[String]) -> Result<()> {
     let now = tx.now();
     for ids in ids.chunks(ROWS) {
-        let sql = format!("insert into context_message (id, at) values {} on conflict (id) do nothing", places("(?, ?)", ids.len()));
+        let sql = format!("insert into context_message (id, at) values {} on conflict (id) do nothing", places(ids.len(), 2));
         tx.put(&sql, ids.iter().flat_map(|i| params![i, now]).collect()).await?;
     }
     Ok(())

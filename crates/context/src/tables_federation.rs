@@ -87,7 +87,7 @@ pub async fn save_snapshot(tx: &mut Tx, id: &str, expires: i64, doc: &Value) -> 
 /// Adds entities to a snapshot.
 pub async fn add_to_snapshot(tx: &mut Tx, snapshot: &str, entities: &[(String, String)]) -> Result<()> {
     for part in entities.chunks(100) {
-        let places = vec!["(?, ?, ?)"; part.len()].join(", ");
+        let places = dothi_store::places(part.len(), 3);
         let sql = format!("insert into context_snapshot_entity (snapshot, id, doc) values {places}");
         tx.exec(&sql, part.iter().flat_map(|(id, doc)| params![snapshot, id, doc]).collect()).await?;
     }

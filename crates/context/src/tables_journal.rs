@@ -12,7 +12,7 @@ const PAGE: usize = 8;
 /// Rows removed by one statement.
 const STEP: i64 = 500;
 
-/// Adds what one commit changed. 409 `store.exists` when another program has written this place.
+/// Adds what one commit changed. The commit is 409 `store.exists` when another program has written this place.
 pub async fn append(tx: &mut Tx, seq: i64, doc: Vec<u8>) -> Result<()> {
     tx.put("insert into context_journal (seq, doc) values (?, ?)", params![seq, doc]).await
 }

@@ -44,7 +44,7 @@ pub(crate) async fn extras(store: &Store, stream: &str, from: i64, to: i64) -> R
 /// Keeps what observations of streams have.
 pub(crate) async fn put_extras(tx: &mut Tx, rows: &[(String, i64, Extra)]) -> Result<()> {
     for rows in rows.chunks(100) {
-        let places = vec!["(?, ?, ?, ?)"; rows.len()].join(", ");
+        let places = dothi_store::places(rows.len(), 4);
         let sql = format!(
             "insert into context_sta_extra (stream, t, feature, doc) values {places} on conflict (stream, t) do update set feature = excluded.feature, doc = excluded.doc"
         );

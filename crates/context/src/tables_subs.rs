@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dothi_kernel::Result;
-use dothi_store::{Migration, Param, Store, Tx, params};
+use dothi_store::{Migration, Param, Store, Tx, marks, params, places};
 
 use crate::subs::{Notice, Waiting};
 
@@ -19,10 +19,6 @@ pub const MIGRATION: Migration = Migration {
 
 /// Rows of one statement.
 const ROWS: usize = 200;
-
-fn places(one: &str, rows: usize) -> String {
-    vec![one; rows].join(", ")
-}
 
 /// Keeps a context, in place of what was there.
 pub async fn save_context(tx: &mut Tx, id: &str, kind: &str, doc: &serde_json::Value) -> Result<()> {
@@ -54,7 +50,7 @@ pub async fn save_deliveries(tx: &mut Tx, all: &[(Arc<str>, impl serde::Serializ
     for some in all.chunks(ROWS) {
         let sql = format!(
             "insert into context_delivery (subscription, doc) values {} on conflict (subscription) do update set doc = excluded.doc",
-            places("(?, ?)", some.len())
+            places(some.len(), 2)
         );
         let mut values = Vec::with_capacity(some.len() * 2);
         for (id, status) in some {
@@ -88,7 +84,7 @@ pub async fn load_subscriptions<S: serde::de::DeserializeOwned>(store: &Store) -
 /// Queues notifications.
 pub async fn put_notices(tx: &mut Tx, notices: &[Notice]) -> Result<()> {
     for some in notices.chunks(ROWS) {
-        let sql = format!("insert into context_notice (seq, subscription, at, body) values {}", places("(?, ?, ?, ?)", some.len()));
+        let sql = format!("insert into context_notice (seq, subscription, at, body) values {}", places(some.len(), 4));
         let values = some.iter().flat_map(|n| params![n.waiting.seq, &*n.subscription, n.waiting.at, &*n.waiting.body]).collect();
         tx.exec(&sql, values).await?;
     }
@@ -115,7 +111,7 @@ pub async fn notice_counts(store: &Store) -> Result<(std::collections::HashMap<S
 /// Removes notifications.
 pub async fn drop_notices(tx: &mut Tx, seqs: &[i64]) -> Result<()> {
     for some in seqs.chunks(ROWS) {
-        let sql = format!("delete from context_notice where seq in ({})", places("?", some.len()));
+        let sql = format!("delete from context_notice where seq in ({})", marks(some.len()));
         tx.exec(&sql, some.iter().map(|s| Param::from(*s)).collect()).await?;
     }
     Ok(())
@@ -137,7 +133,7 @@ pub async fn bury(tx: &mut Tx, subscription: &str, letters: &[DeadLetter], keep:
     for some in letters.chunks(ROWS) {
         let sql = format!(
             "insert into context_dead_letter (seq, subscription, at, failed, reason, body) values {} on conflict (seq) do nothing",
-            places("(?, ?, ?, ?, ?, ?)", some.len())
+            places(some.len(), 6)
         );
         let values = some.iter().flat_map(|l| params![l.waiting.seq, subscription, l.waiting.at, l.failed, &l.reason, &*l.waiting.body]).collect();
         tx.exec(&sql, values).await?;
@@ -161,7 +157,7 @@ pub async fn dead_letters(store: &Store, subscription: &str, after: i64, limit: 
 /// Forgets notifications that were given up.
 pub async fn unbury(tx: &mut Tx, seqs: &[i64]) -> Result<()> {
     for some in seqs.chunks(ROWS) {
-        let sql = format!("delete from context_dead_letter where seq in ({})", places("?", some.len()));
+        let sql = format!("delete from context_dead_letter where seq in ({})", marks(some.len()));
         tx.exec(&sql, some.iter().map(|s| Param::from(*s)).collect()).await?;
     }
     Ok(())

@@ -47,7 +47,7 @@ fn dataset(dataset: Option<&Iri>) -> &str {
 
 /// Keeps superseded states of one commit, packed, until they are settled.
 pub async fn put_recent(tx: &mut Tx, seq: i64, doc: Vec<u8>) -> Result<()> {
-    tx.exec("insert into context_recent (seq, doc) values (?, ?)", params![seq, doc]).await.map(|_| ())
+    tx.put("insert into context_recent (seq, doc) values (?, ?)", params![seq, doc]).await
 }
 
 /// Position of the newest commit with recent states.
@@ -181,7 +181,7 @@ async fn insert(tx: &mut Tx, rows: Vec<Row>, conflict: &str) -> Result<()> {
             r.doc.as_deref()
         ]);
     }
-    let marks = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
+    let marks = dothi_store::places(rows.len(), 11);
     let sql = format!(
         "insert into context_instance (entity, attr, dataset, basis, t, kind, observed, created, modified, deleted, doc) values {marks} on conflict {conflict}"
     );

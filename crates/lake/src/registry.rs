@@ -364,10 +364,6 @@ struct Extent {
 /// Statements are as few as can be: on SQLite all other changes wait meanwhile.
 const AT_ONCE: usize = 500;
 
-fn marks(n: usize, one: &str) -> String {
-    vec![one; n].join(", ")
-}
-
 impl Snapshot {
     /// Takes the next number. Two nodes that try at once collide on it, and one of them starts over.
     pub async fn begin(tx: &mut Tx, what: &str) -> Result<Self> {
@@ -403,7 +399,7 @@ impl Snapshot {
         }
         let sql = format!(
             "insert into ducklake_file_column_stats (data_file_id, table_id, column_id, column_size_bytes, value_count, null_count, min_value, max_value, contains_nan) values {}",
-            marks(file.columns.len(), "(?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            dothi_store::places(file.columns.len(), 9)
         );
         tx.exec(&sql, values).await?;
         tx.exec("insert into lake_file (data_file_id, tombstones, sha256) values (?, ?, ?)", params![id, file.tombstones, &file.sha256]).await?;
@@ -502,7 +498,7 @@ fn wider(duck_type: &str, a: Extent, b: Extent) -> Extent {
 pub(crate) async fn drop_pending(tx: &mut Tx, ids: &[Uuid]) -> Result<usize> {
     let mut gone = 0;
     for ids in ids.chunks(AT_ONCE) {
-        let sql = format!("delete from pending_batch where id in ({})", marks(ids.len(), "?"));
+        let sql = format!("delete from pending_batch where id in ({})", dothi_store::marks(ids.len()));
         gone += tx.exec(&sql, ids.iter().map(|id| (*id).into()).collect()).await? as usize;
     }
     Ok(gone)
