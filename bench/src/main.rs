@@ -4,11 +4,14 @@
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, clippy::panic)] // A measurement that fails should stop loudly.
 
 mod alarms;
+mod cameras;
 mod cases;
 mod city;
 mod dossiers;
 mod http;
 mod ingest;
+mod live;
+mod livemap;
 mod mqtt;
 mod notify;
 mod overload;
@@ -16,8 +19,10 @@ mod peers;
 mod process;
 mod query;
 mod reports;
+mod roads;
 mod soak;
 mod sta;
+mod vision;
 
 use clap::{Parser, Subcommand};
 
@@ -36,6 +41,33 @@ enum What {
         #[arg(long, default_value_t = 100_000)]
         raw: usize,
     },
+    /// Cameras on one machine: all connected to and recorded, some watched live. To be run where `packs` is.
+    Cameras {
+        /// Cameras.
+        #[arg(long, default_value_t = 64)]
+        cameras: usize,
+        /// Those of them that are recorded.
+        #[arg(long, default_value_t = 64)]
+        recorded: usize,
+        /// Those of them that are watched live.
+        #[arg(long, default_value_t = 9)]
+        shown: usize,
+        /// Seconds of it.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// A clip that each camera plays, or the RTSP address that each camera has.
+        #[arg(long, default_value = "demo/hung-yen/clips/street.mp4")]
+        url: String,
+    },
+    /// A synthetic network of roads: building, memory, routes, many ways to one.
+    Roads {
+        /// Directed edges.
+        #[arg(long, default_value_t = 1_000_000)]
+        edges: usize,
+        /// Routes.
+        #[arg(long, default_value_t = 300)]
+        routes: usize,
+    },
     /// Durable observations a second by MQTT QoS 1 and by NGSI-LD batch, beside mosquitto alone.
     Ingest {
         /// Messages by MQTT.
@@ -47,6 +79,24 @@ enum What {
         /// Rounds; the median is quoted.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+    },
+    /// From a sensor's message to an alarm on operators' screens. To be run where `packs` is, with `ulimit -n 16384`.
+    Live {
+        /// Observations a second.
+        #[arg(long, default_value_t = 20_000)]
+        rate: u64,
+        /// Rules.
+        #[arg(long, default_value_t = 1_000)]
+        rules: usize,
+        /// Screens on the live stream.
+        #[arg(long, default_value_t = 5_000)]
+        screens: usize,
+        /// Limits crossed a second.
+        #[arg(long, default_value_t = 20)]
+        crossings: u64,
+        /// Seconds of it.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Durable observations a second by SensorThings data arrays.
     Sta {
@@ -98,6 +148,15 @@ enum What {
         /// Reports.
         #[arg(long, default_value_t = 1_000_000)]
         cases: u64,
+    },
+    /// The live map: a layer's snapshot, changes and past, in time and bytes. To be run where `packs` is.
+    Livemap {
+        /// Things with a place.
+        #[arg(long, default_value_t = 50_000)]
+        things: u64,
+        /// Observations of each.
+        #[arg(long, default_value_t = 10)]
+        minutes: i64,
     },
     /// Notifications told, and how soon.
     Notify {
@@ -153,6 +212,15 @@ enum What {
         #[arg(long, default_value_t = 60)]
         minutes: u64,
     },
+    /// What pictures cost: decoding a 1080p key frame, judging it, finding things in it.
+    Vision {
+        /// Frames; medians are quoted.
+        #[arg(long, default_value_t = 40)]
+        rounds: usize,
+        /// Folder of the model that is measured.
+        #[arg(long, default_value = "packs/cameras/video/models")]
+        models: std::path::PathBuf,
+    },
 }
 
 #[tokio::main]
@@ -161,17 +229,22 @@ async fn main() {
     let profile = if cfg!(debug_assertions) { "debug build: figures mean little" } else { "optimised build" };
     println!("{} processors, {profile}", std::thread::available_parallelism().map_or(0, |n| n.get()));
     match Cli::parse().what {
+        What::Cameras { cameras, recorded, shown, seconds, url } => cameras::measure(cameras::Asked { cameras, recorded, shown, seconds, url }).await,
+        What::Roads { edges, routes } => roads::measure(edges, routes),
         What::Alarms { raw } => alarms::measure(raw).await,
         What::Ingest { messages, observations, rounds } => ingest::measure(messages, observations, rounds).await,
+        What::Live { rate, rules, screens, crossings, seconds } => live::measure(live::Asked { rate, rules, screens, crossings, seconds }).await,
         What::Sta { observations, rounds } => sta::measure(observations, rounds).await,
         What::Query { rows, days, duckdb, peers } => query::measure(rows, days, duckdb, peers).await,
         What::Bytes { files } => query::bytes(&files).await,
         What::City { entities, seconds, data, only } => city::measure(entities, seconds, data, &only).await,
         What::Cases { cases } => cases::measure(cases).await,
+        What::Livemap { things, minutes } => livemap::measure(things, minutes).await,
         What::Notify { subscriptions, rate, seconds } => notify::measure(subscriptions, rate, seconds).await,
         What::Dossiers { dossiers, rounds } => dossiers::measure(dossiers, rounds).await,
         What::Overload { seconds } => overload::measure(seconds).await,
         What::Reports { rate, photo_rate, seconds } => reports::measure(rate, photo_rate, seconds).await,
+        What::Vision { rounds, models } => vision::measure(rounds.max(1), &models),
         What::Soak { folder, devices, rate, minutes } => soak::measure(&folder, devices, rate, minutes).await,
     }
 }

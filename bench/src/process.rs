@@ -69,6 +69,11 @@ pub fn free_port() -> u16 {
 impl Server {
     /// Starts the binary beside this one on a folder and waits until it is ready.
     pub async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let (http, mqtt) = (free_port(), free_port());
         let binary = std::env::current_exe().expect("our path").with_file_name("dothi");
         let begin = Instant::now();
@@ -77,6 +82,7 @@ impl Server {
             .env("DOTHI_DATA", data)
             .env("DOTHI_TRUST_LOOPBACK", "1")
             .env("DOTHI_LOG", "error")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -35,7 +35,7 @@ function styles(keys) {
 
 const always = ['index.html', 'src/app/citizen/App.tsx']
 const page = (name, ...more) => ({ name, keys: [...always, ...more] })
-const pages = [page('/', 'src/app/citizen/Home.tsx'), page('/report', 'src/features/cases/report/ReportPage.tsx'), page('/r/…', 'src/features/cases/public/CasePage.tsx'), page('/map', 'src/app/citizen/MapPage.tsx')]
+const pages = [page('/', 'src/app/citizen/Home.tsx'), page('/report', 'src/features/cases/report/ReportPage.tsx'), page('/r/…', 'src/features/cases/public/CasePage.tsx'), page('/map', 'src/app/citizen/MapPage.tsx'), page('/traffic', 'src/features/traffic/PublicPage.tsx')]
 let over = false
 for (const { name, keys } of pages) {
   const missing = keys.filter(key => !manifest[key])

@@ -1,9 +1,10 @@
 /** The alarm system: an alarm is shelved and comes back, the board tells its figures, a rule is tried, changed and taken back. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { DESK, lookOver, say, startCity, until } from './city.mjs'
+import { DESK, HERE, lookOver, say, startCity, until } from './city.mjs'
 
 const STATION = `Trạm thử tạm gác ${Date.now()}`
+const CREW = `Tổ quan trắc ${Date.now()}`
 const WALL = { width: 3840, height: 2160 }
 const SMALL = { width: 360, height: 800 }
 
@@ -20,7 +21,7 @@ before(async () => {
           id: urn,
           type: 'AirQualityObserved',
           name: { type: 'Property', value: STATION },
-          location: { type: 'GeoProperty', value: { type: 'Point', coordinates: [106.34, 20.45] } },
+          location: { type: 'GeoProperty', value: { type: 'Point', coordinates: [HERE.longitude, HERE.latitude] } },
           pm25: { type: 'Property', value: 260, unitCode: 'GQ', observedAt: new Date(Date.now() - hoursAgo * 3_600_000).toISOString() },
         },
       ]),
@@ -51,6 +52,35 @@ test('an operator shelves an alarm with a reason, finds it in the list of what i
   await page.getByText(say('ioc:aside.ended_done')).waitFor()
   await page.goto(`${city.base}/ioc`)
   await alarm.waitFor({ timeout: 60_000 })
+  city.noFaults()
+  await page.context().close()
+})
+
+test('a crew is given work because of an alarm, and the order leads back to it', async () => {
+  const page = await city.visitor({ login: 'canbo', lands: '/work/crews', viewport: DESK })
+  await page.getByRole('button', { name: say('field:crews.new') }).click()
+  const made = page.getByRole('dialog')
+  await made.getByLabel(say('field:crews.name')).fill(CREW)
+  await made.getByLabel('Tổ trưởng tổ chiếu sáng').check()
+  await made.getByRole('button', { name: say('ui.save') }).click()
+  await page.getByRole('heading', { name: CREW }).waitFor()
+  await page.goto(`${city.base}/ioc`)
+  const alarm = page.getByRole('complementary', { name: say('ioc:left') }).getByRole('button', { name: new RegExp(`${say('severity.critical')}.*${STATION}`, 's') })
+  await alarm.waitFor({ timeout: 60_000 })
+  await alarm.click()
+  const detail = page.getByRole('complementary', { name: say('ioc:detail') })
+  await detail.getByRole('button', { name: say('ioc:work.give') }).click()
+  const dialog = page.getByRole('dialog')
+  assert.match(await dialog.getByLabel(say('ioc:work.what')).inputValue(), new RegExp(STATION))
+  await dialog.getByLabel(say('ioc:work.crew')).waitFor()
+  await city.shot(page, 'alarms-06-work')
+  await dialog.getByRole('button', { name: say('ioc:work.do'), exact: true }).click()
+  const order = detail.getByRole('link', { name: new RegExp(STATION) })
+  await order.waitFor()
+  await order.click()
+  await page.waitForURL('**/work/field/**')
+  await page.getByRole('link', { name: say('field:open_alarm') }).click()
+  await page.waitForURL('**/ioc?alarm=*')
   city.noFaults()
   await page.context().close()
 })

@@ -7,8 +7,8 @@
  * DOTHI_TRUST_LOOPBACK=1) instead of starting one.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -195,7 +195,7 @@ class City {
   }
 }
 
-const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers', 'panels', 'incidents'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
+const TEXTS = Object.fromEntries(['common', 'citizen', 'work', 'field', 'flow', 'ioc', 'admin', 'notify', 'intake', 'dossiers', 'panels', 'incidents', 'boards', 'video', 'staff', 'traffic'].map(space => [space, JSON.parse(readFileSync(join(ROOT, `web/src/i18n/vi/${space}.json`), 'utf8'))]))
 
 /** An interface text in Vietnamese by its key, as the pages take it (`work:title`, `nav.report`). */
 export function say(key, values = {}) {
@@ -203,6 +203,26 @@ export function say(key, values = {}) {
   const text = path.split('.').reduce((part, name) => part?.[name], TEXTS[space])
   assert.equal(typeof text, 'string', `no text ${key}`)
   return text.replace(/{{(\w+)}}/g, (_, name) => String(values[name]))
+}
+
+/** The words of a PDF by a tool that is not ours, with single spaces; undefined where the tool is not there (in CI it must be). */
+export function pdfWords(bytes, name) {
+  const folder = mkdtempSync(join(tmpdir(), 'dothi-pdf-'))
+  try {
+    const file = join(folder, 'paper.pdf')
+    writeFileSync(file, bytes)
+    const out = spawnSync('pdftotext', ['-raw', '-enc', 'UTF-8', file, '-'], { encoding: 'utf8' })
+    if (out.error) {
+      assert.ok(!process.env.CI, 'pdftotext (poppler-utils) is needed in CI')
+      console.log('skipped: pdftotext is not there (Debian: apt-get install poppler-utils)')
+      return undefined
+    }
+    assert.deepEqual([out.status, out.stderr], [0, ''])
+    if (process.env.SHOTS) writeFileSync(join(process.env.SHOTS, `${name}.pdf`), bytes)
+    return out.stdout.replace(/\s+/g, ' ')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** The text of a package's file, to be put into a page. */

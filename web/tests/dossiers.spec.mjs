@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { lookOver, PHONE, say, startCity, until } from './city.mjs'
+import { PHONE, lookOver, pdfWords, say, startCity, until } from './city.mjs'
 
 let city
 before(async () => {
@@ -52,7 +52,14 @@ test('an officer apologises once with a new date', async () => {
   await page.getByLabel(say('dossiers:slip.day')).fill(day.toISOString().slice(0, 10))
   await page.getByLabel(say('dossiers:slip.reason')).fill('Chờ cơ quan khác xác minh thông tin')
   await page.getByRole('button', { name: say('dossiers:slip.issue') }).click()
-  await page.getByRole('button', { name: say('dossiers:slip.print') }).waitFor()
+  const slip = await page.getByRole('link', { name: say('dossiers:slip.print') }).getAttribute('href')
+  const paper = await page.evaluate(async href => {
+    const answer = await fetch(href)
+    return [answer.status, answer.headers.get('content-type'), Array.from(new Uint8Array(await answer.arrayBuffer()))]
+  }, slip)
+  assert.deepEqual(paper.slice(0, 2), [200, 'application/pdf'])
+  const said = pdfWords(Uint8Array.from(paper[2]), 'slip')
+  assert.ok(!said || said.includes('Chờ cơ quan khác xác minh thông tin'), said)
   assert.equal(await page.getByRole('button', { name: say('dossiers:slip.title') }).count(), 0, 'a second one is not offered')
   city.noFaults()
 })

@@ -76,7 +76,6 @@ test('the crew does it on a phone, also without a network, and the unit checks i
   })
   // What the browser says about having had no network is no fault.
   city.faults.length = 0
-  await page.context().close()
 
   const officer = await city.visitor({ login: 'canbo', lands: '/work/crews' })
   await officer.getByRole('link', { name: mark }).click()
@@ -89,6 +88,7 @@ test('the crew does it on a phone, also without a network, and the unit checks i
   assert.deepEqual(await lookOver(officer), [])
   city.noFaults()
   await officer.context().close()
+  await page.context().close()
 })
 
 test('a workflow is drawn and a change is tried on past cases, on a phone', async () => {

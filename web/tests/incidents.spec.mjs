@@ -1,7 +1,7 @@
-/** A drill from the fire signal to the after-action report: operator, crew with its phone, ward, shift lead, leader. */
+/** A drill from the fire signal to the after-action report as a PDF: operator, crew with its phone, ward, shift lead, leader. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { DESK, HERE, PHONE, lookOver, say, startCity, until } from './city.mjs'
+import { DESK, HERE, PHONE, lookOver, pdfWords, say, startCity, until } from './city.mjs'
 
 let city
 before(async () => {
@@ -47,9 +47,10 @@ test('the operator starts a drill with the keyboard, verifies the signal and sen
   await panel.getByLabel('Đã điều xe chữa cháy').waitFor()
   await panel.getByRole('button', { name: say('incidents:send_resource') }).click()
   const send = page.getByRole('dialog')
-  await send.getByRole('button', { name: /CC-01/ }).waitFor()
+  const engine = send.getByRole('button', { name: new RegExp(`^${say('incidents:send')}.*CC-01`) })
+  await engine.waitFor()
   await city.shot(page, 'incidents-nearest')
-  await send.getByRole('button', { name: /CC-01/ }).click()
+  await engine.click()
   await panel.getByText(say('incidents:stamp.sent')).first().waitFor()
   // The second step is skipped: only with a reason.
   await panel.getByRole('button', { name: say('incidents:skip'), exact: true }).click()
@@ -132,6 +133,17 @@ test('the drill is closed and learned from: report, evidence, a proposed revisio
   await page.getByRole('button', { name: say('ui.save') }).click()
   await page.getByText('Phong tỏa đường ngay khi điều xe.').first().waitFor()
   await look(page, 'report')
+  const paper = await page.getByRole('link', { name: say('incidents:aar.pdf') }).getAttribute('href')
+  const pdf = await page.evaluate(async path => {
+    const answer = await fetch(path)
+    const bytes = new Uint8Array(await answer.arrayBuffer())
+    return { status: answer.status, type: answer.headers.get('content-type'), bytes: Array.from(bytes) }
+  }, paper)
+  assert.deepEqual([pdf.status, pdf.type, String.fromCharCode(...pdf.bytes.slice(0, 5))], [200, 'application/pdf', '%PDF-'])
+  const said = pdfWords(Uint8Array.from(pdf.bytes), 'after-action')
+  for (const words of ['DIỄN TẬP', title, 'Đã điều xe khi xác minh', 'Đã phong tỏa hai đầu đường', 'Khói đen phía sau chợ', 'Phong tỏa đường ngay khi điều xe.', 'Chuỗi băm nguyên vẹn']) {
+    assert.ok(!said || said.includes(words), `${words} in\n${said}`)
+  }
   const href = await page.getByRole('link', { name: say('incidents:evidence') }).getAttribute('href')
   const zip = await page.evaluate(async path => {
     const answer = await fetch(path)

@@ -1,4 +1,4 @@
-/** What a reporter does with the own report besides following it: agrees that the unit may know how to reach them, and takes it back. */
+/** What a reporter does with the own report besides following it: agrees that the unit may know how to reach them, takes it back, and takes it home on paper. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { HERE, lookOver, PHONE, say, startCity } from './city.mjs'
@@ -9,7 +9,7 @@ before(async () => {
 })
 after(() => city?.close())
 
-test('a reporter agrees, takes it back, and the log of the unit says so', async () => {
+test('a reporter agrees, takes it back and has a paper; the unit has one with the log', async () => {
   const page = await city.visitor({ viewport: PHONE, here: HERE })
   await page.goto(`${city.base}/report?category=street-light`)
   await page.getByRole('button', { name: say('citizen:report.no_photo') }).click()
@@ -33,6 +33,12 @@ test('a reporter agrees, takes it back, and the log of the unit says so', async 
   await city.shot(page, 'own-2-page', true)
   assert.deepEqual(await lookOver(page), [])
   await page.setViewportSize(PHONE)
+  const paper = await page.getByRole('link', { name: say('citizen:data.paper') }).getAttribute('href')
+  const got = await page.evaluate(async href => {
+    const answer = await fetch(href)
+    return { status: answer.status, type: answer.headers.get('content-type'), begins: new TextDecoder().decode((await answer.arrayBuffer()).slice(0, 5)) }
+  }, paper)
+  assert.deepEqual(got, { status: 200, type: 'application/pdf', begins: '%PDF-' })
   await page.getByRole('button', { name: say('citizen:data.consent.withdraw') }).click()
   await page.getByRole('button', { name: say('citizen:data.consent.agree') }).waitFor()
   city.noFaults()
@@ -42,6 +48,8 @@ test('a reporter agrees, takes it back, and the log of the unit says so', async 
   const id = await officer.evaluate(async wanted => (await (await fetch(`/api/cases?view=all&q=${wanted}`)).json()).items[0].id, code)
   await officer.goto(`${city.base}/work/${id}`)
   await officer.getByText(say('work:step.consent-withdrawn')).first().waitFor()
+  const printed = await officer.getByRole('link', { name: say('work:case.paper_get') }).getAttribute('href')
+  assert.equal(await officer.evaluate(async href => (await fetch(href)).status, printed), 200)
   await city.shot(officer, 'own-3-desk', true)
   assert.deepEqual(await lookOver(officer), [])
   city.noFaults()

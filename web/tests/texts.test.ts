@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -16,6 +16,11 @@ const files = readdirSync(join(root, 'i18n/vi')).filter(name => name.endsWith('.
 
 function sources(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap(entry => (entry.isDirectory() ? sources(join(folder, entry.name)) : /\.tsx?$/.test(entry.name) ? [join(folder, entry.name)] : []))
+}
+
+function rust(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => (entry.isDirectory() ? rust(join(folder, entry.name)) : entry.name.endsWith('.rs') ? [join(folder, entry.name)] : []))
 }
 
 describe('texts', () => {
@@ -41,6 +46,20 @@ describe('texts', () => {
       }
     }
     expect(missing).toEqual([])
+  })
+  it('has words for every action of the audit log', () => {
+    const said = (lng: string) => new Set(leaves(read(lng, 'audit.json')['action'] as Tree).map(([key]) => key))
+    const crates = join(root, '../../crates')
+    const files = readdirSync(crates).flatMap(name => rust(join(crates, name, 'src'))).map(file => readFileSync(file, 'utf8'))
+    const calls = files.flatMap(code => [...code.matchAll(/\baudit\(\s*(?:&format!\()?"([^"]+)"/g), ...code.matchAll(/let action = [^;]*?"([a-z-]+\.[^"]+)"[^;]*?"([a-z-]+\.[^"]+)"/g)])
+    const actions = new Set(calls.flatMap(([, ...found]) => found).filter(Boolean).map(action => action.replaceAll('.', '_')))
+    expect(actions.size).toBeGreaterThan(90)
+    for (const lng of ['vi', 'en']) {
+      const known = said(lng)
+      // What a value completes has words for one value at least.
+      const missing = [...actions].filter(action => (action.includes('{') ? ![...known].some(key => key.startsWith(action.split('{')[0] ?? action)) : !known.has(action)))
+      expect(missing, `audit.json (${lng})`).toEqual([])
+    }
   })
   it('is not written into components', () => {
     const accented = /[ăâđêôơưàảãáạằẳẵắặầẩẫấậèẻẽéẹềểễếệìỉĩíịòỏõóọồổỗốộờởỡớợùủũúụừửữứựỳỷỹýỵ]/i

@@ -169,9 +169,9 @@ impl Cases {
         checked: Checked,
     ) -> Result<CaseRecord> {
         let area = checked.place.as_ref().map(|p| p.commune.as_str());
-        let subject = Subject { area, category: &category.code, text: &checked.text, at: Some(caller.now) };
+        let subject = Subject { area, category: &category.code, text: &checked.text, at: Some(caller.now), roads: &[] };
         let urgency = checked.urgency.unwrap_or_else(|| routing::urgency(case_type, &subject).to_string());
-        let (unit, trace) = self.route(case_type, area, &category.code, &checked.text, caller.now)?;
+        let (unit, trace) = self.route(case_type, (area, checked.location), &category.code, &checked.text, caller.now)?;
         let flags: String = case_type.screen(&checked.text).flags.iter().map(|f| format!("{},", f.code)).collect();
         let clock = CaseClock::start(&self.calendar, caller.now, case_type.budget(&category.code, &urgency, &self.calendar))?;
         let initial = &case_type.flow.initial;
@@ -226,9 +226,17 @@ impl Cases {
     }
 
     /// The unit that a report goes to, with the trace of why; an empty unit when nobody holds the function.
-    pub(crate) fn route(&self, case_type: &CaseType, area: Option<&str>, category: &str, text: &str, at: Timestamp) -> Result<(String, RoutingTrace)> {
+    pub(crate) fn route(
+        &self,
+        case_type: &CaseType,
+        (area, point): (Option<&str>, Option<Point>),
+        category: &str,
+        text: &str,
+        at: Timestamp,
+    ) -> Result<(String, RoutingTrace)> {
         let rules = routing::compile(&case_type.routing).map_err(|f| Error::internal("compiling routing rules", f.join("; ")))?;
-        let subject = Subject { area, category, text, at: Some(at) };
+        let roads = self.roads_near(point, rules.widest_road());
+        let subject = Subject { area, category, text, at: Some(at), roads: &roads };
         let (unit, trace) = rules.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
         Ok((unit.map(|u| u.id).unwrap_or_default(), trace))
     }

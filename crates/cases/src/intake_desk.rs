@@ -82,7 +82,7 @@ impl Cases {
 
     /// A report that was held goes the way it would have gone.
     pub(crate) fn route_released(&self, case: &mut CaseRecord, case_type: &crate::pack::CaseType) -> Result<()> {
-        let (unit, trace) = self.route(case_type, case.area.as_deref(), &case.category, &case.text, case.opened_at)?;
+        let (unit, trace) = self.route(case_type, (case.area.as_deref(), case.location), &case.category, &case.text, case.opened_at)?;
         (case.unit, case.routing) = (unit, trace);
         Ok(())
     }

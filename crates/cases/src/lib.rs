@@ -39,6 +39,7 @@ mod open311_wire;
 pub mod openness;
 mod orders;
 pub mod pack;
+pub mod paper;
 pub mod parts;
 mod photos;
 mod public;
@@ -100,6 +101,8 @@ pub struct Cases {
     work: RwLock<Arc<crews::Kinds>>,
     /// People to choose crews from.
     staff: Option<Arc<dyn Staff>>,
+    /// Roads and their owners, for routing.
+    roads: Option<Arc<dyn dothi_kernel::roads::Roads>>,
     advisers: suggest::Advisers,
     counted: columns::Counted,
 }
@@ -120,6 +123,7 @@ impl Cases {
             secret,
             work: RwLock::default(),
             staff: None,
+            roads: None,
             advisers: suggest::Advisers::default(),
             counted: columns::Counted::default(),
         };
@@ -131,6 +135,13 @@ impl Cases {
     #[must_use]
     pub fn with_staff(mut self, staff: Arc<dyn Staff>) -> Self {
         self.staff = Some(staff);
+        self
+    }
+
+    /// Says who knows the roads and their owners; without, rules about roads match nothing.
+    #[must_use]
+    pub fn with_roads(mut self, roads: Arc<dyn dothi_kernel::roads::Roads>) -> Self {
+        self.roads = Some(roads);
         self
     }
 

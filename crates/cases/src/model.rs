@@ -154,7 +154,7 @@ pub(crate) struct MoveForm {
 }
 
 /// Why a unit got the case.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RoutingTrace {
     /// Rule that decided; empty when none did.
     pub rule: String,
@@ -163,6 +163,9 @@ pub struct RoutingTrace {
     /// The word that made the rule match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word: Option<String>,
+    /// The road beside the place that made the rule match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub road: Option<dothi_kernel::roads::RoadNear>,
     /// Commune code it was decided for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub area: Option<String>,

@@ -57,6 +57,9 @@ impl Cases {
         };
         let unit = seen.as_ref().map(|c| c.unit.clone()).or(new.unit.clone()).unwrap_or_default();
         caller.require(Permission::CaseHandle, Scope::unit(&unit))?;
+        if new.alarm.is_some() {
+            caller.require(Permission::AlarmRead, Scope::ANY)?;
+        }
         let crew = tables_work::crews(&self.store, Some(new.crew), None).await?.pop().filter(|c| c.unit == unit).ok_or_else(unknown_crew)?;
         if !crew.active {
             return Err(Error::invalid("work.crew.inactive", "This crew gets no new orders."));
@@ -85,6 +88,7 @@ impl Cases {
             unit,
             crew: crew.id,
             case: case.as_ref().map(|c| c.id),
+            alarm: new.alarm,
             text: words,
             address,
             area_name,
@@ -239,7 +243,7 @@ impl Cases {
             }
             _ => return Err(Error::invalid("work.view", "A view is mine, unit or all.")),
         }
-        for (condition, value) in [("crew = ?", &query.crew), ("case_id = ?", &query.case)] {
+        for (condition, value) in [("crew = ?", &query.crew), ("case_id = ?", &query.case), ("alarm = ?", &query.alarm)] {
             if let Some(value) = value {
                 filter.add(condition, params![value]);
             }
@@ -456,6 +460,7 @@ impl Cases {
             unit: self.directory.unit(&order.unit).unwrap_or_else(|| dothi_kernel::UnitRef { id: order.unit.clone(), name: order.unit.clone() }),
             crew_name: around.crew_name,
             case: around.case,
+            alarm: order.alarm,
             overdue: order.ended_at.unwrap_or(caller.now) > order.due_at,
             checklist: kind.kind.checklist.iter().map(|item| CheckLine { item: item.clone(), value: order.answers.get(&item.code).cloned() }).collect(),
             materials: kind.kind.materials.iter().map(|m| MaterialLine { material: m.clone(), used: order.used.get(&m.code).copied() }).collect(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::rehearsal::run_tests;
+pub use crate::routing_desk::{RoadCondition, RoutingRule};
 
 /// Everything a pack says about cases.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -383,40 +384,6 @@ pub struct QuestionOption {
     /// The same in English.
     #[serde(default)]
     pub stop_en: Option<String>,
-}
-
-/// Says which unit gets a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RoutingRule {
-    /// Code, shown in the trace.
-    pub code: String,
-    /// Areas it covers (commune or province codes); empty = everywhere.
-    #[serde(default)]
-    pub areas: BTreeSet<String>,
-    /// Categories; empty = all.
-    #[serde(default)]
-    pub categories: BTreeSet<String>,
-    /// Words or phrases, any of them; empty = always.
-    #[serde(default)]
-    pub words: Vec<String>,
-    /// Hours by the clock on the wall, such as `["22:00", "05:00"]`; none = always. A first one that is later than the second goes over midnight.
-    #[serde(default)]
-    pub hours: Option<[String; 2]>,
-    /// Weekdays, `mon` to `sun`; empty = all.
-    #[serde(default)]
-    pub weekdays: BTreeSet<String>,
-    /// Only in working time (true) or only outside it (false).
-    #[serde(default)]
-    pub working: Option<bool>,
-    /// The function whose holder gets it (`report`, `environment`).
-    #[serde(default)]
-    pub function: Option<String>,
-    /// A named unit.
-    #[serde(default)]
-    pub unit: Option<String>,
-    /// The reason in a sentence, Vietnamese.
-    pub why: String,
 }
 
 /// The centre's queue of cases without a unit.

@@ -78,7 +78,7 @@ impl Rehearsal {
             }
         };
         let Some(category) = case_type.category(&self.category) else { return vec![format!("there is no category `{}`", self.category)] };
-        let subject = Subject { area: None, category: &self.category, text: &self.text, at: None };
+        let subject = Subject { area: None, category: &self.category, text: &self.text, at: None, roads: &[] };
         let urgency = routing::urgency(case_type, &subject);
         same("the urgency", self.expect.urgency.as_deref(), urgency);
         match routing::compile(&case_type.routing) {

@@ -1,6 +1,7 @@
 //! Which unit gets a report, how urgent it is, and why: ordered rules, first match.
 
 use dothi_kernel::calendar::WorkCalendar;
+use dothi_kernel::roads::RoadNear;
 use dothi_kernel::time::micros;
 use dothi_kernel::{Directory, Timestamp, UnitRef, text::fold};
 use jiff::civil::{Time, Weekday};
@@ -20,6 +21,14 @@ pub(crate) struct Subject<'a> {
     pub text: &'a str,
     /// When it came in; rules about time match nothing without.
     pub at: Option<Timestamp>,
+    /// Roads beside the place, the nearest first, as far as [`Rules::widest_road`] asks; rules about roads match nothing without.
+    pub roads: &'a [RoadNear],
+}
+
+/// What made a rule match, where it asked for words or roads.
+struct Hit<'a> {
+    word: Option<&'a str>,
+    road: Option<&'a RoadNear>,
 }
 
 /// A text prepared for looking up phrases: words between single blanks, so that only whole words match.
@@ -116,10 +125,15 @@ pub(crate) fn compile(rules: &[RoutingRule]) -> Result<Rules<'_>, Vec<String>> {
         };
         let weekdays: Vec<Weekday> = rule.weekdays.iter().filter_map(|d| WEEKDAYS.iter().find(|(name, _)| name == d).map(|(_, w)| *w)).collect();
         need(weekdays.len() == rule.weekdays.len(), format!("routing rule `{code}`: weekdays are mon, tue, wed, thu, fri, sat, sun"));
+        if let Some(road) = &rule.road {
+            let sound = !road.owners.is_empty() && road.owners.iter().all(|o| crate::pack::is_code(o)) && (1.0..=500.0).contains(&road.within_m);
+            need(sound, format!("routing rule `{code}`: a road has owners and lies within 1 to 500 metres"));
+        }
         out.push(Compiled { rule, phrases, hours, weekdays });
     }
     let open = |r: &RoutingRule| {
-        r.areas.is_empty() && r.categories.is_empty() && r.words.is_empty() && r.hours.is_none() && r.weekdays.is_empty() && r.working.is_none()
+        let anywhere = r.areas.is_empty() && r.road.is_none();
+        anywhere && r.categories.is_empty() && r.words.is_empty() && r.hours.is_none() && r.weekdays.is_empty() && r.working.is_none()
     };
     if !rules.last().is_some_and(open) {
         faults.push("the last routing rule must match everything".into());
@@ -128,6 +142,11 @@ pub(crate) fn compile(rules: &[RoutingRule]) -> Result<Rules<'_>, Vec<String>> {
 }
 
 impl Rules<'_> {
+    /// How far from the place rules look for roads; none when no rule does.
+    pub(crate) fn widest_road(&self) -> Option<f64> {
+        self.0.iter().filter_map(|c| c.rule.road.as_ref()).map(|r| r.within_m).reduce(f64::max)
+    }
+
     /// The unit for a subject with the trace of why; no unit when nobody holds the function (the centre's queue).
     pub(crate) fn route(
         &self,
@@ -144,7 +163,7 @@ impl Rules<'_> {
         let mut skipped = Vec::new();
         for compiled in &self.0 {
             let rule = compiled.rule;
-            let Some(word) = compiled.matches(subject, &words, area, &province, Some(calendar)) else { continue };
+            let Some(hit) = compiled.matches(subject, &words, area, &province, Some(calendar)) else { continue };
             let unit = match (&rule.function, &rule.unit) {
                 (Some(function), _) => directory.organisation_for(area, function),
                 (None, Some(unit)) => directory.unit(unit),
@@ -154,7 +173,8 @@ impl Rules<'_> {
                 let trace = RoutingTrace {
                     rule: rule.code.clone(),
                     why: rule.why.clone(),
-                    word: word.map(str::to_string),
+                    word: hit.word.map(str::to_string),
+                    road: hit.road.cloned(),
                     area: subject.area.map(str::to_string),
                     skipped,
                     warning,
@@ -164,7 +184,7 @@ impl Rules<'_> {
             skipped.push(rule.code.clone());
         }
         let why = case_type.queue.why.clone();
-        (None, RoutingTrace { rule: String::new(), why, word: None, area: subject.area.map(str::to_string), skipped, warning })
+        (None, RoutingTrace { rule: String::new(), why, word: None, road: None, area: subject.area.map(str::to_string), skipped, warning })
     }
 
     /// The code of the first rule that a subject matches, whoever holds its function; empty when none does.
@@ -176,18 +196,24 @@ impl Rules<'_> {
 }
 
 impl Compiled<'_> {
-    /// None when the rule does not match; else the word that made it match, if words were asked for.
-    fn matches(&self, subject: &Subject<'_>, words: &Words, area: &str, province: &str, calendar: Option<&WorkCalendar>) -> Option<Option<&str>> {
+    /// None when the rule does not match; else the word and the road that made it match, where it asks for them.
+    fn matches<'a>(&'a self, subject: &Subject<'a>, words: &Words, area: &str, province: &str, calendar: Option<&WorkCalendar>) -> Option<Hit<'a>> {
         let rule = self.rule;
         let place = rule.areas.is_empty() || rule.areas.contains(area) || rule.areas.contains(province);
         let category = rule.categories.is_empty() || rule.categories.contains(subject.category);
         if !place || !category || !self.in_time(subject.at, calendar) {
             return None;
         }
+        let fits =
+            |wanted: &crate::pack::RoadCondition, r: &RoadNear| r.metres <= wanted.within_m && r.owner.as_ref().is_some_and(|o| wanted.owners.contains(o));
+        let road = match &rule.road {
+            Some(wanted) => Some(subject.roads.iter().find(|r| fits(wanted, r))?),
+            None => None,
+        };
         if self.phrases.is_empty() {
-            return Some(None);
+            return Some(Hit { word: None, road });
         }
-        self.phrases.iter().find(|p| words.holds(p)).map(|p| Some(p.word))
+        self.phrases.iter().find(|p| words.holds(p)).map(|p| Hit { word: Some(p.word), road })
     }
 
     /// Whether the instant lies in the hours, on the weekdays and in the working time asked for. A night that begins on a

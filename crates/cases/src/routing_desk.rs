@@ -3,15 +3,17 @@
 //! Saved rules stand in for the pack's until they are given up; every save makes a new version of the case type, so that
 //! open cases keep what they were opened with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use dothi_kernel::geo::Point;
+use dothi_kernel::roads::RoadNear;
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Error, Permission, Result, Scope, Timestamp, UnitRef};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::pack::{CaseType, RoutingRule};
+use crate::pack::CaseType;
 use crate::routing::{self, Rules, Subject};
 use crate::tables::{self, CaseRecord};
 use crate::{Cases, tables_routing, text};
@@ -24,6 +26,53 @@ const TESTS: usize = 500;
 const CASES: usize = 10_000;
 /// Changed cases shown.
 const SAMPLES: usize = 50;
+
+/// Says which unit gets a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoutingRule {
+    /// Code, shown in the trace.
+    pub code: String,
+    /// Areas it covers (commune or province codes); empty = everywhere.
+    #[serde(default)]
+    pub areas: BTreeSet<String>,
+    /// Categories; empty = all.
+    #[serde(default)]
+    pub categories: BTreeSet<String>,
+    /// Words or phrases, any of them; empty = always.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// Hours by the clock on the wall, such as `["22:00", "05:00"]`; none = always. A first one that is later than the second goes over midnight.
+    #[serde(default)]
+    pub hours: Option<[String; 2]>,
+    /// Weekdays, `mon` to `sun`; empty = all.
+    #[serde(default)]
+    pub weekdays: BTreeSet<String>,
+    /// Only in working time (true) or only outside it (false).
+    #[serde(default)]
+    pub working: Option<bool>,
+    /// Only beside a road of one of these owners.
+    #[serde(default)]
+    pub road: Option<RoadCondition>,
+    /// The function whose holder gets it (`report`, `environment`).
+    #[serde(default)]
+    pub function: Option<String>,
+    /// A named unit.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// The reason in a sentence, Vietnamese.
+    pub why: String,
+}
+
+/// A road beside the place, by who owns or maintains it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoadCondition {
+    /// Codes of owners, as the road register or the pack of traffic writes them; any of them.
+    pub owners: BTreeSet<String>,
+    /// Metres from the place, 1 to 500.
+    pub within_m: f64,
+}
 
 /// A report as it might come, and the rule that must take it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +89,9 @@ pub struct RoutingTest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
+    /// Owner of the road beside it.
+    #[serde(default)]
+    pub road_owner: Option<String>,
     /// Code of the rule.
     pub expect: String,
 }
@@ -143,7 +195,20 @@ pub struct DryRun {
     pub samples: Vec<RoutingChange>,
 }
 
+/// A road right beside a place, as a test has it.
+fn beside() -> RoadNear {
+    RoadNear { name: String::new(), number: String::new(), class: "road".into(), owner: None, owner_by: None, metres: 0.0 }
+}
+
 impl Cases {
+    /// Roads beside a place, as far as rules ask.
+    pub(crate) fn roads_near(&self, point: Option<Point>, within_m: Option<f64>) -> Vec<RoadNear> {
+        match (&self.roads, point, within_m) {
+            (Some(roads), Some(point), Some(within_m)) => roads.near(point, within_m),
+            _ => Vec::new(),
+        }
+    }
+
     fn may_see_routing(caller: &Caller) -> Result<()> {
         if caller.may(Permission::PackManage, Scope::ANY) { Ok(()) } else { caller.require(Permission::CaseTriage, Scope::ANY) }
     }
@@ -193,7 +258,10 @@ impl Cases {
         case_type: &CaseType,
         (now, tried): (&Rules<'_>, &Rules<'_>),
     ) {
-        let subject = Subject { area: case.area.as_deref(), category: &case.category, text: &case.text, at: Some(case.opened_at) };
+        let widest = now.widest_road().into_iter().chain(tried.widest_road()).reduce(f64::max);
+        // Roads as they are now: which they were when the case came in is not kept.
+        let roads = self.roads_near(case.location, widest);
+        let subject = Subject { area: case.area.as_deref(), category: &case.category, text: &case.text, at: Some(case.opened_at), roads: &roads };
         let unit = |found: Option<UnitRef>| found.unwrap_or_else(|| self.unit_ref("", case_type));
         let (before, before_trace) = now.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
         let (after, after_trace) = tried.route(case_type, &subject, self.directory.as_ref(), &self.calendar);
@@ -283,7 +351,9 @@ impl Cases {
     fn failing(&self, rules: &Rules<'_>, tests: &[RoutingTest]) -> Vec<RoutingTestResult> {
         let home = self.directory.home();
         let run = tests.iter().enumerate().map(|(test, t)| {
-            let subject = Subject { area: t.area.as_deref(), category: &t.category, text: &t.text, at: t.at };
+            let road = |owner: &String| RoadNear { owner: Some(owner.clone()), ..beside() };
+            let roads: Vec<RoadNear> = t.road_owner.iter().map(road).collect();
+            let subject = Subject { area: t.area.as_deref(), category: &t.category, text: &t.text, at: t.at, roads: &roads };
             RoutingTestResult { test, expected: t.expect.clone(), found: rules.first(&subject, &home, Some(&self.calendar)).to_string() }
         });
         run.filter(|r| r.found != r.expected).collect()

@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { domain: "cases", version: 11, sql: crate::tables_media::SCHEMA },
     Migration { domain: "cases", version: 12, sql: OPEN },
     Migration { domain: "cases", version: 13, sql: crate::tables_uploads::SCHEMA },
+    Migration { domain: "cases", version: 14, sql: crate::tables_work::ALARMS },
 ];
 
 /// Parts of a case, since when a unit has it, and who was told that its deadline is near.

@@ -47,6 +47,9 @@ create table work_photo (
 create index work_photo_sha on work_photo (sha256);
 create index work_photo_thumb on work_photo (thumb);";
 
+/// Orders that were given because of an alarm.
+pub(crate) const ALARMS: &str = "alter table work_order add column alarm TEXT; create index work_order_alarm on work_order (alarm);";
+
 /// An order as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderRecord {
@@ -57,6 +60,7 @@ pub(crate) struct OrderRecord {
     pub unit: String,
     pub crew: Uuid,
     pub case: Option<Uuid>,
+    pub alarm: Option<Uuid>,
     pub text: String,
     pub address: Option<String>,
     pub area_name: Option<String>,
@@ -126,6 +130,7 @@ fn order(row: &Row) -> Result<OrderRecord> {
         unit: row.text("unit")?,
         crew: row.uuid("crew")?,
         case: row.opt_uuid("case_id")?,
+        alarm: row.opt_uuid("alarm")?,
         text: row.text("body")?,
         address: row.opt_text("address")?,
         area_name: row.opt_text("area_name")?,
@@ -266,9 +271,9 @@ pub(crate) async fn free_code(tx: &mut Tx, prefix: &str) -> Result<String> {
 /// Writes a new order.
 pub(crate) async fn insert_order(tx: &mut Tx, o: &OrderRecord) -> Result<()> {
     let columns = "id, code, kind, kind_version, unit, crew, case_id, body, address, area_name, lon, lat, planned_for, due_at, given_at, given_by, \
-                   given_by_id, state, phase, waits_for, state_since, ended_at, answers, used, version";
+                   given_by_id, state, phase, waits_for, state_since, ended_at, answers, used, version, alarm";
     tx.exec(
-        &format!("insert into work_order ({columns}) values ({})", marks(25)),
+        &format!("insert into work_order ({columns}) values ({})", marks(26)),
         params![
             o.id,
             &o.code,
@@ -295,6 +300,7 @@ pub(crate) async fn insert_order(tx: &mut Tx, o: &OrderRecord) -> Result<()> {
             Param::json(&o.answers)?,
             Param::json(&o.used)?,
             o.version,
+            o.alarm,
         ],
     )
     .await?;

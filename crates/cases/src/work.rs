@@ -84,6 +84,9 @@ pub struct NewOrder {
     /// Case it is about; unit and place are the case's then.
     #[schema(value_type = Option<String>)]
     pub case: Option<Uuid>,
+    /// Alarm it is given for; kept as a reference, with the unit and place named here.
+    #[schema(value_type = Option<String>)]
+    pub alarm: Option<Uuid>,
     /// Unit, for an order without a case.
     pub unit: Option<String>,
     /// Kind of work.
@@ -276,6 +279,10 @@ pub struct WorkOrder {
     /// The case it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub case: Option<OrderCase>,
+    /// The alarm it was given for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub alarm: Option<Uuid>,
     /// What is to be done.
     pub text: String,
     /// Address or description of the spot.
@@ -331,6 +338,8 @@ pub struct OrdersQuery {
     pub crew: Option<String>,
     /// Case's id.
     pub case: Option<String>,
+    /// Alarm's id.
+    pub alarm: Option<String>,
     /// Rows wanted (default 50, at most 200).
     pub limit: Option<u32>,
     /// The `next` of the page before.

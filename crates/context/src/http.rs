@@ -9,6 +9,7 @@ mod fleet;
 mod inventory;
 mod known;
 mod letters;
+mod livemap;
 mod maps;
 mod mqtt;
 mod ngsi;
@@ -46,7 +47,7 @@ type This = State<Arc<Context>>;
 /// Routes under `/api/context`.
 pub fn router(this: Arc<Context>) -> OpenApiRouter {
     let (devices, letters) = (crate::http_devices::router(this.clone()), letters::router(this.clone()));
-    let fleet = fleet::router(this.clone());
+    let (fleet, livemap) = (fleet::router(this.clone()), livemap::router(this.clone()));
     OpenApiRouter::new()
         .routes(routes!(things))
         .routes(routes!(thing))
@@ -56,6 +57,7 @@ pub fn router(this: Arc<Context>) -> OpenApiRouter {
         .with_state(this)
         .merge(devices)
         .merge(fleet)
+        .merge(livemap)
         .merge(letters)
 }
 

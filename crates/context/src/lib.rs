@@ -25,6 +25,7 @@ pub mod journal;
 pub mod ld;
 pub mod live;
 pub mod lorawan;
+pub mod map;
 pub mod model;
 pub mod mqtt;
 mod notify;
@@ -127,6 +128,7 @@ pub struct Context {
     /// Plain observed values are found in the lake.
     lake: bool,
     settings: ContextSettings,
+    maps: map::Maps,
     journal: Arc<Journal>,
     folding: tokio::task::AbortHandle,
     /// Name of the tenant; empty for the default one.
@@ -198,6 +200,7 @@ impl Context {
             directory,
             lake: tenant.is_empty(),
             settings,
+            maps: map::Maps::default(),
             tenant,
             tenants: None,
         };
@@ -235,6 +238,7 @@ impl Context {
         }
         self.devices.set_codecs(part.codecs.clone());
         self.registry.put(pack, part);
+        self.maps.forget();
         let packs = self.registry.packs();
         self.devices.set_profiles(packs.iter().flat_map(|p| p.profiles.clone()));
         for kind in packs.iter().flat_map(|p| &p.types) {

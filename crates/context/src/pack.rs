@@ -1,6 +1,7 @@
-//! What a pack may declare about the city model: entity types, device profiles and `@context` documents.
+//! What a pack may declare about the city model: entity types, device profiles, layers of the map and `@context`
+//! documents.
 //!
-//! Files of the pack's folder `context/`: `*.toml` with `[[type]]` and `[[profile]]`, `*.jsonld` context documents, and
+//! Files of the pack's folder `context/`: `*.toml` with `[[type]]`, `[[profile]]` and `[[layer]]`, `*.jsonld` context documents, and
 //! `*.js` payload codecs, `*.tbel` and `*converter.json` converters of ThingsBoard.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::decode::DeviceProfile;
+use crate::map::MapLayer;
 
 /// What one pack declares.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct ContextPack {
     /// Device profiles.
     #[serde(default, rename = "profile")]
     pub profiles: Vec<DeviceProfile>,
+    /// Layers of the map.
+    #[serde(default, rename = "layer", skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<MapLayer>,
     /// Remote addresses that stand for the pack's `@context`.
     #[serde(default)]
     pub context_urls: Vec<String>,
@@ -110,6 +115,7 @@ impl ContextPack {
                     Ok(part) => {
                         pack.types.extend(part.types);
                         pack.profiles.extend(part.profiles);
+                        pack.layers.extend(part.layers);
                         pack.context_urls.extend(part.context_urls);
                     }
                     Err(e) => faults.push(format!("{path}: {e}")),
@@ -196,6 +202,12 @@ impl ContextPack {
             }
             if self.codec_kinds.get(codec).is_some_and(|kind| *kind != profile.codec_kind) {
                 faults.push(format!("profile {:?}: codec_kind is not what {codec:?} is written in", profile.name));
+            }
+        }
+        for (i, layer) in self.layers.iter().enumerate() {
+            faults.extend(layer.check().into_iter().map(|f| format!("layer {:?}: {f}", layer.code)));
+            if self.layers[..i].iter().any(|l| l.code == layer.code) {
+                faults.push(format!("layer {:?}: declared twice", layer.code));
             }
         }
         for (name, source) in self.codecs.iter().filter(|(_, source)| source.len() > crate::codec::MAX_SOURCE) {

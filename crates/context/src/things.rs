@@ -23,7 +23,7 @@ const CHUNK: usize = 512;
 /// Things beyond which looking at all of them is no work for an async thread.
 const MANY: usize = 5_000;
 /// Things on one map answer.
-const MAP_LIMIT: usize = 100_000;
+pub(crate) const MAP_LIMIT: usize = 100_000;
 /// Points of one series answer.
 const SERIES_LIMIT: usize = 20_000;
 
@@ -162,25 +162,25 @@ pub struct ThingType {
 }
 
 /// What a caller may see.
-struct View {
-    all: bool,
+pub(crate) struct View {
+    pub(crate) all: bool,
 }
 
 impl Context {
-    fn view(&self, caller: &Caller) -> View {
+    pub(crate) fn view(&self, caller: &Caller) -> View {
         View { all: caller.may(Permission::ContextRead, Scope::ANY) }
     }
 
-    fn kind_of(&self, entity: &Entity) -> Option<Arc<EntityType>> {
+    pub(crate) fn kind_of(&self, entity: &Entity) -> Option<Arc<EntityType>> {
         entity.types.iter().find_map(|t| self.registry.kind(short(t)))
     }
 
-    fn visible(&self, view: &View, entity: &Entity) -> bool {
+    pub(crate) fn visible(&self, view: &View, entity: &Entity) -> bool {
         view.all || self.kind_of(entity).is_some_and(|k| k.public)
     }
 
     /// Expanded types with one of these short names.
-    fn expanded(&self, wanted: impl Fn(&str) -> bool) -> Vec<Iri> {
+    pub(crate) fn expanded(&self, wanted: impl Fn(&str) -> bool) -> Vec<Iri> {
         self.live.types().into_iter().map(|(t, _)| t).filter(|t| wanted(short(t))).collect()
     }
 
@@ -370,7 +370,7 @@ impl Context {
         Ok(counts)
     }
 
-    fn walk(&self, candidates: &Candidates, mut visit: impl FnMut(&Entity)) {
+    pub(crate) fn walk(&self, candidates: &Candidates, mut visit: impl FnMut(&Entity)) {
         self.apart(|| {
             let mut after = None::<Iri>;
             loop {
@@ -436,12 +436,12 @@ fn text_of(value: &Val) -> Option<String> {
     }
 }
 
-fn name_of(entity: &Entity) -> String {
+pub(crate) fn name_of(entity: &Entity) -> String {
     let named = entity.attrs.iter().find(|(n, _)| short(n) == "name").and_then(|(n, _)| entity.attr(n)).and_then(|a| text_of(&a.value));
     named.unwrap_or_else(|| entity.id.rsplit(':').next().unwrap_or(&entity.id).to_string())
 }
 
-fn state_of(entity: &Entity, kind: Option<&EntityType>, now: i64) -> ThingState {
+pub(crate) fn state_of(entity: &Entity, kind: Option<&EntityType>, now: i64) -> ThingState {
     match (kind.and_then(|k| k.silent_after), entity.observed()) {
         (Some(after), Some(seen)) if now - seen > i64::from(after) * 1_000_000 => ThingState::Silent,
         (Some(_), Some(_)) | (None, Some(_)) => ThingState::Ok,

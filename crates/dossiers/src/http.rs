@@ -57,6 +57,7 @@ pub fn router(this: Arc<Dossiers>) -> OpenApiRouter {
         .routes(routes!(get_dossier))
         .routes(routes!(applicant))
         .routes(routes!(issue_slip))
+        .routes(routes!(slip_paper))
         .with_state(this.clone())
         .merge(crate::http_polls::router(this.clone()))
         .merge(crate::http_more::router(this))
@@ -119,6 +120,27 @@ async fn get_dossier(State(this): This, caller: Caller, code: At<String>) -> Res
 async fn applicant(State(this): This, caller: Caller, code: At<String>) -> Result<Response> {
     let found = this.applicant(&caller, &at(code)?).await?;
     Ok(([(header::CACHE_CONTROL, "private, no-store")], Json(found)).into_response())
+}
+
+/// In which language a paper is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PaperQuery {
+    /// `vi` (the default) or `en`.
+    lang: Option<String>,
+}
+
+/// An apology slip as a PDF.
+#[utoipa::path(get, path = "/api/dossiers/{dossier}/slips/{n}/paper", tag = "dossiers", operation_id = "dossiers_slip_paper",
+    params(("dossier" = String, Path), ("n" = String, Path), PaperQuery),
+    responses((status = 200, content_type = "application/pdf"), (status = 400), (status = 401), (status = 403), (status = 404), (status = 503)))]
+async fn slip_paper(State(this): This, caller: Caller, path: At<(String, i64)>, query: Wanted<PaperQuery>) -> Result<Response> {
+    let ((code, n), query) = (at(path)?, wanted(query)?);
+    let (name, pdf) = this.slip_paper(&caller, &code, n, query.lang.as_deref()).await?;
+    let named = format!("attachment; filename=\"{}\"", name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-"));
+    let head =
+        [(header::CONTENT_TYPE, "application/pdf".to_string()), (header::CONTENT_DISPOSITION, named), (header::CACHE_CONTROL, "private, no-store".to_string())];
+    Ok((head, pdf).into_response())
 }
 
 /// Issues an apology slip with a new date.

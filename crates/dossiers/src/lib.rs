@@ -23,6 +23,7 @@ mod ratings;
 mod rehearsal;
 mod score;
 mod sheet;
+mod slip;
 mod tables;
 mod tables_board;
 mod tables_more;

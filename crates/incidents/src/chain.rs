@@ -8,7 +8,7 @@ use jiff::civil::Time;
 use uuid::Uuid;
 
 use crate::model::Incident;
-use crate::model_ops::{Chain, ChainCell, ChainPart, ChainQuery, ChainRow, Dispatch};
+use crate::model_ops::{Chain, ChainCell, ChainPart, ChainQuery, ChainRow, Dispatch, ToldWell};
 use crate::pack::{INTERVALS, Target};
 use crate::roster::date;
 use crate::{Incidents, Rules, tables, tables_ops};
@@ -27,8 +27,28 @@ pub(crate) fn percentile(sorted: &[i64], percent: u32) -> i64 {
     sorted.get(rank - 1).copied().unwrap_or(0)
 }
 
-/// Incidents of a group, and what was measured by interval.
-type Group = (BTreeSet<Uuid>, BTreeMap<&'static str, Vec<i64>>);
+/// Incidents of a group, what was measured by interval, and by how much the travel differed from what was told, by how that was reckoned.
+#[derive(Default)]
+struct Group {
+    ids: BTreeSet<Uuid>,
+    values: BTreeMap<&'static str, Vec<i64>>,
+    off: BTreeMap<String, Vec<i64>>,
+}
+
+/// Seconds from turning out to arriving, as the crew stamped them.
+fn travel(dispatch: &Dispatch) -> Option<i64> {
+    let at = |name: &str| dispatch.stamps.iter().find(|s| s.stamp == name && !s.typed).map(|s| s.at);
+    at("turned-out").zip(at("arrived")).and_then(|(a, b)| seconds(a, b))
+}
+
+fn told(off: BTreeMap<String, Vec<i64>>) -> Vec<ToldWell> {
+    let median = |mut values: Vec<i64>| {
+        values.sort_unstable();
+        percentile(&values, 50)
+    };
+    let one = |(by, off): (String, Vec<i64>)| ToldWell { by, count: off.len(), error_s: median(off.iter().map(|s| s.abs()).collect()), bias_s: median(off) };
+    off.into_iter().map(one).collect()
+}
 
 /// Every measured part of an incident. Turnout and travel are those of each resource; the others are the incident's.
 fn parts(incident: &Incident, sent: &[&Dispatch]) -> Vec<(&'static str, i64)> {
@@ -40,7 +60,7 @@ fn parts(incident: &Incident, sent: &[&Dispatch]) -> Vec<(&'static str, i64)> {
         // A stamp typed at the centre is no measurement.
         let at = |name: &str| dispatch.stamps.iter().find(|s| s.stamp == name && !s.typed).map(|s| s.at);
         put("turnout", at("turned-out").and_then(|t| seconds(dispatch.sent_at, t)));
-        put("travel", at("turned-out").zip(at("arrived")).and_then(|(a, b)| seconds(a, b)));
+        put("travel", travel(dispatch));
     }
     put("control", incident.arrived_at.zip(incident.controlled_at).and_then(|(a, b)| seconds(a, b)));
     out
@@ -96,14 +116,19 @@ impl Incidents {
             let own: Vec<&Dispatch> = sent.get(&incident.id).into_iter().flatten().collect();
             let key = if by_area { incident.place.area.clone().unwrap_or_else(|| "-".into()) } else { incident.kind.clone() };
             for key in [String::new(), key] {
-                let (ids, values) = groups.entry(key).or_default();
-                ids.insert(incident.id);
+                let group = groups.entry(key).or_default();
+                group.ids.insert(incident.id);
                 for (name, value) in parts(incident, &own) {
-                    values.entry(name).or_default().push(value);
+                    group.values.entry(name).or_default().push(value);
+                }
+                for (sent, took) in own.iter().filter_map(|d| travel(d).map(|t| (d, t))) {
+                    if let Some((eta, by)) = sent.eta_s.zip(sent.way_by.clone()) {
+                        group.off.entry(by).or_default().push(took - i64::from(eta));
+                    }
                 }
             }
         }
-        let rows = groups.into_iter().map(|(key, (ids, values))| {
+        let rows = groups.into_iter().map(|(key, Group { ids, values, off })| {
             let kind = rules.pack.kind.iter().find(|k| k.code == key && !by_area);
             let name = if by_area { self.directory.commune(&key).map(|p| p.commune_name) } else { kind.map(|k| k.name.clone()) };
             let name = name.unwrap_or_else(|| key.clone());
@@ -112,6 +137,7 @@ impl Incidents {
                 name,
                 incidents: ids.len(),
                 cells: cells(&rules, kind.map(|k| k.code.as_str()), values),
+                told: told(off),
                 key,
             }
         });

@@ -60,7 +60,7 @@ fn packed(files: Vec<(String, Vec<u8>)>, head: Value) -> Result<Bytes> {
 
 impl Incidents {
     /// The evidence pack of an incident: log as JSON and table, incident, procedures, resources, tasks, attached alarms and cases,
-    /// warnings as CAP, review, and a manifest with hashes. Needs `incident-handle`; the reading is on record.
+    /// pieces of cameras' recordings, warnings as CAP, review, the after-action report as PDF, and a manifest with hashes. Needs `incident-handle`; the reading is on record.
     pub async fn evidence(&self, caller: &Caller, id: Uuid) -> Result<(String, Bytes)> {
         let view = self.incident(caller, id).await?;
         let incident = &view.row.incident;
@@ -91,9 +91,14 @@ impl Incidents {
             };
             files.push((format!("alarms/{alarm}.json"), pretty(&document)?));
         }
+        for clip in self.matters.clips(caller, id).await? {
+            files.push((format!("cameras/{}.json", clip.name), pretty(&clip.about)?));
+            files.extend(clip.file.map(|mp4| (format!("cameras/{}.mp4", clip.name), mp4.to_vec())));
+        }
         for warning in warnings.iter().filter(|w| w.sent_at.is_some()) {
             files.push((format!("warnings/{}.xml", warning.identifier), crate::cap::alert(policy, warning)?.into_bytes()));
         }
+        files.push(("report.pdf".to_string(), self.report_of(caller, &self.after_action(caller, id).await?).await?.to_vec()));
         let broken = tables::broken(&log);
         let head = json!({ "code": incident.code, "drill": incident.drill, "made_at": caller.now, "made_by": caller.name.to_string(),
             "log_lines": log.len(), "log_cut": log.len() >= LINES, "log_broken_at": broken, "log_head": log.last().map(|l| l.hash.clone()) });

@@ -69,6 +69,7 @@ pub fn router(this: Arc<Incidents>) -> OpenApiRouter {
         .routes(routes!(nearest))
         .routes(routes!(send))
         .routes(routes!(after_action, put_review))
+        .routes(routes!(report))
         .routes(routes!(evidence))
         .with_state(this.clone())
         .merge(crate::http_ops::router(this))
@@ -87,16 +88,38 @@ struct KindQuery {
     kind: Option<String>,
 }
 
+/// In which language a paper is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PaperQuery {
+    /// `vi` (the default) or `en`.
+    lang: Option<String>,
+}
+
+/// A file to keep.
+fn file(kind: &'static str, name: &str, bytes: bytes::Bytes) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, no-store")], bytes).into_response();
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+/// The after-action report as a PDF. On record.
+#[utoipa::path(get, path = "/api/incidents/{id}/report.pdf", tag = "incidents", operation_id = "incidents_report", params(("id" = String, Path), PaperQuery),
+    responses((status = 200, content_type = "application/pdf"), (status = 400), (status = 401), (status = 403), (status = 404), (status = 503)))]
+async fn report(State(this): This, caller: Caller, path: At<Uuid>, query: Wanted<PaperQuery>) -> Result<Response> {
+    let (id, query) = (at(path)?, wanted(query)?);
+    let (name, bytes) = this.report(&caller, id, query.lang.as_deref()).await?;
+    Ok(file("application/pdf", &name, bytes))
+}
+
 /// The evidence pack: a ZIP with a manifest of SHA-256 hashes.
 #[utoipa::path(get, path = "/api/incidents/{id}/evidence.zip", tag = "incidents", operation_id = "incidents_evidence", params(("id" = String, Path)),
     responses((status = 200, content_type = "application/zip"), (status = 401), (status = 403), (status = 404)))]
 async fn evidence(State(this): This, caller: Caller, path: At<Uuid>) -> Result<Response> {
     let (name, bytes) = this.evidence(&caller, at(path)?).await?;
-    let mut response = ([(header::CONTENT_TYPE, "application/zip"), (header::CACHE_CONTROL, "private, no-store")], bytes).into_response();
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
-    }
-    Ok(response)
+    Ok(file("application/zip", &name, bytes))
 }
 
 /// Types, positions, ladders, kinds of resources, targets.

@@ -17,6 +17,7 @@ pub mod model_ops;
 pub mod model_warn;
 pub mod pack;
 mod procedures;
+mod report;
 mod resources;
 mod roster;
 pub(crate) mod runs;
@@ -32,6 +33,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dothi_kernel::calendar::WorkCalendar;
+use dothi_kernel::roads::Roads;
 use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff};
 use dothi_store::Store;
 use serde::Serialize;
@@ -53,8 +55,21 @@ pub trait Matters: Send + Sync {
     async fn case(&self, caller: &Caller, id: Uuid) -> Result<CaseFacts>;
     /// All of an alarm, for the evidence pack.
     async fn alarm_document(&self, caller: &Caller, id: Uuid) -> Result<Value>;
+    /// Pieces of cameras' recordings that were exported for an incident.
+    async fn clips(&self, caller: &Caller, incident: Uuid) -> Result<Vec<Clip>>;
     /// Alarms that are open.
     async fn alarm_counts(&self, caller: &Caller) -> Result<AlarmCounts>;
+}
+
+/// A piece of a recording, for the evidence pack.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    /// Name of its files, without an ending.
+    pub name: String,
+    /// Camera, time, reason, who asked and who allowed it, masks, hashes; why there is no file, if there is none.
+    pub about: Value,
+    /// MP4, masks and watermark burnt in.
+    pub file: Option<bytes::Bytes>,
 }
 
 /// What is installed, ready to be asked.
@@ -113,6 +128,8 @@ pub struct Incidents {
     pub(crate) staff: Arc<dyn Staff>,
     pub(crate) matters: Arc<dyn Matters>,
     pub(crate) calendar: Arc<WorkCalendar>,
+    /// Ways by road.
+    pub(crate) roads: Option<Arc<dyn Roads>>,
     rules: RwLock<Arc<Rules>>,
 }
 
@@ -125,9 +142,16 @@ impl Incidents {
         matters: Arc<dyn Matters>,
         calendar: Arc<WorkCalendar>,
     ) -> Result<Self> {
-        let this = Self { store, directory, staff, matters, calendar, rules: RwLock::new(Arc::new(Rules { pack: IncidentsPack::default() })) };
+        let this = Self { store, directory, staff, matters, calendar, roads: None, rules: RwLock::new(Arc::new(Rules { pack: IncidentsPack::default() })) };
         this.reload().await?;
         Ok(this)
+    }
+
+    /// Says who knows the ways by road; without, they are guessed.
+    #[must_use]
+    pub fn with_roads(mut self, roads: Arc<dyn Roads>) -> Self {
+        self.roads = Some(roads);
+        self
     }
 
     /// Installs what a pack declares. Its procedures become approved versions the first time; a procedure that changed since becomes a

@@ -225,7 +225,7 @@ pub struct NearResource {
     pub resource: Resource,
     /// Metres; none without both positions.
     pub metres: Option<f64>,
-    /// Seconds, a rough guess.
+    /// Seconds; a rough guess where the way is one.
     pub seconds: Option<u32>,
     /// How the way was reckoned: `straight-line-times-factor`, or `road` where there is a road graph.
     pub by: String,
@@ -275,6 +275,12 @@ pub struct Dispatch {
     /// Metres when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metres: Option<f64>,
+    /// Seconds that the way was said to take when it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_s: Option<u32>,
+    /// How that was reckoned: `road`, or `straight-line-times-factor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_by: Option<String>,
     /// The crew's stamps.
     pub stamps: Vec<Stamp>,
     /// Whether it is over.
@@ -363,6 +369,20 @@ pub struct ChainCell {
     pub target: Option<Target>,
 }
 
+/// How well the time of travel was told when resources were sent, against what their crews stamped.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ChainTold)]
+pub struct ToldWell {
+    /// How it was reckoned: `road`, or `straight-line-times-factor`.
+    pub by: String,
+    /// Travels that were measured.
+    pub count: usize,
+    /// Median of measured minus told, seconds: above 0, they took longer.
+    pub bias_s: i64,
+    /// Median of how far off it was, seconds.
+    pub error_s: i64,
+}
+
 /// The time chain of a type or commune.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChainRow {
@@ -376,6 +396,8 @@ pub struct ChainRow {
     pub incidents: usize,
     /// Intervals.
     pub cells: Vec<ChainCell>,
+    /// How well the time of travel was told, by how it was reckoned.
+    pub told: Vec<ToldWell>,
 }
 
 /// Percentiles of the time chain.

@@ -1,7 +1,9 @@
 //! Vehicles and teams: where they are, who is nearest, sending them, and the stamps of their crews.
 
+use std::collections::BTreeSet;
+
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope};
+use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope, Timestamp};
 use dothi_store::Tx;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,18 +18,49 @@ const CREW: usize = 50;
 /// Sent to one incident at once.
 const SENT: usize = 200;
 
-/// The way from one point to another: metres and how they were reckoned. The one place to ask a road graph, once there is one.
-pub(crate) fn way(policy: &Policy, from: Point, to: Point) -> (f64, &'static str) {
-    (from.distance(to) * policy.road_factor, "straight-line-times-factor")
+/// A guess of the way where no road graph knows it: a straight line times the pack's factor, at the speed of the kind of resource.
+fn guess(rules: &Rules, policy: &Policy, kind: &str, from: Point, to: Point) -> Guess {
+    let metres = (from.distance(to) * policy.road_factor).round();
+    let speed = rules.pack.resource_kind.iter().find(|k| k.code == kind).map(|k| k.speed_kmh / 3.6);
+    let seconds = speed.map(|s| metres / s).filter(|s| s.is_finite() && *s < 86_400.0).map(|s| s.round() as u32);
+    Guess { metres, seconds, by: "straight-line-times-factor".into() }
 }
 
-fn seconds(rules: &Rules, kind: &str, metres: f64) -> Option<u32> {
-    let kind = rules.pack.resource_kind.iter().find(|k| k.code == kind)?;
-    let seconds = metres / (kind.speed_kmh / 3.6);
-    (seconds.is_finite() && seconds < 86_400.0).then_some(seconds.round() as u32)
+/// How far it is, how long it takes, and how that was reckoned.
+struct Guess {
+    metres: f64,
+    seconds: Option<u32>,
+    by: String,
 }
 
 impl Incidents {
+    /// The ways of resources to a place, in their order: by road where the graph of roads knows one, by a guess elsewhere. None without a
+    /// position. A search that fails is no reason to keep anybody waiting: then it is the guess.
+    async fn ways(&self, rules: &Rules, resources: &[(&str, Option<Point>)], to: Option<Point>, at: Timestamp) -> Result<Vec<Option<Guess>>> {
+        let policy = rules.policy()?;
+        let Some(to) = to else { return Ok(resources.iter().map(|_| None).collect()) };
+        let mut found: Vec<Option<Guess>> = resources.iter().map(|(kind, from)| from.map(|from| guess(rules, policy, kind, from, to))).collect();
+        let Some(roads) = &self.roads else { return Ok(found) };
+        let kinds: BTreeSet<&str> = resources.iter().filter(|(_, from)| from.is_some()).map(|(kind, _)| *kind).collect();
+        for kind in kinds {
+            let (places, from): (Vec<usize>, Vec<Point>) =
+                resources.iter().enumerate().filter(|(_, (k, _))| *k == kind).filter_map(|(i, (_, from))| from.map(|f| (i, f))).unzip();
+            let ways = match roads.ways(kind, &from, to, at).await {
+                Ok(ways) => ways,
+                Err(e) => {
+                    tracing::warn!(error = %e, kind, "no way by road was found in time");
+                    continue;
+                }
+            };
+            for (i, way) in places.into_iter().zip(ways) {
+                if let Some(way) = way {
+                    found[i] = Some(Guess { metres: way.metres.round(), seconds: Some(way.seconds), by: way.by });
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// All resources one may see, by call sign, at most 1,000.
     pub async fn resources(&self, caller: &Caller) -> Result<Vec<Resource>> {
         let units = self.visible(caller)?;
@@ -38,14 +71,17 @@ impl Incidents {
     pub async fn nearest(&self, caller: &Caller, id: Uuid, kind: Option<&str>) -> Result<Vec<NearResource>> {
         let incident = self.readable(caller, id).await?;
         let rules = self.rules();
-        let policy = rules.policy()?;
-        let all = self.resources(caller).await?.into_iter().filter(|r| kind.is_none_or(|k| r.kind == k));
+        let all: Vec<Resource> = self.resources(caller).await?.into_iter().filter(|r| kind.is_none_or(|k| r.kind == k)).collect();
+        let places: Vec<(&str, Option<Point>)> = all.iter().map(|r| (r.kind.as_str(), r.point)).collect();
+        let ways = self.ways(&rules, &places, incident.place.point, caller.now).await?;
         let mut near: Vec<NearResource> = all
-            .map(|resource| {
-                let found = resource.point.zip(incident.place.point).map(|(a, b)| way(policy, a, b));
-                let metres = found.map(|(m, _)| m.round());
-                let seconds = metres.and_then(|m| seconds(&rules, &resource.kind, m));
-                NearResource { metres, seconds, by: found.map_or("unknown", |(_, by)| by).to_string(), resource }
+            .into_iter()
+            .zip(ways)
+            .map(|(resource, way)| NearResource {
+                metres: way.as_ref().map(|w| w.metres),
+                seconds: way.as_ref().and_then(|w| w.seconds),
+                by: way.map_or_else(|| "unknown".to_string(), |w| w.by),
+                resource,
             })
             .collect();
         let rank = |r: &NearResource| (r.resource.state != "free", r.metres.is_none());
@@ -130,8 +166,12 @@ impl Incidents {
     /// caller sees. 409 `incidents.resource.busy`.
     pub async fn send(&self, caller: &Caller, id: Uuid, input: SendInput) -> Result<IncidentView> {
         let rules = self.rules();
-        let policy = rules.policy()?.clone();
         let note = maybe(input.note.as_deref(), "note", 1_000)?;
+        caller.require(Permission::IncidentHandle, Scope::ANY)?;
+        // The way is searched before the change begins: a search has no place inside one.
+        let to = tables::get(&self.store, id).await?.and_then(|i| i.place.point);
+        let going = tables_ops::resource(&self.store, input.resource).await?;
+        let way = self.ways(&rules, &[(going.kind.as_str(), going.point)], to, caller.now).await?.pop().flatten();
         let mut tx = self.store.begin(caller).await?;
         let mut incident = self.workable(&mut tx, caller, id, None).await?;
         let mut resource = tables_ops::resource_in(&mut tx, input.resource).await?;
@@ -160,7 +200,9 @@ impl Incidents {
             sent_at: caller.now,
             sent_by: By::of(caller),
             note,
-            metres: resource.point.zip(incident.place.point).map(|(a, b)| way(&policy, a, b).0.round()),
+            metres: way.as_ref().map(|w| w.metres),
+            eta_s: way.as_ref().and_then(|w| w.seconds),
+            way_by: way.map(|w| w.by),
             stamps: Vec::new(),
             ended: false,
             version: 1,
@@ -170,7 +212,8 @@ impl Incidents {
         (resource.state, resource.dispatch, resource.drill) = ("busy".into(), Some(sent.id), incident.drill);
         resource.incident_code = Some(incident.code.clone());
         tables_ops::update_resource(&mut tx, &mut resource).await?;
-        let facts = json!({ "dispatch": sent.id, "resource": sent.resource_code, "metres": sent.metres, "what": "sent" });
+        let facts =
+            json!({ "dispatch": sent.id, "resource": sent.resource_code, "metres": sent.metres, "seconds": sent.eta_s, "by": sent.way_by, "what": "sent" });
         tables::log(&mut tx, id, &By::of(caller), "dispatch", &format!("{} {}", sent.resource_code, sent.resource_name), &facts).await?;
         if incident.dispatched_at.is_none() {
             incident.dispatched_at = Some(caller.now);

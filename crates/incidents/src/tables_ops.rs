@@ -94,6 +94,9 @@ async fn crew(tx: &mut Tx, r: &Resource) -> Result<()> {
     Ok(())
 }
 
+pub(crate) async fn resource(store: &Store, id: Uuid) -> Result<Resource> {
+    store.row("select doc from incident_resource where id = ?", params![id]).await?.ok_or_else(unknown)?.json("doc")
+}
 pub(crate) async fn resource_in(tx: &mut Tx, id: Uuid) -> Result<Resource> {
     tx.row("select doc from incident_resource where id = ?", params![id]).await?.ok_or_else(unknown)?.json("doc")
 }

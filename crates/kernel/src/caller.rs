@@ -48,6 +48,28 @@ pub enum Permission {
     IncidentApprove,
     /// Stamp the way of a resource one belongs to, from the phone.
     DispatchDo,
+    /// See cameras and their live picture.
+    CameraWatch,
+    /// See what cameras recorded; each time with a reason.
+    CameraReplay,
+    /// Ask for a piece of a recording as a file; each time with a reason.
+    CameraExport,
+    /// Settle what others ask to export; hold pieces beyond their retention.
+    CameraApprove,
+    /// See pictures without their privacy masks.
+    CameraUnmask,
+    /// Register cameras, their streams, masks and detectors.
+    CameraManage,
+    /// Read who watched what.
+    CameraAudit,
+    /// See roads, their traffic, incidents, signs and works.
+    TrafficRead,
+    /// Judge traffic incidents, propose messages for signs, hand in works and events.
+    TrafficHandle,
+    /// Approve messages of others for signs; publish works and closures.
+    TrafficApprove,
+    /// Keep segments, detectors, signs and the road graph.
+    TrafficManage,
     /// Enter indicator values.
     IndicatorReport,
     /// Approve indicator values of others.

@@ -275,6 +275,60 @@ pub enum Event {
         /// Unit that answers for the premises; empty when there is none.
         unit: String,
     },
+    /// A camera's picture became worse or better: it fell silent, froze, went dark, was turned, or is fine again.
+    CameraHealthChanged {
+        /// Camera id.
+        camera: Uuid,
+        /// State now (`fine`, `silent`, `frozen`, …).
+        state: String,
+        /// State before.
+        before: String,
+        /// Commune code, when known.
+        area: Option<String>,
+        /// Unit that owns the camera; empty when there is none.
+        unit: String,
+    },
+    /// A detector counted: the figures become observations of the camera's thing.
+    CameraCounted {
+        /// Camera id.
+        camera: Uuid,
+        /// URN of the camera's thing.
+        entity: String,
+        /// Attributes and how many, at most 20.
+        counts: Vec<(String, u32)>,
+        /// Unit that owns the camera; empty when there is none.
+        unit: String,
+    },
+    /// Something of a camera changed: lists that show it are out of date.
+    CameraChanged {
+        /// Camera id.
+        camera: Uuid,
+        /// What: `camera`, `export`, `hold`, `bookmark`.
+        what: String,
+        /// Unit that owns the camera; empty when there is none.
+        unit: String,
+    },
+    /// A traffic incident began, was confirmed by its neighbours, ended, or was judged.
+    TrafficIncident {
+        /// Incident id.
+        incident: Uuid,
+        /// `begin`, `confirm`, `clear`, `real` or `false`.
+        step: String,
+        /// Unit that answers for the road; empty when there is none.
+        unit: String,
+    },
+    /// A sign is to show something else.
+    SignAsked {
+        /// Sign id.
+        sign: Uuid,
+        /// The order's id; an older order of the sign counts no longer.
+        order: Uuid,
+    },
+    /// Segments, signs, messages, works or the usual changed.
+    TrafficChanged {
+        /// Which: `network`, `sign`, `work`, `usual`, `route`, `roads`.
+        what: String,
+    },
     /// Organisations or areas changed.
     UnitsChanged,
     /// A pack was installed.
@@ -310,6 +364,7 @@ impl Event {
             | Event::PanelConfirmed { .. }
             | Event::PanelRestored { .. }
             | Event::PanelHandled { .. } => Audience::Holders(Permission::AlarmRead),
+            Event::TrafficIncident { .. } | Event::TrafficChanged { .. } => Audience::Holders(Permission::TrafficRead),
             Event::CaseOpened { .. } | Event::CaseMoved { .. } | Event::CaseDue { .. } | Event::WorkMoved { .. } => Audience::Holders(Permission::CaseRead),
             Event::CaseAnswered { .. } | Event::CaseRated { .. } => Audience::Public,
             Event::ValueReported { .. } | Event::ValueSettled { .. } => Audience::Holders(Permission::ScorecardRead),
@@ -324,7 +379,8 @@ impl Event {
                     Audience::Public
                 }
             }
-            Event::LetterAsked { .. } | Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
+            Event::CameraHealthChanged { .. } | Event::CameraCounted { .. } | Event::CameraChanged { .. } => Audience::Holders(Permission::CameraWatch),
+            Event::LetterAsked { .. } | Event::SignAsked { .. } | Event::UnitsChanged | Event::PackInstalled { .. } => Audience::Internal,
         }
     }
 
@@ -332,9 +388,14 @@ impl Event {
     pub fn unit(&self) -> Option<&str> {
         match self {
             Event::CaseOpened { unit, .. } | Event::CaseMoved { unit, .. } | Event::CaseDue { unit, .. } | Event::WorkMoved { unit, .. } => Some(unit),
-            Event::PanelSignalled { unit, .. } | Event::PanelConfirmed { unit, .. } | Event::PanelRestored { unit, .. } | Event::PanelHandled { unit, .. } => {
-                (!unit.is_empty()).then_some(unit.as_str())
-            }
+            Event::PanelSignalled { unit, .. }
+            | Event::PanelConfirmed { unit, .. }
+            | Event::PanelRestored { unit, .. }
+            | Event::PanelHandled { unit, .. }
+            | Event::TrafficIncident { unit, .. }
+            | Event::CameraHealthChanged { unit, .. }
+            | Event::CameraCounted { unit, .. }
+            | Event::CameraChanged { unit, .. } => (!unit.is_empty()).then_some(unit.as_str()),
             Event::IncidentOpened { unit, .. } | Event::IncidentChanged { unit, .. } | Event::IncidentEscalated { unit, .. } => Some(unit),
             _ => None,
         }

@@ -1,11 +1,14 @@
 //! The port to what was: observations in the lake. Domains see this trait; `lake` implements it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::value::quality;
-use crate::{Observation, Result, Value};
+use crate::{Error, Observation, Result, Value};
 
 /// One point of a series. For buckets `t` is the bucket's start and `value` its mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -47,6 +50,35 @@ pub struct SeriesQuery {
     /// At most so many points (newest kept when cut).
     pub limit: usize,
 }
+
+/// Which values of many series are asked for: of each series the last one within each of some steps of time.
+#[derive(Debug, Clone)]
+pub struct StepsQuery {
+    /// Entity types, short names.
+    pub kinds: Vec<String>,
+    /// Attribute, short name.
+    pub attribute: String,
+    /// The first step begins after this instant (µs).
+    pub after: i64,
+    /// Ends of the steps in ascending order (µs, inclusive); each begins after the end of the one before.
+    pub ends: Vec<i64>,
+    /// Values at most; beyond it 422 `history.steps`.
+    pub limit: usize,
+}
+
+/// The last value of a series within a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepValue {
+    /// Which step.
+    pub step: u32,
+    /// When it was observed (µs).
+    pub t: i64,
+    /// The value.
+    pub value: Value,
+}
+
+/// Values by entity, in the order of steps; steps without a value are left out.
+pub type Steps = HashMap<Arc<str>, Vec<StepValue>>;
 
 /// Bounds of a free query.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +128,11 @@ pub trait History: Send + Sync {
             rest.from = last.t.saturating_add(1);
         }
     }
+    /// The last values of all series of some types within steps of time, found in one go. 422 `history.steps` when there
+    /// are too many, or where history is kept in a way that can't be asked so.
+    async fn steps(&self, query: &StepsQuery) -> Result<Steps> {
+        Err(Error::unprocessable("history.steps", "This history cannot be asked for many series at once.").with("attribute", &query.attribute))
+    }
     /// A read-only SQL query over the lake's tables (`observation`).
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table>;
 }
@@ -117,6 +154,9 @@ impl History for NoHistory {
     }
     async fn series(&self, _: &SeriesQuery) -> Result<Vec<Point>> {
         Ok(Vec::new())
+    }
+    async fn steps(&self, _: &StepsQuery) -> Result<Steps> {
+        Ok(Steps::new())
     }
     async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
         Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })

@@ -15,6 +15,7 @@ pub mod http;
 pub mod measure;
 pub mod page;
 pub mod places;
+pub mod roads;
 pub mod text;
 pub mod time;
 pub mod value;

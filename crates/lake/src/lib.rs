@@ -18,11 +18,12 @@ mod saved;
 mod scan;
 mod schema;
 mod series;
+mod steps;
 mod tables;
 mod upkeep;
 
 use async_trait::async_trait;
-use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Table};
+use dothi_kernel::history::{History, Point, QueryLimits, SeriesQuery, Steps, StepsQuery, Table};
 use dothi_kernel::{Observation, Result};
 use dothi_store::Store;
 
@@ -104,6 +105,10 @@ impl History for Lake {
 
     async fn count(&self, query: &SeriesQuery) -> Result<u64> {
         series::count(&self.view().await?, &self.engine.files, query).await
+    }
+
+    async fn steps(&self, query: &StepsQuery) -> Result<Steps> {
+        steps::steps(&self.engine, self.view().await?, query).await
     }
 
     async fn table(&self, sql: &str, limits: QueryLimits) -> Result<Table> {

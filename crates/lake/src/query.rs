@@ -108,17 +108,25 @@ impl Engine {
         if sql.len() > SQL_LENGTH {
             return Err(Error::invalid("history.sql", "The query is too long.").with("limit", SQL_LENGTH));
         }
-        let seconds = limits.seconds.clamp(1, MOST_SECONDS);
+        let (sql, rows) = (sql.to_string(), limits.rows.min(MOST_ROWS));
+        self.apart(view, limits.seconds, move |context, deadline| async move { run(&context, &sql, rows, deadline).await }).await
+    }
+
+    /// Runs a query's work on the threads of queries, when its turn has come and within its time.
+    pub async fn apart<T, F>(&self, view: View, seconds: u32, work: impl FnOnce(SessionContext, Instant) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let seconds = seconds.clamp(1, MOST_SECONDS);
         let wait = Duration::from_secs(u64::from(seconds));
         let deadline = Instant::now() + wait;
-        let rows = limits.rows.min(MOST_ROWS);
         let answer = async {
             // The turn is kept until the query has really ended, so that abandoned ones cannot pile up.
             let turn = self.turn.clone().acquire_owned().await.map_err(|e| Error::internal("waiting to query", e))?;
-            let context = self.context(view).map_err(explain)?;
-            let (sql, threads) = (sql.to_string(), self.threads.as_ref().ok_or_else(|| Error::internal("querying the lake", "closing"))?);
-            let running = threads.spawn(async move {
-                let done = run(&context, &sql, rows, deadline).await;
+            let running = work(self.context(view).map_err(explain)?, deadline);
+            let running = self.handle()?.spawn(async move {
+                let done = running.await;
                 drop(turn);
                 done
             });
@@ -155,17 +163,17 @@ impl Drop for Engine {
 }
 
 /// A running query; dropping it stops the query at its next pause.
-struct AbortOnDrop(tokio::task::JoinHandle<Result<Table>>);
+struct AbortOnDrop<T>(tokio::task::JoinHandle<Result<T>>);
 
-impl Future for AbortOnDrop {
-    type Output = Result<Table>;
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|done| done.unwrap_or_else(|e| Err(Error::internal("querying the lake", e))))
     }
 }
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -202,7 +210,7 @@ pub(crate) fn partitioned(file: &FileEntry) -> PartitionedFile {
 }
 
 /// What the asker may know of a failure: mistakes of theirs in words, ours as an internal error.
-fn explain(e: DataFusionError) -> Error {
+pub(crate) fn explain(e: DataFusionError) -> Error {
     use DataFusionError as D;
     let root = e.find_root();
     let told = |text: &str| {

@@ -14,8 +14,8 @@ pub mod pack;
 mod post;
 pub mod push;
 mod render;
-mod smtp;
 mod tables;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

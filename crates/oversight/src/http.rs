@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use dothi_kernel::{Caller, Error, Page, PageQuery, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -17,11 +18,11 @@ use crate::Oversight;
 use crate::model::{ComputeReport, IndicatorDetail, IndicatorQuery, IndicatorValue, NewValue, Scorecard, ScorecardQuery, SetRow, ValueStatus};
 
 type This = State<Arc<Oversight>>;
-type Body<T> = Result<Json<T>, JsonRejection>;
-type Wanted<T> = Result<Query<T>, QueryRejection>;
-type At<T> = Result<Path<T>, PathRejection>;
+pub(crate) type Body<T> = Result<Json<T>, JsonRejection>;
+pub(crate) type Wanted<T> = Result<Query<T>, QueryRejection>;
+pub(crate) type At<T> = Result<Path<T>, PathRejection>;
 
-fn body<T>(given: Body<T>) -> Result<T> {
+pub(crate) fn body<T>(given: Body<T>) -> Result<T> {
     given.map(|Json(t)| t).map_err(|e| match e.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
@@ -29,7 +30,7 @@ fn body<T>(given: Body<T>) -> Result<T> {
     })
 }
 
-fn wanted<T>(given: Wanted<T>) -> Result<T> {
+pub(crate) fn wanted<T>(given: Wanted<T>) -> Result<T> {
     given.map(|Query(t)| t).map_err(|e| malformed(e.body_text()))
 }
 
@@ -37,7 +38,7 @@ fn malformed(why: String) -> Error {
     Error::invalid("request.malformed", "The request is not in the expected form.").with("reason", why)
 }
 
-fn at<T>(given: At<T>) -> Result<T> {
+pub(crate) fn at<T>(given: At<T>) -> Result<T> {
     given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
 }
 
@@ -46,6 +47,7 @@ pub fn router(this: Arc<Oversight>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(sets))
         .routes(routes!(scorecard))
+        .routes(routes!(briefing))
         .routes(routes!(indicator))
         .routes(routes!(values, report))
         .routes(routes!(approve))
@@ -65,6 +67,33 @@ async fn sets(State(this): This, caller: Caller) -> Result<Json<Vec<SetRow>>> {
     responses((status = 200, body = Scorecard), (status = 404, description = "No such set")))]
 async fn scorecard(State(this): This, caller: Caller, query: Wanted<ScorecardQuery>) -> Result<Json<Scorecard>> {
     Ok(Json(this.scorecard(&caller, &wanted(query)?).await?))
+}
+
+/// Which scorecard, in which language.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct BriefingQuery {
+    /// Set; the first one when left out.
+    set: Option<String>,
+    /// Area code; the home province when left out.
+    area: Option<String>,
+    /// Period; the present year when left out.
+    period: Option<String>,
+    /// `vi` (the default) or `en`.
+    lang: Option<String>,
+}
+
+/// The leader's briefing: a scorecard on one sheet, as a PDF.
+#[utoipa::path(get, path = "/api/oversight/briefing.pdf", tag = "oversight", operation_id = "oversight_briefing", params(BriefingQuery),
+    responses((status = 200, content_type = "application/pdf"), (status = 400), (status = 401), (status = 403), (status = 404), (status = 503)))]
+async fn briefing(State(this): This, caller: Caller, query: Wanted<BriefingQuery>) -> Result<Response> {
+    let query = wanted(query)?;
+    let card = ScorecardQuery { set: query.set, area: query.area, period: query.period };
+    let (name, pdf) = this.briefing(&caller, &card, query.lang.as_deref()).await?;
+    let named = format!("attachment; filename=\"{name}\"");
+    let head =
+        [(header::CONTENT_TYPE, "application/pdf".to_string()), (header::CONTENT_DISPOSITION, named), (header::CACHE_CONTROL, "private, no-store".to_string())];
+    Ok((head, pdf).into_response())
 }
 
 /// One indicator with formula, history and evidence.

@@ -39,11 +39,17 @@ impl Oversight {
             | Event::PanelConfirmed { .. }
             | Event::PanelRestored { .. }
             | Event::PanelHandled { .. }
+            | Event::TrafficIncident { .. }
+            | Event::SignAsked { .. }
+            | Event::TrafficChanged { .. }
             | Event::IncidentOpened { .. }
             | Event::IncidentChanged { .. }
             | Event::IncidentEscalated { .. }
             | Event::WarningIssued { .. }
             | Event::OperationsChanged { .. }
+            | Event::CameraHealthChanged { .. }
+            | Event::CameraCounted { .. }
+            | Event::CameraChanged { .. }
             | Event::LetterAsked { .. }
             | Event::ValueReported { .. }
             | Event::ValueSettled { .. }

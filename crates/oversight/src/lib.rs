@@ -3,15 +3,21 @@
 //! Sets come from packs. A value is entered by one person and counts when another approves it, or it is computed from
 //! the platform's own [`Measures`] and carries the rows it was made of. Nothing is overwritten: a value is superseded.
 
+mod board_model;
+pub mod boards;
+mod briefing;
 mod compute;
 pub mod http;
+pub mod http_boards;
 mod jobs;
 mod model;
 pub mod pack;
+mod pack_boards;
 mod period;
 mod score;
 mod stated;
 mod tables;
+mod tables_boards;
 mod values;
 
 use std::collections::HashMap;
@@ -21,6 +27,8 @@ use dothi_kernel::{Caller, Directory, Error, Evidence, Measures, Permission, Res
 use dothi_store::Store;
 use jiff::tz::TimeZone;
 
+pub use board_model::*;
+pub use boards::Boards;
 pub use model::*;
 pub use period::{Period, PeriodKind};
 pub use score::{Reading, achievement, standing, summary};
@@ -55,6 +63,7 @@ impl Oversight {
         for (position, set) in part.sets.iter().enumerate() {
             tables::put_set(&mut tx, pack, position, set).await?;
         }
+        tables_boards::put_templates(&mut tx, pack, &part.templates).await?;
         for source in sources(&part.sets) {
             tx.schedule(jobs::COMPUTE, &source, caller.now).await?;
         }

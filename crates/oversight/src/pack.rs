@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::board_model::BoardTemplate;
 use crate::model::{Columns, FormulaStatus, Heading, Indicator, IndicatorKind, IndicatorSet, MeasureRef, Standing};
 use crate::period::PeriodKind;
 use crate::score::{self, Reading};
@@ -14,6 +15,9 @@ use crate::stated::{Stated, StatedKind, Words};
 pub struct OversightPack {
     /// Indicator sets, in order of file name.
     pub sets: Vec<IndicatorSet>,
+    /// Templates of boards, in order of file name.
+    #[serde(default)]
+    pub templates: Vec<BoardTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -70,10 +74,12 @@ struct Line {
     lead: String,
 }
 
-/// Reads the files of a pack's `oversight/` folder (relative path, text). Faults as `file:line: what`.
+/// Reads the files of a pack's `oversight/` and `boards/` folders (relative path, text). Faults as `file:line: what`.
 pub fn load(files: &[(String, String)]) -> Result<OversightPack, Vec<String>> {
-    let mut pack = OversightPack::default();
-    let (mut faults, mut used) = (Vec::new(), BTreeSet::new());
+    let mut faults = Vec::new();
+    let (boards, files): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|(path, _)| path.starts_with("boards/"));
+    let mut pack = OversightPack { sets: Vec::new(), templates: crate::pack_boards::load(&boards, &mut faults) };
+    let mut used = BTreeSet::new();
     for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
         match toml::from_str::<SetFile>(text) {
             Err(e) => faults.push(located(path, text, &e)),
@@ -96,7 +102,7 @@ pub fn load(files: &[(String, String)]) -> Result<OversightPack, Vec<String>> {
     if faults.is_empty() { Ok(pack) } else { Err(faults) }
 }
 
-fn located(path: &str, text: &str, error: &toml::de::Error) -> String {
+pub(crate) fn located(path: &str, text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     format!("{path}:{line}: {}", error.message())
 }
@@ -174,6 +180,7 @@ impl OversightPack {
             }
             check_set(set, &mut faults);
         }
+        crate::pack_boards::check(&self.templates, &mut faults);
         faults
     }
 

@@ -7,7 +7,9 @@ use uuid::Uuid;
 use crate::model::{IndicatorSet, ValueStatus};
 
 /// Schema of the domain.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[VALUES, crate::tables_boards::BOARDS];
+
+const VALUES: Migration = Migration {
     domain: "oversight",
     version: 1,
     // The partial index holds the promise that one value counts for an indicator, area and period.
@@ -23,7 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
           create unique index oversight_value_waits on oversight_value (set_code, area, indicator, period) where status = 'pending';
           create index oversight_value_history on oversight_value (set_code, indicator, area, entered_at);
           create index oversight_value_status on oversight_value (status, id);",
-}];
+};
 
 /// Which cell of a scorecard.
 #[derive(Debug, Clone, PartialEq, Eq)]

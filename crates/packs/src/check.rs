@@ -7,6 +7,8 @@ use dothi_context::pack::ContextPack;
 use dothi_dossiers::pack::DossiersPack;
 use dothi_panels::pack::PanelsPack;
 use dothi_rules::pack::RulesPack;
+use dothi_traffic::pack::TrafficPack;
+use dothi_video::pack::VideoPack;
 use serde::Deserialize;
 
 use crate::library::{Files, is_note};
@@ -24,7 +26,11 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("dossiers", &["toml", "csv"]),
     ("incidents", &["toml"]),
     ("oversight", &["toml", "csv"]),
+    // Templates of boards.
+    ("boards", &["toml"]),
     ("panels", &["toml", "csv"]),
+    ("video", &["toml", "names", "onnx"]),
+    ("traffic", &["toml", "csv", "geojson"]),
     // Versioned tables that rules and functions name.
     ("reference", &["toml"]),
     ("texts", &["json"]),
@@ -85,7 +91,9 @@ pub(crate) fn assemble(name: &str, files: Files) -> Result<Pack, Report> {
         incidents: part(dothi_incidents::pack::IncidentsPack::load(&files.of("incidents")), &mut faults),
         dossiers: part(DossiersPack::load(&files.of("dossiers")), &mut faults),
         panels: part(PanelsPack::load(&files.of("panels")), &mut faults),
-        oversight: part(dothi_oversight::pack::load(&files.of("oversight")), &mut faults),
+        traffic: part(TrafficPack::load(&files.of("traffic")), &mut faults),
+        video: part(VideoPack::load(&files.of("video"), &files.binary("video")), &mut faults),
+        oversight: part(dothi_oversight::pack::load(&[files.of("oversight"), files.of("boards")].concat()), &mut faults),
         texts: texts(&files.of("texts"), &mut faults),
         tests: files.of("tests"),
         functions: functions(&files.of("access")),
@@ -239,6 +247,11 @@ pub(crate) fn references(pack: &Pack, below: &[Pack]) -> Vec<String> {
     for (indicator, measure) in pack.oversight.measures() {
         if !MEASURES.iter().any(|offered| *offered == measure || offered.strip_suffix('*').is_some_and(|family| measure.starts_with(family))) {
             faults.push(format!("oversight: {indicator}: nobody offers the measure `{measure}`"));
+        }
+    }
+    for (other, code) in below.iter().flat_map(|p| p.oversight.templates.iter().map(move |t| (&p.manifest.name, &t.code))) {
+        if pack.oversight.templates.iter().any(|t| t.code == *code) {
+            faults.push(format!("boards: the template `{code}` stands in `{other}` already"));
         }
     }
     for (other, code) in below.iter().flat_map(|p| p.oversight.sets.iter().map(move |s| (&p.manifest.name, &s.code))) {

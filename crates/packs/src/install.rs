@@ -14,6 +14,8 @@ use dothi_oversight::Oversight;
 use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::Store;
+use dothi_traffic::Traffic;
+use dothi_video::Video;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -42,6 +44,10 @@ pub struct Domains {
     pub dossiers: Arc<Dossiers>,
     /// Signals of panels.
     pub panels: Arc<Panels>,
+    /// Traffic.
+    pub traffic: Arc<Traffic>,
+    /// Cameras.
+    pub video: Arc<Video>,
     /// Operations.
     pub incidents: Arc<Incidents>,
     /// Indicators.
@@ -153,6 +159,8 @@ impl Packs {
         d.notify.install(caller, name, pack.notify.clone()).await?;
         d.dossiers.install(caller, name, pack.dossiers.clone()).await?;
         d.panels.install(caller, name, pack.panels.clone()).await?;
+        d.traffic.install(caller, name, pack.traffic.clone()).await?;
+        d.video.install(caller, name, pack.video.clone()).await?;
         d.incidents.install(caller, name, pack.incidents.clone()).await?;
         d.oversight.install(caller, name, pack.oversight.clone()).await?;
         let mut tx = self.store.begin(caller).await?;

@@ -21,6 +21,8 @@ use dothi_notify::pack::NotifyPack;
 use dothi_oversight::pack::OversightPack;
 use dothi_panels::pack::PanelsPack;
 use dothi_rules::pack::RulesPack;
+use dothi_traffic::pack::TrafficPack;
+use dothi_video::pack::VideoPack;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,6 +55,10 @@ pub struct Pack {
     pub dossiers: DossiersPack,
     /// Signals of fire and robbery panels.
     pub panels: PanelsPack,
+    /// How traffic is judged, messages of signs, segments and routes.
+    pub traffic: TrafficPack,
+    /// Cameras.
+    pub video: VideoPack,
     /// Incident types, standard procedures, rosters, ladders, resources.
     pub incidents: IncidentsPack,
     /// Indicator sets.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use dothi_kernel::{Error, Result};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
@@ -144,9 +145,11 @@ impl Library {
             }
             let bytes = std::fs::read(entry.path()).map_err(|e| format!("{path}: {e}"))?;
             files.hashes.insert(path.clone(), hex::encode(Sha256::digest(&bytes)));
-            // Photos and other bytes of a pack's samples are nobody's text.
-            if let Ok(text) = String::from_utf8(bytes) {
-                files.texts.push((path, text));
+            // Photos and other bytes of a pack's samples are nobody's text; models are asked for as bytes.
+            match String::from_utf8(bytes) {
+                Ok(text) => files.texts.push((path, text)),
+                Err(e) if path.ends_with(".onnx") => files.bytes.push((path, e.into_bytes().into())),
+                Err(_) => {}
             }
         }
         Ok(files)
@@ -158,6 +161,8 @@ impl Library {
 pub(crate) struct Files {
     /// Path in the pack and text, sorted by path.
     pub texts: Vec<(String, String)>,
+    /// Models: path and bytes.
+    pub bytes: Vec<(String, Bytes)>,
     /// SHA-256 of every file, also of those that are no text.
     pub hashes: BTreeMap<String, String>,
 }
@@ -172,6 +177,12 @@ impl Files {
             hasher.update(hash);
         }
         hex::encode(hasher.finalize())
+    }
+
+    /// Bytes below a folder that are no text.
+    pub fn binary(&self, folder: &str) -> Vec<(String, Bytes)> {
+        let prefix = format!("{folder}/");
+        self.bytes.iter().filter(|(path, _)| path.starts_with(&prefix)).cloned().collect()
     }
 
     /// Texts below a folder, notes and licences left out.

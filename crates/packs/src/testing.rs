@@ -36,6 +36,7 @@ impl Pack {
                 dothi_dossiers::run_tests(&self.dossiers, &files),
                 dothi_incidents::pack::run_tests(&self.incidents, &files),
                 dothi_oversight::pack::run_tests(&self.oversight, &files),
+                dothi_traffic::pack::run_tests(&self.traffic, &files),
             ];
             for (ran, failed) in runs {
                 report.ran += ran;
@@ -47,7 +48,7 @@ impl Pack {
 }
 
 /// Tables that test files may have, each run by the domain of that name.
-const TABLES: &[&str] = &["cases", "dossiers", "incidents", "oversight", "rules"];
+const TABLES: &[&str] = &["cases", "dossiers", "incidents", "oversight", "rules", "traffic"];
 
 impl TestReport {
     /// Whether everything passed.

@@ -107,33 +107,32 @@ impl Rules {
     }
 
     /// Plans work on a thing, an area or a rule, or takes it out of service. A rule as a whole needs the right to manage packs.
-    /// 400 `alarm.aside` with the reason, 422 `alarm.aside-too-long`, 404 `thing.unknown`.
+    /// 400 `alarm.aside.*` with what is wrong, 422 `alarm.aside-too-long`, 404 `thing.unknown`.
     pub async fn set_aside(&self, caller: &Caller, wanted: NewAside) -> Result<Aside> {
         caller.require(Permission::AlarmHandle, Scope::ANY)?;
         let reason = reason(&wanted.reason)?;
-        let bad = |why: &str| Error::invalid("alarm.aside", "This cannot be set aside.").with("reason", why);
         let (begins_at, most) = {
             let live = self.live.lock().await;
             let known = |code: &String| live.catalogue.iter().any(|r| r.def.code == *code && r.def.sector == wanted.sector);
             if wanted.rule.as_ref().is_some_and(|code| !known(code)) {
-                return Err(bad("the sector has no such rule"));
+                return Err(Error::invalid("alarm.aside.rule", "The sector has no such rule."));
             }
             (wanted.begins_at.unwrap_or(caller.now), live.room.practice.whole("window/days"))
         };
         if wanted.kind == Suppression::Shelved {
-            return Err(bad("alarms are shelved one by one"));
+            return Err(Error::invalid("alarm.aside.shelved", "Alarms are shelved one by one."));
         }
         if wanted.rule.is_none() && wanted.entity.is_none() && wanted.area.is_none() || wanted.sector.is_empty() || wanted.sector.len() > 40 {
-            return Err(bad("name a sector, and a rule, a thing or an area"));
+            return Err(Error::invalid("alarm.aside.what", "Name a sector, and a rule, a thing or an area."));
         }
         let now = caller.now.as_microsecond();
         if begins_at.as_microsecond() < now - 60_000_000 || begins_at.as_microsecond() > now + AHEAD * DAY {
-            return Err(bad("it begins now or within a year"));
+            return Err(Error::invalid("alarm.aside.begins", "It begins now or within a year."));
         }
         let begins_at = begins_at.max(caller.now);
         match wanted.ends_at {
-            Some(end) if end <= begins_at => return Err(bad("it ends after it begins")),
-            None if wanted.kind == Suppression::Suppressed => return Err(bad("planned work has an end")),
+            Some(end) if end <= begins_at => return Err(Error::invalid("alarm.aside.ends", "It ends after it begins.")),
+            None if wanted.kind == Suppression::Suppressed => return Err(Error::invalid("alarm.aside.endless", "Planned work has an end.")),
             Some(end) if wanted.kind == Suppression::Suppressed => {
                 let most = most.ok_or_else(|| Error::unprocessable("alarm.no-practice", "No pack says how long planned work may take."))?;
                 if end.as_microsecond() - begins_at.as_microsecond() > most * DAY {
@@ -146,7 +145,7 @@ impl Rules {
             return Err(Error::not_found("thing.unknown", "There is no such thing."));
         }
         let area = match (&wanted.area, &wanted.entity) {
-            (Some(area), _) => Some(self.directory.commune(area).ok_or_else(|| bad("there is no such commune"))?.commune),
+            (Some(area), _) => Some(self.directory.commune(area).ok_or_else(|| Error::invalid("alarm.aside.area", "There is no such commune."))?.commune),
             (None, Some(entity)) => self.area_of(entity).map(|a| a.to_string()),
             (None, None) => None,
         };

@@ -250,18 +250,19 @@ pub(crate) struct Lately {
 type Positions = BTreeMap<(String, String), Vec<i64>>;
 
 impl Rules {
-    /// The board over a stretch of time, for the alarms the caller may see. 400 `alarm.figures`.
+    /// The board over a stretch of time, for the alarms the caller may see. 400 `alarm.figures.time`, `alarm.figures.span`.
     pub async fn figures(&self, caller: &Caller, query: &FiguresQuery) -> Result<AlarmFigures> {
         caller.require(Permission::AlarmRead, Scope::ANY)?;
-        let bad = |why: &str| Error::invalid("alarm.figures", "These figures cannot be reckoned.").with("reason", why);
         let instant = |text: &Option<String>| -> Result<Option<Timestamp>> {
-            text.as_deref().map(|t| t.parse::<Timestamp>().map_err(|_| bad("from and to are RFC 3339 instants"))).transpose()
+            text.as_deref()
+                .map(|t| t.parse::<Timestamp>().map_err(|_| Error::invalid("alarm.figures.time", "`from` and `to` are RFC 3339 instants.")))
+                .transpose()
         };
         let to = instant(&query.to)?.unwrap_or(caller.now).min(caller.now);
         let from = instant(&query.from)?.unwrap_or(time::micros(to.as_microsecond() - 7 * DAY));
         // Screens tell the beginning in whole minutes.
         if from >= to || to.as_microsecond() - from.as_microsecond() > DAYS * DAY + HOUR {
-            return Err(bad("from lies before to, by at most 31 days"));
+            return Err(Error::invalid("alarm.figures.span", "The beginning lies before the end, by at most 31 days."));
         }
         let filter = || {
             let mut filter = Self::visible(caller);

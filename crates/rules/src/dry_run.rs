@@ -23,20 +23,19 @@ const SHOWN: usize = 500;
 
 impl Rules {
     /// Runs a rule, as it counts or as somebody would change it, over the history of some things; nothing is written.
-    /// 404 `rule.unknown`, 400 `rule.dry-run` for more than 31 days or 20 things, 422 for rules that raise nothing
+    /// 404 `rule.unknown`, 400 `rule.dry-run.time` for more than 31 days, `rule.dry-run.things` for more than 20 things, 422 for rules that raise nothing
     /// (`rule.raises-nothing`) or cannot run (`rule.unusable`).
     pub async fn dry_run(&self, caller: &Caller, wanted: &DryRun) -> Result<Tried> {
         // Those who handle alarms, and those who change rules.
         if !caller.may(Permission::AlarmHandle, Scope::ANY) {
             caller.require(Permission::PackManage, Scope::ANY)?;
         }
-        let bad = |why: &str| Error::invalid("rule.dry-run", "This cannot be tried.").with("reason", why);
         let (from, to) = (wanted.from.as_microsecond(), wanted.to.as_microsecond());
         if from >= to || to - from > DAYS * 86_400_000_000 {
-            return Err(bad("from must lie before to, by at most 31 days"));
+            return Err(Error::invalid("rule.dry-run.time", "The beginning lies before the end, by at most 31 days.").with("limit", DAYS));
         }
         if wanted.entities.len() > ENTITIES || wanted.entities.iter().any(|e| e.len() > 500) {
-            return Err(bad("name at most 20 things"));
+            return Err(Error::invalid("rule.dry-run.things", "Too many things are named.").with("limit", ENTITIES));
         }
         let trials = self.trials(wanted).await?;
         let rule = &trials[0];

@@ -12,12 +12,14 @@ use uuid::Uuid;
 use crate::Rules;
 use crate::board::{AlarmFigures, AlarmLoad, FiguresQuery};
 use crate::model::{Acknowledgement, Alarm, AlarmDetail, AlarmQuery, AqiAnswer, AqiInput, Aside, AsideQuery, Counts, DryRun, NewAside, RuleRow, Shelve, Tried};
+use crate::then::{AlarmsThen, ThenQuery};
 use crate::versions::{NewVersion, RuleDetail};
 
 /// The domain's routes.
 pub fn router(this: Arc<Rules>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(alarms))
+        .routes(routes!(alarms_then))
         .routes(routes!(alarm))
         .routes(routes!(acknowledge))
         .routes(routes!(reset))
@@ -39,6 +41,12 @@ pub fn router(this: Arc<Rules>) -> OpenApiRouter {
 #[utoipa::path(get, path = "/api/rules/alarms", tag = "rules", params(AlarmQuery), responses((status = 200, body = Page<Alarm>)))]
 async fn alarms(State(this): State<Arc<Rules>>, caller: Caller, Query(query): Query<AlarmQuery>) -> Result<Json<Page<Alarm>>> {
     Ok(Json(this.alarms(&caller, &query).await?))
+}
+
+/// Alarms that were open at an instant, in short, for the map; at most 5,000.
+#[utoipa::path(get, path = "/api/rules/alarms-then", tag = "rules", params(ThenQuery), responses((status = 200, body = AlarmsThen)))]
+async fn alarms_then(State(this): State<Arc<Rules>>, caller: Caller, Query(query): Query<ThenQuery>) -> Result<Json<AlarmsThen>> {
+    Ok(Json(this.alarms_then(&caller, &query).await?))
 }
 
 /// One alarm with its reasons.

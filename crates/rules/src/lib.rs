@@ -22,8 +22,10 @@ pub mod practice;
 mod tables;
 mod tables_aside;
 mod tables_figures;
+mod tables_then;
 mod tables_versions;
 mod testing;
+pub mod then;
 pub mod versions;
 mod window;
 
@@ -369,6 +371,7 @@ impl Rules {
                         class: def.class(),
                         latch: def.latch,
                         entity: &entity,
+                        name: None,
                         area: area.as_deref(),
                         location: None,
                         value,
@@ -460,7 +463,7 @@ impl Rules {
         Ok(Page::of(rows, limit, |a| format!("{}.{}", a.raised_at.as_microsecond(), a.id)))
     }
 
-    fn visible(caller: &Caller) -> tables::Filter {
+    pub(crate) fn visible(caller: &Caller) -> tables::Filter {
         let mut filter = tables::Filter::default();
         if caller.kind != CallerKind::System {
             let grants = caller.grants.iter().filter(|g| g.permissions.contains(&Permission::AlarmRead));

@@ -36,6 +36,8 @@ pub(crate) struct Rise<'a> {
     pub class: &'a str,
     pub latch: bool,
     pub entity: &'a str,
+    /// What the thing is called when the city model does not know it.
+    pub name: Option<&'a str>,
     pub area: Option<&'a str>,
     pub location: Option<Point>,
     pub value: Option<f64>,
@@ -48,7 +50,7 @@ pub(crate) struct Rise<'a> {
 
 impl Rules {
     fn alarm_of(&self, id: Uuid, r: &Rise<'_>, room: &Room) -> Alarm {
-        let (name, place) = self.things.brief(r.entity).unwrap_or_else(|| (r.entity.to_string(), None));
+        let (name, place) = self.things.brief(r.entity).unwrap_or_else(|| (r.name.unwrap_or(r.entity).to_string(), None));
         let location = r.location.or(place);
         let area = r.area.map(str::to_string).or_else(|| Some(self.directory.locate(location?)?.commune));
         let unit = area.as_deref().and_then(|a| self.directory.organisation_for(a, &format!("report:{}", r.sector)));
@@ -218,6 +220,7 @@ impl Rules {
                     class: &def.class,
                     latch: false,
                     entity: parent,
+                    name: None,
                     area,
                     location: None,
                     value: None,

@@ -170,6 +170,8 @@ pub struct Outside {
     pub key: String,
     /// The thing it is about (URN).
     pub entity: String,
+    /// What the thing is called when the city model does not know it, at most 500 characters.
+    pub name: Option<String>,
     /// Class; empty for none.
     pub class: String,
     /// Severity; none = medium.

@@ -26,7 +26,13 @@ impl Rules {
         caller.require(Permission::AlarmHandle, Scope::ANY)?;
         let rule = name(&alarm.source, &alarm.key)?;
         let long = |text: &str| text.chars().count() > WORDS;
-        if alarm.title.is_empty() || alarm.title_en.is_empty() || long(&alarm.title) || long(&alarm.title_en) || alarm.text.as_deref().is_some_and(long) {
+        if alarm.title.is_empty()
+            || alarm.title_en.is_empty()
+            || long(&alarm.title)
+            || long(&alarm.title_en)
+            || alarm.text.as_deref().is_some_and(long)
+            || alarm.name.as_deref().is_some_and(long)
+        {
             return Err(Error::invalid("alarm.outside", "An alarm needs a title in both languages; texts have at most 500 characters."));
         }
         if alarm.sector.is_empty() || alarm.sector.len() > 40 || alarm.class.len() > 40 || alarm.entity.len() > 500 {
@@ -50,6 +56,7 @@ impl Rules {
             class: &alarm.class,
             latch: alarm.latch,
             entity: &alarm.entity,
+            name: alarm.name.as_deref(),
             area: alarm.area.as_deref(),
             location: alarm.location,
             value: None,

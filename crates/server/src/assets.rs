@@ -15,7 +15,7 @@ struct Web;
 const MACHINE: [&str; 6] = ["api/", "ngsi-ld/", "sensorthings/", "open311/", "ogc/", "cap/"];
 
 /// What the browser may do on our pages; maps need workers from blobs, nothing comes from other hosts.
-const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; \
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; \
                       connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'";
 
 /// Serves a file of the web, or the page.

@@ -14,12 +14,14 @@ use dothi_incidents::Incidents;
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Measures, Result};
 use dothi_lake::Lake;
 use dothi_notify::{Notify, NotifySettings};
-use dothi_oversight::Oversight;
+use dothi_oversight::{Boards, Oversight};
 use dothi_packs::{Domains, Library, Packs};
 use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::outside::Guard;
 use dothi_store::{JobRunner, Store};
+use dothi_traffic::Traffic;
+use dothi_video::{Video, VideoSettings};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
@@ -61,10 +63,16 @@ pub struct City {
     pub dossiers: Arc<Dossiers>,
     /// Fire and robbery panels.
     pub panels: Arc<Panels>,
+    /// Roads and what flows on them.
+    pub traffic: Arc<Traffic>,
+    /// Cameras.
+    pub video: Arc<Video>,
     /// Incidents and the operations room.
     pub incidents: Arc<Incidents>,
     /// Indicators.
     pub oversight: Arc<Oversight>,
+    /// Boards that people put together, and the walls that show them.
+    pub boards: Arc<Boards>,
     /// Installed packs.
     pub packs: Packs,
     /// Live screens.
@@ -78,6 +86,23 @@ pub struct City {
     shutdown: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// Tables of all domains, in the order in which they are made.
+const MIGRATIONS: [&[dothi_store::Migration]; 13] = [
+    dothi_lake::MIGRATIONS,
+    dothi_access::MIGRATIONS,
+    dothi_context::MIGRATIONS,
+    dothi_rules::MIGRATIONS,
+    dothi_cases::MIGRATIONS,
+    dothi_notify::MIGRATIONS,
+    dothi_dossiers::MIGRATIONS,
+    dothi_incidents::MIGRATIONS,
+    dothi_oversight::MIGRATIONS,
+    dothi_panels::MIGRATIONS,
+    dothi_traffic::MIGRATIONS,
+    dothi_video::MIGRATIONS,
+    dothi_packs::MIGRATIONS,
+];
 
 impl City {
     /// Opens the data and wires the domains; nothing runs and nobody is let in yet.
@@ -94,21 +119,8 @@ impl City {
             .clone()
             .or_else(|| packs.iter().find_map(|p| p.access.as_ref()?.default_home()))
             .ok_or_else(|| Error::invalid("settings.home-missing", "Say which province this is: set DOTHI_HOME to its two-digit code."))?;
-        let migrations = [
-            dothi_lake::MIGRATIONS,
-            dothi_access::MIGRATIONS,
-            dothi_context::MIGRATIONS,
-            dothi_rules::MIGRATIONS,
-            dothi_cases::MIGRATIONS,
-            dothi_notify::MIGRATIONS,
-            dothi_dossiers::MIGRATIONS,
-            dothi_incidents::MIGRATIONS,
-            dothi_oversight::MIGRATIONS,
-            dothi_panels::MIGRATIONS,
-            dothi_packs::MIGRATIONS,
-        ];
         let store_settings = dothi_store::Settings { data: settings.data.clone(), database_url: settings.database_url.clone() };
-        let store = Store::open(&store_settings, clock, &migrations).await?;
+        let store = Store::open(&store_settings, clock, &MIGRATIONS).await?;
         let lake = Arc::new(Lake::open(store.clone()).await?);
         lake.hold_for(crate::reactions::CONSUMER, dothi_lake::HoldLimits::default());
         lake.set_retention(settings.retention.iter().map(|(kind, days)| dothi_lake::Retention { kind: kind.clone(), days: *days }).collect());
@@ -132,17 +144,26 @@ impl City {
         let things = Arc::new(crate::measures::Names(context.clone()));
         let zone = access.calendar()?.zone().clone();
         let rules = Arc::new(Rules::open(store.clone(), history.clone(), directory.clone(), things, zone).await?);
-        let cases = Arc::new(Cases::open(store.clone(), directory.clone(), access.calendar()?).await?.with_staff(access.clone()));
+        let around = Arc::new(crate::traffic::City(context.clone()));
+        let traffic = Traffic::open(store.clone(), history.clone(), directory.clone(), around, access.calendar()?).await?;
+        let traffic = Arc::new(traffic);
+        // Roads are asked for ways by those who send vehicles, and for their owners by those who route reports.
+        let roads = traffic.roads().clone();
+        let cases = Cases::open(store.clone(), directory.clone(), access.calendar()?).await?;
+        let cases = Arc::new(cases.with_staff(access.clone()).with_roads(roads.clone()));
         let dossiers = Arc::new(Dossiers::open(store.clone(), directory.clone(), access.calendar()?).await?.with_guard(guard(&settings)));
         let panels = Arc::new(Panels::open(store.clone(), directory.clone()).await?);
-        let matters = Arc::new(crate::matters::Known { rules: rules.clone(), cases: cases.clone() });
+        let video = Video::open(store.clone(), directory.clone(), video_settings(&settings), access.calendar()?.zone().clone()).await?;
+        let video = Arc::new(video);
+        let matters = Arc::new(crate::matters::Known { rules: rules.clone(), cases: cases.clone(), video: video.clone() });
         let incidents = Incidents::open(store.clone(), directory.clone(), access.clone(), matters, access.calendar()?).await?;
-        let incidents = Arc::new(incidents);
+        let incidents = Arc::new(incidents.with_roads(roads));
         let measures: Vec<Arc<dyn Measures>> =
             vec![cases.clone(), dossiers.clone(), Arc::new(crate::measures::Coverage { context: context.clone(), directory: directory.clone() })];
         let topics = Arc::new(crate::word::Topics { cases: cases.clone(), access: access.clone(), directory: directory.clone() });
         let notify = Arc::new(Notify::open(store.clone(), notify_settings(&settings), topics, access.calendar()?.zone().clone()).await?);
         let forwarder = Arc::new(Forwarder::new(cases.clone(), guard(&settings), settings.base())?);
+        let boards = Arc::new(Boards::open(store.clone(), directory.clone()));
         let oversight = Arc::new(Oversight::open(store.clone(), measures, directory).await?);
         let domains = Domains {
             access: access.clone(),
@@ -152,6 +173,8 @@ impl City {
             notify: notify.clone(),
             dossiers: dossiers.clone(),
             panels: panels.clone(),
+            traffic: traffic.clone(),
+            video: video.clone(),
             incidents: incidents.clone(),
             oversight: oversight.clone(),
         };
@@ -185,8 +208,11 @@ impl City {
             notify,
             dossiers,
             panels,
+            traffic,
+            video,
             incidents,
             oversight,
+            boards,
             packs: installed,
         }))
     }
@@ -200,6 +226,7 @@ impl City {
         self.spawn(self.notify.clone().run(self.shutdown.clone())).await;
         self.spawn(self.forwarder.clone().run(self.shutdown.clone())).await;
         self.spawn(self.dossiers.clone().run_polls(self.shutdown.clone())).await;
+        self.spawn(self.video.clone().run(self.shutdown.clone())).await;
         let cases = self.cases.clone();
         self.spawn(async move { cases.warm().await }).await;
         let (broker, stop) = (self.mqtt.clone(), self.shutdown.clone());
@@ -225,6 +252,8 @@ impl City {
         let runner = self.notify.clone().jobs(runner);
         let runner = self.dossiers.clone().jobs(runner);
         let runner = self.panels.clone().jobs(runner);
+        let runner = self.traffic.clone().jobs(runner);
+        let runner = self.video.clone().jobs(runner);
         let runner = self.incidents.clone().jobs(runner);
         self.oversight.clone().jobs(runner)
     }
@@ -333,6 +362,7 @@ impl City {
                 task.abort();
             }
         }
+        self.video.close();
         self.context.close().await;
         self.store.close().await
     }
@@ -351,6 +381,12 @@ impl City {
 /// Which addresses the platform itself may call.
 fn guard(settings: &Settings) -> Guard {
     Guard { private: settings.notify_private, loopback: settings.notify_private || settings.trust_loopback }
+}
+
+/// Cameras live in private networks: those are allowed by a setting of their own.
+fn video_settings(settings: &Settings) -> VideoSettings {
+    let guard = Guard { private: settings.camera_private, loopback: settings.camera_private || settings.trust_loopback };
+    VideoSettings { guard, base: settings.base() }
 }
 
 fn notify_settings(settings: &Settings) -> NotifySettings {

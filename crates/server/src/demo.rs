@@ -171,10 +171,14 @@ pub async fn load(city: &Arc<City>, folder: &Path, pace: u64) -> Result<String> 
         tell_reports(city, &demo, folder, &people).await?;
         crate::demo_dossiers::tell(city, folder).await?;
         crate::demo_panels::tell(city, folder).await?;
+        crate::demo_traffic::tell(city, folder).await?;
+        crate::demo_roads::tell(city, folder).await?;
+        crate::demo_video::tell(city, folder).await?;
         crate::demo_incidents::tell(city, folder, &people).await?;
     }
     let task = replay(city.clone(), feeds, demo.air.catch_up_hours, pace);
     city.spawn(task).await;
+    city.spawn(crate::demo_traffic::replay(city.clone(), crate::demo_traffic::counts(city, folder)?)).await;
     Ok(guide(city, &demo, &password))
 }
 

@@ -20,7 +20,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{City, assets, health, history, live, views};
+use crate::{City, assets, health, history, live, views, wall};
 
 const BODY: usize = 1024 * 1024;
 const SLOW: Duration = Duration::from_secs(60);
@@ -42,8 +42,12 @@ fn native(city: &Arc<City>) -> (Router, utoipa::openapi::OpenApi) {
         .merge(dothi_notify::http::router(city.notify.clone()))
         .merge(dothi_dossiers::http::router(city.dossiers.clone()))
         .merge(dothi_panels::http::router(city.panels.clone()))
+        .merge(dothi_traffic::http::router(city.traffic.clone()))
+        .merge(dothi_video::http::router(city.video.clone()))
         .merge(dothi_incidents::http::router(city.incidents.clone()))
         .merge(dothi_oversight::http::router(city.oversight.clone()))
+        .merge(dothi_oversight::http_boards::router(city.boards.clone()))
+        .merge(wall::router(city.clone()))
         .merge(history::router(city.clone()))
         .merge(OpenApiRouter::new().routes(routes!(live::stream)).with_state(city.live.clone()))
         .merge(OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(views::vitals)).routes(routes!(views::packs)).with_state(city.clone()))
@@ -84,8 +88,9 @@ pub fn router(city: Arc<City>) -> Router {
             Error::internal("answering a request", format!("panic: {text}")).into_response()
         }))
         .layer(CompressionLayer::new())
-        .layer(from_fn_with_state(city, bounds))
+        .layer(from_fn_with_state(city.clone(), bounds))
         .layer(from_fn_with_state(gate, identify))
+        .layer(from_fn_with_state(city, wall::admit))
         .layer(from_fn_with_state(ngsi, by_standard))
         .service(routes);
     Router::new().fallback_service(around)

@@ -13,6 +13,7 @@ use dothi_kernel::history::QueryLimits;
 use dothi_kernel::{Caller, Error, History, Permission, Result, SystemClock};
 use dothi_packs::Library;
 use dothi_server::{City, Settings, demo, doctor, imports};
+use dothi_traffic::roads::model::SetInput;
 
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -114,6 +115,27 @@ enum Command {
         /// Where to tell what was left out; `<file>.rejects.jsonl` when not said.
         #[arg(long)]
         rejects: Option<PathBuf>,
+    },
+    /// Take a file of roads in place of the one before: OpenStreetMap as PBF, XML or Overpass JSON, or lines as GeoJSON. Needs the
+    /// server to be stopped; while it runs, hand the file in at /admin/roads.
+    ImportRoads {
+        /// The file.
+        path: PathBuf,
+        /// `network` for ways, `register` for the province's own list of who owns which road.
+        #[arg(long, default_value = "network")]
+        slot: String,
+        /// How it is written (osm-pbf, osm-xml, overpass, geojson), when its name does not tell.
+        #[arg(long)]
+        format: Option<String>,
+        /// Where it is from; shown with every map.
+        #[arg(long, default_value = "© OpenStreetMap contributors")]
+        source: String,
+        /// Its licence.
+        #[arg(long, default_value = "ODbL 1.0")]
+        licence: String,
+        /// The day whose roads it shows (2026-11-01).
+        #[arg(long)]
+        date: String,
     },
     /// Write observations for other programs.
     Export {
@@ -240,6 +262,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             };
             import(settings, path, mapping, rejects).await
         }
+        Command::ImportRoads { path, slot, format, source, licence, date } => {
+            let input = serde_json::json!({ "slot": slot, "format": format, "source": source, "licence": licence, "taken_on": date,
+                "file": path.file_name().map(|n| n.to_string_lossy().into_owned()) });
+            let wrong = |e: serde_json::Error| Error::invalid("roads.flags", "A flag cannot be used.").with("reason", e);
+            import_roads(settings, path, serde_json::from_value(input).map_err(wrong)?).await
+        }
         Command::Export { what: ExportWhat::Delta { folder } } => {
             let city = City::open(settings, Arc::new(SystemClock)).await?;
             let done = city.lake.export_delta(&folder).await;
@@ -308,6 +336,19 @@ async fn import(settings: Settings, path: PathBuf, mapping: Mapping, rejects: Op
         std::fs::remove_file(copy).map_err(failed)?;
     }
     outcome.map(|()| all)
+}
+
+async fn import_roads(settings: Settings, path: PathBuf, input: SetInput) -> Result<ExitCode> {
+    let _claimed = claim(&settings)?;
+    let city = City::open(settings, Arc::new(SystemClock)).await?;
+    let system = Caller::system("command line", city.store.clock().as_ref());
+    let done = city.traffic.roads().import(&system, path, input).await;
+    city.stop().await?;
+    let set = done?;
+    println!("{}: {} roads in {} pieces, {} km, {} bans on turns", set.file, set.taken.ways, set.pieces, set.km, set.taken.bans);
+    println!("  left out: {} lines that are no roads, {} bans", set.taken.ways_left, set.taken.bans_left + set.unclear);
+    println!("  {} · {} · {} · {} MiB in memory", set.source, set.licence, set.taken_on, set.bytes / 1_048_576);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn verify(settings: Settings, repair: bool) -> Result<ExitCode> {

@@ -8,7 +8,9 @@ use dothi_access::{Access, Credentials};
 use dothi_context::Context;
 use dothi_kernel::geo::Point;
 use dothi_kernel::measure::MeasureQuery;
-use dothi_kernel::{Caller, Directory, Error, Evidence, Measure, Measures, Result, SystemClock, Things};
+use dothi_kernel::{Caller, Directory, Error, Evidence, Measure, Measures, Result, SystemClock, Things, Timestamp};
+
+use crate::City;
 
 /// `context.coverage.<EntityType>`: communes with at least one live thing of the type, of all communes.
 pub struct Coverage {
@@ -66,6 +68,22 @@ pub fn reading(derived: dothi_rules::Derived) -> dothi_context::Reading {
         quality: 0,
         location: None,
     }
+}
+
+/// Takes what a camera's detectors counted into the city model.
+pub async fn counted(city: &City, at: Timestamp, entity: &str, counts: &[(String, u32)]) -> Result<()> {
+    let system = Caller::system("video", city.store.clock().as_ref());
+    let reading = |(attribute, n): &(String, u32)| dothi_context::Reading {
+        entity: entity.into(),
+        kind: "Camera".into(),
+        attribute: attribute.as_str().into(),
+        value: dothi_kernel::Value::Number(f64::from(*n)),
+        unit: None,
+        observed_at: at.as_microsecond(),
+        quality: 0,
+        location: None,
+    };
+    city.context.ingest(&system, counts.iter().map(reading).collect()).await.map(|_| ())
 }
 
 /// Names and places of things for alarms.

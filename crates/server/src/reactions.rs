@@ -97,8 +97,10 @@ fn at(city: &Arc<City>, record: &EventRecord) -> Caller {
 
 async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -> Result<()> {
     match &record.event {
-        // New observations may raise and clear alarms, and give computed attributes back to the city model.
+        // New observations may raise and clear alarms, and give computed attributes back to the city model; those of detectors
+        // are how roads flow.
         Event::ObservationsAccepted { .. } => {
+            city.traffic.replay(record).await?;
             computed.derived.extend(city.rules.replay(record).await?.derived);
             if computed.derived.len() >= COMPUTED { city.ingest_derived(std::mem::take(computed)).await } else { Ok(()) }
         }
@@ -123,14 +125,24 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         // themselves, as a pack says.
         Event::AlarmRaised { alarm, rule, entity, severity, .. } => {
             city.panels.thing_alarmed(&at(city, record), entity, rule, *alarm).await?;
+            city.video.thing_alarmed(&at(city, record), entity);
             if city.incidents.would_open(rule, *severity) { crate::matters::consider(city, *alarm).await } else { Ok(()) }
         }
         Event::AlarmCleared { alarm } => city.panels.thing_cleared(&at(city, record), *alarm).await,
         Event::PanelConfirmed { signal, kind, severity, .. } => crate::matters::consider_signal(city, *signal, kind, *severity).await,
+        Event::CameraHealthChanged { camera, state, before, area, .. } => {
+            crate::matters::camera_changed(city, &at(city, record), *camera, state, before, area.clone()).await
+        }
+        // What detectors counted is what any sensor of the camera's thing would have measured.
+        Event::CameraCounted { entity, counts, .. } => crate::measures::counted(city, record.at, entity, counts).await,
+        // What happens on a road is an alarm like others; a sign is told over its device.
+        Event::TrafficIncident { incident, .. } => crate::traffic::alarm(city, *incident).await,
+        Event::SignAsked { sign, order } => crate::traffic::tell(city, *sign, *order).await,
         Event::AlarmAcknowledged { .. }
         | Event::AlarmClosed { .. }
         | Event::AlarmChanged { .. }
         | Event::WorkMoved { .. }
+        | Event::CameraChanged { .. }
         | Event::PanelSignalled { .. }
         | Event::PanelRestored { .. }
         | Event::PanelHandled { .. }
@@ -139,6 +151,7 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         | Event::IncidentEscalated { .. }
         | Event::WarningIssued { .. }
         | Event::OperationsChanged { .. }
+        | Event::TrafficChanged { .. }
         | Event::ValueReported { .. }
         | Event::ValueSettled { .. }
         | Event::UnitsChanged

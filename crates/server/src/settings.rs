@@ -42,6 +42,8 @@ pub struct Settings {
     pub history_days: u32,
     /// Where fire and robbery panels report by SIA DC-09, TCP and UDP (`DOTHI_DC09_LISTEN`); none: nowhere.
     pub dc09_listen: Option<SocketAddr>,
+    /// Cameras may have addresses of private networks (`DOTHI_CAMERA_PRIVATE=1`): where most of them are.
+    pub camera_private: bool,
     /// Where other programs ask the lake over the PostgreSQL protocol (`DOTHI_PG_LISTEN`); none: nowhere.
     pub pg_listen: Option<SocketAddr>,
     /// Certificate chain and key as PEM files (`DOTHI_TLS_CERT`, `DOTHI_TLS_KEY`) for listeners that speak TLS themselves.
@@ -76,6 +78,7 @@ impl Default for Settings {
             temporal_page: 0,
             history_days: 0,
             dc09_listen: None,
+            camera_private: false,
             pg_listen: None,
             tls_cert: None,
             tls_key: None,
@@ -169,6 +172,9 @@ impl Settings {
         }
         if let Some(v) = var("DOTHI_DC09_LISTEN") {
             settings.dc09_listen = if v.is_empty() { None } else { Some(address("DOTHI_DC09_LISTEN", &v)?) };
+        }
+        if let Some(v) = var("DOTHI_CAMERA_PRIVATE") {
+            settings.camera_private = flag("DOTHI_CAMERA_PRIVATE", &v)?;
         }
         if let Some(v) = var("DOTHI_TLS_CERT") {
             settings.tls_cert = (!v.is_empty()).then(|| v.into());

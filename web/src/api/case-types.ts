@@ -302,7 +302,7 @@ export interface Case {
   log: CaseLog[]
   moves: CaseMove[]
   clock: { used_minutes: number; total_minutes: number; paused: boolean; stopped: boolean }
-  routing: { rule: string; why: string; word?: string; area?: string; skipped?: string[]; warning?: string }
+  routing: { rule: string; why: string; word?: string; road?: { name: string; number: string; owner?: string; owner_by?: string; metres: number }; area?: string; skipped?: string[]; warning?: string }
   replies: Reply[]
   parts: CasePart[]
   parent?: CasePart | null
@@ -319,6 +319,7 @@ export interface RoutingRule {
   hours?: [string, string] | null
   weekdays?: string[]
   working?: boolean | null
+  road?: { owners: string[]; within_m: number } | null
   function?: string | null
   unit?: string | null
   why: string
@@ -328,6 +329,7 @@ export interface RoutingTest {
   text: string
   area?: string | null
   at?: string | null
+  road_owner?: string | null
   expect: string
 }
 export interface RoutingView {

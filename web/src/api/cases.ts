@@ -85,6 +85,14 @@ export function useConsent(code: string, key?: string) {
   })
 }
 
+/** The reporter's paper of a case, and the officer's. */
+export function ownPaper(code: string, key: string | undefined, lang: string): string {
+  return `/api/cases/track/${encodeURIComponent(code)}/paper?lang=${lang}${key ? `&key=${encodeURIComponent(key)}` : ''}`
+}
+export function casePaper(id: string, identity: boolean, lang: string): string {
+  return `/api/cases/${encodeURIComponent(id)}/paper?lang=${lang}${identity ? '&identity=true' : ''}`
+}
+
 export function useMyCases(enabled: boolean) {
   return useQuery({ queryKey: ['my-cases'], queryFn: ({ signal }) => call<Page<PublicCase>>('/api/cases/mine', { signal }), enabled })
 }
@@ -112,8 +120,8 @@ export function useRate(code: string, key?: string) {
   })
 }
 
-export function useStats(query: { from?: string; to?: string; group?: 'unit' | 'category' | 'area' | 'month' }) {
-  return useQuery({ queryKey: ['case-stats', query], queryFn: ({ signal }) => call<CaseStats>('/api/cases/stats', { query, signal }), staleTime: 60_000 })
+export function useStats(query: { from?: string; to?: string; group?: 'unit' | 'category' | 'area' | 'month' }, enabled = true) {
+  return useQuery({ queryKey: ['case-stats', query], enabled, queryFn: ({ signal }) => call<CaseStats>('/api/cases/stats', { query, signal }), staleTime: 60_000 })
 }
 
 // The desk
@@ -129,12 +137,13 @@ export interface DeskFilter {
   sort?: string
 }
 
-export function useDesk(filter: DeskFilter) {
+export function useDesk(filter: DeskFilter, enabled = true) {
   return useInfiniteQuery({
     queryKey: ['desk', filter],
     queryFn: ({ pageParam, signal }) => call<Page<CaseRow>>('/api/cases', { query: { limit: 100, sort: 'due', ...filter, after: pageParam } satisfies Query, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: page => page.next,
+    enabled,
   })
 }
 

@@ -31,6 +31,8 @@ export interface Call {
   form?: FormData
   /** Sent as it is. */
   file?: Blob
+  /** The answer is taken as bytes, not as JSON. */
+  blob?: boolean
   headers?: Record<string, string>
   signal?: AbortSignal
   timeoutMs?: number
@@ -51,6 +53,19 @@ export function address(path: string, query?: Query): string {
 }
 
 export async function call<T>(path: string, options: Call = {}): Promise<T> {
+  const response = await ask(path, options)
+  if (response.status === 204) return undefined as T
+  if (options.blob) return (await response.blob()) as T
+  return (await response.json()) as T
+}
+
+/** Bytes as they come; none for 204. */
+export async function callBytes(path: string, options: Call = {}): Promise<Uint8Array | undefined> {
+  const response = await ask(path, { ...options, headers: { Accept: 'application/octet-stream', ...options.headers } })
+  return response.status === 204 ? undefined : new Uint8Array(await response.arrayBuffer())
+}
+
+async function ask(path: string, options: Call): Promise<Response> {
   const method = options.method ?? (options.json !== undefined || options.form || options.file ? 'POST' : 'GET')
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
   if (options.json !== undefined) headers['Content-Type'] = 'application/json'
@@ -68,8 +83,7 @@ export async function call<T>(path: string, options: Call = {}): Promise<T> {
     throw new ApiError(limit.aborted ? 'net.timeout' : 'net.offline', 0)
   }
   if (!response.ok) throw await failure(response)
-  if (response.status === 204) return undefined as T
-  return (await response.json()) as T
+  return response
 }
 
 async function failure(response: Response): Promise<ApiError> {

@@ -165,6 +165,11 @@ export function useApplicant(code: string) {
   return useMutation({ mutationFn: () => call<{ name?: string | null }>(`/api/dossiers/${encodeURIComponent(code)}/applicant`) })
 }
 
+/** An apology slip as a PDF. */
+export function slipAddress(code: string, n: number, lang: string): string {
+  return `/api/dossiers/${encodeURIComponent(code)}/slips/${n}/paper?lang=${lang}`
+}
+
 export function useIssueSlip(code: string) {
   const client = useQueryClient()
   return useMutation({

@@ -158,6 +158,8 @@ export interface Dispatch {
   sent_at: string
   note?: string
   metres?: number
+  eta_s?: number
+  way_by?: string
   stamps: DispatchStamp[]
   ended: boolean
 }
@@ -321,12 +323,18 @@ export interface ChainCell {
   reached?: number | null
   target?: OpsTarget | null
 }
+export interface ChainTold {
+  by: string
+  count: number
+  bias_s: number
+  error_s: number
+}
 export interface Chain {
   from: string
   to: string
   drill: boolean
   cut: boolean
-  rows: { key: string; name: string; name_en: string; incidents: number; cells: ChainCell[] }[]
+  rows: { key: string; name: string; name_en: string; incidents: number; cells: ChainCell[]; told: ChainTold[] }[]
 }
 export interface IncidentReview {
   version: number
@@ -352,12 +360,13 @@ export function useOpsCatalogue() {
   return useQuery({ queryKey: ['ops-catalogue'], queryFn: ({ signal }) => call<OpsCatalogue>('/api/incidents/catalogue', { signal }), staleTime: 600_000 })
 }
 
-export function useIncidents(filter: { view?: string; drill?: boolean; kind?: string }) {
+export function useIncidents(filter: { view?: string; drill?: boolean; kind?: string }, enabled = true) {
   return useInfiniteQuery({
     queryKey: ['incidents', filter],
     queryFn: ({ pageParam, signal }) => call<Page<Incident>>('/api/incidents', { query: { ...filter, limit: 100, after: pageParam } satisfies Query, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: page => page.next,
+    enabled,
     refetchInterval: 60_000,
   })
 }
@@ -479,11 +488,6 @@ export function useWarningAct() {
   })
 }
 
-/** Warnings in force, for everybody. */
-export function useNotices() {
-  return useQuery({ queryKey: ['notices'], queryFn: ({ signal }) => call<WarningNotice[]>('/api/incidents/notices', { signal }), refetchInterval: 60_000 })
-}
-
 export function useAfterAction(id: string) {
   return useQuery({ queryKey: ['after-action', id], queryFn: ({ signal }) => call<AfterAction>(`${at(id)}/review`, { signal }) })
 }
@@ -493,6 +497,7 @@ export function usePutReview(id: string) {
   return useMutation({ mutationFn: (review: IncidentReview) => call<AfterAction>(`${at(id)}/review`, { method: 'PUT', json: review }), onSuccess: report => client.setQueryData(['after-action', id], report) })
 }
 
+export const reportAddress = (id: string, lang: string) => `${at(id)}/report.pdf?lang=${lang}`
 export const evidenceAddress = (id: string) => `${at(id)}/evidence.zip`
 
 const MINE = 'dothi.dispatch'

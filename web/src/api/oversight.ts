@@ -15,6 +15,11 @@ export function useScorecard(query: CardPlace & { set?: string }) {
   return useQuery({ queryKey: ['scorecard', query], queryFn: ({ signal }) => call<Scorecard>('/api/oversight/scorecard', { query: { ...query }, signal }), enabled: Boolean(query.set) })
 }
 
+/** The leader's briefing: a scorecard on one sheet, as a PDF. */
+export function briefingAddress(query: CardPlace & { set: string }, lang: string): string {
+  return `/api/oversight/briefing.pdf?${new URLSearchParams({ ...query, lang })}`
+}
+
 export function useIndicator(set: string, code: string, place: CardPlace) {
   return useQuery({
     queryKey: ['indicator', set, code, place],

@@ -100,8 +100,8 @@ export function useEndAside() {
 }
 
 /** The alarm system's own figures. */
-export function useAlarmFigures(query: { from?: string; to?: string; unit?: string; sector?: string }) {
-  return useQuery({ queryKey: ['alarm-figures', query], queryFn: ({ signal }) => call<AlarmFigures>('/api/rules/figures', { query, signal }), refetchInterval: 300_000 })
+export function useAlarmFigures(query: { from?: string; to?: string; unit?: string; sector?: string }, enabled = true) {
+  return useQuery({ queryKey: ['alarm-figures', query], enabled, queryFn: ({ signal }) => call<AlarmFigures>('/api/rules/figures', { query, signal }), refetchInterval: 300_000 })
 }
 
 /** How much operators' positions are asked to look at now. */

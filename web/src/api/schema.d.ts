@@ -1150,6 +1150,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/track/{code}/paper": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The own case as a PDF: what is public, and the own words. */
+        get: operations["cases_own_paper"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/types": {
         parameters: {
             query?: never;
@@ -1530,6 +1547,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cases/{id}/paper": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A case as a PDF with its log. On record. */
+        get: operations["cases_paper"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases/{id}/parts": {
         parameters: {
             query?: never;
@@ -1879,6 +1913,91 @@ export interface paths {
         get: operations["map"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/map/layers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Layers of the map that one may see. */
+        get: operations["layers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/map/layers/{layer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All things of a layer, or what changed since a version. 204 when nothing changed, 304 when `If-None-Match` names the version. */
+        get: operations["sheet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/map/layers/{layer}/at": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of a layer as they stood at an instant. */
+        get: operations["at"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/map/layers/{layer}/between": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of a layer as they stood at several moments. */
+        get: operations["between"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/context/map/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Names of things on the map. */
+        post: operations["names"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2361,6 +2480,23 @@ export interface paths {
         put?: never;
         /** Issues an apology slip with a new date. */
         post: operations["dossiers_slip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dossiers/{dossier}/slips/{n}/paper": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An apology slip as a PDF. */
+        get: operations["dossiers_slip_paper"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3143,6 +3279,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{id}/report.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The after-action report as a PDF. On record. */
+        get: operations["incidents_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{id}/review": {
         parameters: {
             query?: never;
@@ -3204,7 +3357,8 @@ export interface paths {
         };
         /**
          * `GET /api/live`: server-sent events, resumable by `Last-Event-ID`. A screen that was away too long gets `reset`
-         *     and should load its lists again. 429 when too many screens listen.
+         *     and should load its lists again. `observations-accepted` is a hint, told at most twice a second and never again. 429 when
+         *     too many screens listen.
          */
         get: operations["stream"];
         put?: never;
@@ -3387,6 +3541,112 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oversight/boards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own boards and those shared with one. */
+        get: operations["oversight_boards"];
+        put?: never;
+        /** Makes a board: empty, from a template, or as a copy. */
+        post: operations["oversight_board_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/boards/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The board one begins with. */
+        get: operations["oversight_board_start"];
+        /** Says with which board one begins. */
+        put: operations["oversight_board_set_start"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/boards/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Templates of the packs. */
+        get: operations["oversight_board_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/boards/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A board. */
+        get: operations["oversight_board"];
+        /** Changes a board of one's own. */
+        put: operations["oversight_board_change"];
+        post?: never;
+        /** Deletes a board. */
+        delete: operations["oversight_board_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/boards/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a board was. */
+        get: operations["oversight_board_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/briefing.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The leader's briefing: a scorecard on one sheet, as a PDF. */
+        get: operations["oversight_briefing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/oversight/compute": {
         parameters: {
             query?: never;
@@ -3502,6 +3762,75 @@ export interface paths {
         /** Refuses a waiting value. */
         post: operations["oversight_reject"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/wall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the asking wall screen shows. */
+        get: operations["oversight_wall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/wall/enter": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a screen in with a wall's link; sets the wall's cookie. 401 `oversight.wall.ended`. */
+        post: operations["oversight_wall_enter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/walls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Wall screens. */
+        get: operations["oversight_walls"];
+        put?: never;
+        /** Makes a wall screen; its secret is shown this once. */
+        post: operations["oversight_wall_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oversight/walls/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a wall screen at once. */
+        delete: operations["oversight_wall_end"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3868,6 +4197,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules/alarms-then": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alarms that were open at an instant, in short, for the map; at most 5,000. */
+        get: operations["alarms_then"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules/alarms/{id}": {
         parameters: {
             query?: never;
@@ -4117,6 +4463,915 @@ export interface paths {
         };
         /** `GET /api/system/health`. */
         get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Bands, classes, the library of messages, and where the rules stand. */
+        get: operations["traffic_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A table (CSV) or map (GeoJSON) of segments. May be repeated. */
+        post: operations["traffic_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents of one's units, newest first. */
+        get: operations["traffic_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/incidents/{id}/verdict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says whether an incident is real. */
+        post: operations["traffic_judge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All segments one may see as GeoJSON, with their level now. */
+        get: operations["traffic_map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/messages/{id}/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Allows a message, refuses it, or takes it back. */
+        post: operations["traffic_sign_settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/public": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What everybody sees: slow roads, works, closures, travel times. */
+        get: operations["traffic_public"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/public/feed.geojson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as open data: GeoJSON. */
+        get: operations["traffic_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roads in force, where they are from, vehicles and owners. Public. */
+        get: operations["roads_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/closures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Closures by hand that are not over. */
+        get: operations["roads_closures"];
+        put?: never;
+        /** Closes a road. */
+        post: operations["roads_close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/closures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Opens a road again. */
+        delete: operations["roads_reopen"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a file of roads in place of the one before: OpenStreetMap as PBF, XML or Overpass JSON, or lines as GeoJSON; at most 128 MiB. */
+        post: operations["roads_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roads of a part of a map as GeoJSON. Public. */
+        get: operations["roads_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roads near a place, and whose they are. */
+        get: operations["roads_match"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/reach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is reached from a place within some minutes, or from where it is. */
+        get: operations["roads_reach"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/route": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The fastest route between two places. */
+        get: operations["roads_route"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/times": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the ways from many places to some take. */
+        post: operations["roads_times"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/roads/{slot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a set of roads away: `network` or `register`. */
+        delete: operations["roads_drop"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hands in a route, new or in place of the one with its code. */
+        post: operations["traffic_route_put"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Segments by code, with their present. */
+        get: operations["traffic_segments"];
+        put?: never;
+        /** Hands in a segment. */
+        post: operations["traffic_segment_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/segments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A segment with the day's course against the usual. */
+        get: operations["traffic_segment"];
+        /** Changes a segment. */
+        put: operations["traffic_segment_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/signs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Signs of one's units with what they show. */
+        get: operations["traffic_signs"];
+        put?: never;
+        /** Registers a sign. */
+        post: operations["traffic_sign_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/signs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a sign. */
+        put: operations["traffic_sign_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/signs/{id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages of a sign, newest first, at most 100. */
+        get: operations["traffic_sign_messages"];
+        put?: never;
+        /** Gives a sign a message: of the library, or free text for approval. */
+        post: operations["traffic_sign_say"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/travel-times": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Travel times now and usual. */
+        get: operations["traffic_travel_times"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/usual": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks that what is usual be reckoned anew. */
+        post: operations["traffic_usual_ask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/works": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Works and events of one's units: those that are not over, or with `state=closed` those that are. */
+        get: operations["traffic_works"];
+        put?: never;
+        /** Hands in works or an event. */
+        post: operations["traffic_work_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/works/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes works. */
+        put: operations["traffic_work_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traffic/works/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publishes works or takes them back. */
+        post: operations["traffic_work_publish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures of now. */
+        get: operations["video_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cameras of one's units, by code. */
+        get: operations["video_cameras"];
+        put?: never;
+        /** Registers a camera. */
+        post: operations["video_camera_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A camera. */
+        get: operations["video_camera"];
+        /** Changes a camera. */
+        put: operations["video_camera_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/bookmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps a bookmark. */
+        post: operations["video_bookmark"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/bookmarks/{bookmark}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a bookmark away. */
+        delete: operations["video_bookmark_drop"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/drawing-board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The picture of now, to draw masks on; kept in the log. */
+        post: operations["video_drawing_board"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a piece as a file. */
+        post: operations["video_export_ask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps a piece beyond its retention. */
+        post: operations["video_hold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/holds/{hold}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lifts a hold. */
+        post: operations["video_hold_lift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live pictures (WebSocket): JSON texts (`start` with the media type, `link`), and fragmented MP4 as bytes. */
+        get: operations["video_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a camera recorded. */
+        get: operations["video_recordings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a replay, with a reason that is kept. */
+        post: operations["video_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The picture of now as JPEG, with a reason that is kept. */
+        post: operations["video_snapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/cameras/{id}/view": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that what the camera shows now is right. */
+        post: operations["video_confirm_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules, states, purposes, models. */
+        get: operations["video_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks a device for its streams (ONVIF). */
+        post: operations["video_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports, newest first. */
+        get: operations["video_exports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an export. */
+        get: operations["video_export_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/exports/{id}/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Allows or refuses an export of somebody else. */
+        post: operations["video_export_settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A table of cameras. May be repeated. */
+        post: operations["video_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who saw what, newest first. */
+        get: operations["video_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/probe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks for cameras (WS-Discovery). */
+        post: operations["video_probe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/replays/{replay}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that one's replay ended. */
+        post: operations["video_replay_end"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/video/replays/{replay}/{segment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file of one's own replay (fragmented MP4). */
+        get: operations["video_replayed"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4542,6 +5797,36 @@ export interface components {
          * @enum {string}
          */
         AlarmState: "active" | "acknowledged" | "cleared" | "latched" | "closed";
+        /** @description An alarm at an instant, in short. */
+        AlarmThen: {
+            /** @description Entity URN. */
+            entity: string;
+            /** @description Its name, or the URN. */
+            entity_name: string;
+            /** @description Id. */
+            id: string;
+            location?: components["schemas"]["Point"] | null;
+            /**
+             * Format: date-time
+             * @description When it rose.
+             */
+            raised_at: string;
+            /** @description Severity. */
+            severity: components["schemas"]["Severity"];
+            /** @description State it was in. */
+            state: components["schemas"]["AlarmState"];
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+        };
+        /** @description Alarms that were open. */
+        AlarmsThen: {
+            /** @description Newest first. */
+            items: components["schemas"]["AlarmThen"][];
+            /** @description There were more than fit. */
+            truncated: boolean;
+        };
         /** @description Anomalies of a period. */
         Anomalies: {
             /** @description By rule. */
@@ -4803,12 +6088,101 @@ export interface components {
             /** @description All rows together. */
             total: components["schemas"]["Cell"];
         };
+        /** @description What a board shall be. */
+        BoardChange: {
+            /** @description Name. */
+            name: string;
+            /** @description Who sees it. */
+            shared: components["schemas"]["SharedWith"];
+            /**
+             * Format: int32
+             * @description The version that was looked at; 409 `oversight.board.changed` when there is a newer one.
+             */
+            version: number;
+            /** @description What is on it. */
+            widgets: components["schemas"]["Widget"][];
+            /** @description The unit or role. */
+            with?: string | null;
+        };
+        /** @description A board in a list. */
+        BoardEntry: {
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            changed_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Whether that is the caller, who alone may change it. */
+            mine: boolean;
+            /** @description Name. */
+            name: string;
+            /** @description Sign-in name of whoever made it. */
+            owner_name: string;
+            /** @description Who sees it. */
+            shared: components["schemas"]["SharedWith"];
+            /**
+             * Format: int32
+             * @description Widgets on it.
+             */
+            size: number;
+            /** @description Whether the caller begins the day with it. */
+            start: boolean;
+            /**
+             * Format: int32
+             * @description Version, from 1.
+             */
+            version: number;
+            /** @description The unit or role it is shared with. */
+            with?: string | null;
+            /** @description The unit's name. */
+            with_name?: string | null;
+        };
         /** @description A row of a board. */
         BoardRow: components["schemas"]["Cell"] & {
             /** @description Key: organisation, commune, procedure or month. */
             key: string;
             /** @description Name. */
             name: string;
+        };
+        /** @description A template of a pack. */
+        BoardTemplate: {
+            /** @description Code, unique among all packs. */
+            code: string;
+            /** @description Offered to holders of one of these permissions; to everybody in office when empty. */
+            needs?: components["schemas"]["Permission"][];
+            /** @description What it is for. */
+            note: string;
+            /** @description In English. */
+            note_en: string;
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+            /** @description What is on it. */
+            widgets: components["schemas"]["Widget"][];
+        };
+        /** @description A board as it once was. */
+        BoardVersion: {
+            /**
+             * Format: date-time
+             * @description When it became so.
+             */
+            at: string;
+            /** @description Name then. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Version.
+             */
+            version: number;
+            /** @description What was on it. */
+            widgets: components["schemas"]["Widget"][];
+        };
+        /** @description A board. */
+        BoardView: components["schemas"]["BoardEntry"] & {
+            /** @description What is on it. */
+            widgets: components["schemas"]["Widget"][];
         };
         /** @description One action on many devices. */
         Bulk: {
@@ -4916,6 +6290,818 @@ export interface components {
          * @enum {string}
          */
         CallerKind: "anonymous" | "citizen" | "staff" | "program" | "system";
+        /** @description Figures of now. */
+        CameraBoard: {
+            /**
+             * Format: int32
+             * @description Exports that wait for a second person.
+             */
+            asked: number;
+            /**
+             * Format: int32
+             * @description Cameras in use.
+             */
+            cameras: number;
+            /**
+             * Format: int32
+             * @description Recording now.
+             */
+            recording: number;
+            /** @description By state of health. */
+            states: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int32
+             * @description Live pictures being watched now.
+             */
+            viewers: number;
+        };
+        /** @description A moment worth finding again. */
+        CameraBookmark: {
+            /**
+             * Format: date-time
+             * @description Which moment.
+             */
+            at: string;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            made_at: string;
+            /** @description Who made it. */
+            who: string;
+            /** @description Words. */
+            words: string;
+        };
+        /** @description A new bookmark. */
+        CameraBookmarkInput: {
+            /**
+             * Format: date-time
+             * @description Which moment.
+             */
+            at: string;
+            /** @description Words. */
+            words: string;
+        };
+        /** @description Rules, states, purposes, models. */
+        CameraCatalogue: {
+            /** @description Models of detectors. */
+            models: components["schemas"]["CameraModelRow"][];
+            policy?: components["schemas"]["CameraPolicy"] | null;
+            /** @description Whether masked cameras can be exported, and pictures be looked at. */
+            private_networks: boolean;
+            /** @description Purposes. */
+            purposes: components["schemas"]["CameraPurpose"][];
+            /** @description States of health. */
+            states: components["schemas"]["CameraStateDef"][];
+        };
+        /** @description Something that cameras may count. */
+        CameraCount: {
+            /** @description Attribute of the camera's thing that the count becomes (`vehicleCount`). */
+            attribute: string;
+            /** @description Findings that count (`car`, `bus`). */
+            classes: string[];
+            /** @description What is counted. */
+            name: string;
+            /** @description What is counted, in English. */
+            name_en: string;
+        };
+        /** @description What a detector counts. */
+        CameraCountKind: {
+            /** @description One end, fractions of the picture. */
+            a: [
+                number,
+                number
+            ];
+            /** @description The other end. */
+            b: [
+                number,
+                number
+            ];
+            /** @enum {string} */
+            kind: "line";
+        } | {
+            /** @description Corners, fractions of the picture. */
+            corners: [
+                number,
+                number
+            ][];
+            /** @enum {string} */
+            kind: "zone";
+        };
+        /** @description A count. */
+        CameraCountRow: {
+            /**
+             * Format: date-time
+             * @description End of the count.
+             */
+            at: string;
+            /** @description Attribute. */
+            attribute: string;
+            /** @description Detector's code. */
+            detector: string;
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            n: number;
+        };
+        /** @description A detector of a camera. */
+        CameraDetector: {
+            /** @description Attribute of the camera's thing that the count becomes (`vehicleCount`). */
+            attribute: string;
+            /** @description Classes that count (`car`, `person`). */
+            classes: string[];
+            /** @description Code, unique at the camera (`xe`). */
+            code: string;
+            /** @description What is counted. */
+            counting: components["schemas"]["CameraCountKind"];
+            /**
+             * Format: int32
+             * @description Seconds of one count.
+             */
+            every_seconds: number;
+            /** @description Model's code. */
+            model: string;
+        };
+        /** @description An export. */
+        CameraExport: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            asked_at: string;
+            /** @description Camera. */
+            camera: components["schemas"]["UnitRef"];
+            /** @description Why it failed: a code. */
+            fault?: string | null;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Id. */
+            id: string;
+            /** @description The incident it is evidence for. */
+            incident?: string | null;
+            /** @description What is in it, and what it was made of. */
+            manifest?: Record<string, never> | null;
+            /** @description Whether the caller may settle it. */
+            mine_to_settle: boolean;
+            /** @description Why. */
+            reason: string;
+            /** @description Who allowed or refused it. */
+            settled_by?: string | null;
+            /** @description Why it was refused. */
+            settled_why?: string | null;
+            /** @description SHA-256 of the file. */
+            sha256?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size?: number | null;
+            /** @description `asked`, `waiting`, `ready`, `refused`, `failed` or `gone`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+            /**
+             * Format: date-time
+             * @description Until when the file is kept.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description Version, for changes.
+             */
+            version: number;
+            /** @description Who asked. */
+            who: string;
+        };
+        /** @description A piece of a recording that is wanted as a file. */
+        CameraExportInput: {
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description The incident it is evidence for: the file goes into that incident's evidence pack. */
+            incident?: string | null;
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+        };
+        /** @description A change of health. */
+        CameraHealthRow: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description State before. */
+            before: string;
+            /** @description State from then on. */
+            state: string;
+        };
+        /** @description A piece that is kept beyond its retention. */
+        CameraHold: {
+            /**
+             * Format: date-time
+             * @description When it was lifted.
+             */
+            ended_at?: string | null;
+            /** @description Who lifted it. */
+            ended_by?: string | null;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            made_at: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+            /** @description Who ordered it. */
+            who: string;
+        };
+        /** @description Hours of a day in the province's time, `06:00` to `22:00`; over midnight when the end comes first. */
+        CameraHours: {
+            /** @description From. */
+            from: string;
+            /** @description To. */
+            to: string;
+        };
+        /** @description What importing a table did. */
+        CameraImport: {
+            /**
+             * Format: int32
+             * @description New cameras.
+             */
+            added: number;
+            /**
+             * Format: int32
+             * @description Changed cameras.
+             */
+            changed: number;
+            /**
+             * Format: int32
+             * @description Rows read.
+             */
+            read: number;
+            /**
+             * Format: int32
+             * @description Rows left out.
+             */
+            rejected: number;
+            /** @description The first of them. */
+            rejects: components["schemas"]["CameraReject"][];
+        };
+        /** @description A camera as it is handed in. */
+        CameraInput: {
+            /** @description Whether it is in use. */
+            active?: boolean;
+            /** @description Where it hangs, in words. */
+            address?: string;
+            /**
+             * Format: double
+             * @description How wide, degrees.
+             */
+            angle?: number | null;
+            /**
+             * Format: double
+             * @description Where it looks, degrees from north.
+             */
+            bearing?: number | null;
+            /** @description Code, unique here. */
+            code: string;
+            /** @description Commune code; found by the place when absent. */
+            commune?: string | null;
+            /** @description Detectors; absent: as before. */
+            detectors?: components["schemas"]["CameraDetector"][] | null;
+            /** @description Hours of recording. */
+            hours?: components["schemas"]["CameraHours"][];
+            /** @description Legal ground. */
+            legal?: string;
+            location?: components["schemas"]["Point"] | null;
+            /** @description Hidden parts of the picture; absent: as before. */
+            masks?: components["schemas"]["CameraMask"][] | null;
+            /** @description Name. */
+            name: string;
+            /** @description Password to sign in with; absent: as before. */
+            password?: string | null;
+            /** @description Purpose's code. */
+            purpose: string;
+            /**
+             * Format: double
+             * @description How far, metres.
+             */
+            reach?: number | null;
+            /** @description When pictures are kept. */
+            record?: components["schemas"]["CameraRecord"];
+            /**
+             * Format: int32
+             * @description Days that recordings are kept; absent: as the policy says.
+             */
+            retention_days?: number | null;
+            /** @description Sector (`order`, `traffic`). */
+            sector?: string;
+            /** @description Unit that owns it; found by the commune when absent. */
+            unit?: string | null;
+            /** @description `rtsp://…`, or `file:` and the name of a clip that the installation keeps for trying out. A name and password in it are put aside. */
+            url: string;
+            /** @description Name to sign in with at the camera; absent: as before. */
+            user?: string | null;
+            /**
+             * Format: int64
+             * @description Version seen, for a change; absent for a new camera.
+             */
+            version?: number | null;
+        };
+        /** @description What the connection to a camera is doing. */
+        CameraLink: {
+            /** @description `idle`, `connecting`, `playing` or `failed`. */
+            state: string;
+            /** @description Why it failed: a code (`video.connect`). */
+            why?: string | null;
+        };
+        /** @description How sure we are of a rule, and where it stands. */
+        CameraMark: {
+            /** @description What to know about it. */
+            note?: string;
+            /** @description What it is about (`retention`). */
+            of: string;
+            /** @description Act, standard or document. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["CameraRuleStatus"];
+        };
+        /** @description A part of the picture that is hidden: corners as fractions of width and height. */
+        CameraMask: {
+            /** @description Corners, 3 to 64: `[x, y]` from 0 to 1. */
+            corners: [
+                number,
+                number
+            ][];
+            /** @description What lies behind it (`cửa sổ nhà dân`). */
+            name?: string;
+        };
+        /** @description A model. */
+        CameraModelRow: {
+            /** @description Code. */
+            code: string;
+            /** @description What may be counted with it. */
+            counts: components["schemas"]["CameraCount"][];
+            /** @description Its licence. */
+            licence: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description What to know about it. */
+            note: string;
+            /** @description Where it comes from. */
+            source: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["CameraRuleStatus"];
+        };
+        /** @description What a device said of itself. */
+        CameraOnvifDevice: {
+            /** @description Version of its program. */
+            firmware: string;
+            /** @description Maker. */
+            manufacturer: string;
+            /** @description Model. */
+            model: string;
+            /** @description Streams. */
+            profiles: components["schemas"]["CameraOnvifProfile"][];
+            /** @description Serial number. */
+            serial: string;
+        };
+        /** @description A device service to be asked. */
+        CameraOnvifInput: {
+            /** @description Password; used for this question and not kept. */
+            password?: string;
+            /** @description Address of its device service. */
+            service: string;
+            /** @description Name to sign in with. */
+            user?: string;
+        };
+        /** @description A stream that a device offers. */
+        CameraOnvifProfile: {
+            /** @description Encoding (`H264`). */
+            encoding: string;
+            /**
+             * Format: int32
+             * @description Height in pixels.
+             */
+            height: number;
+            /** @description Name. */
+            name: string;
+            /** @description Token. */
+            token: string;
+            /** @description Address of the stream. */
+            url: string;
+            /**
+             * Format: int32
+             * @description Width in pixels.
+             */
+            width: number;
+        };
+        /** @description The rules of one time. */
+        CameraPolicy: {
+            /**
+             * Format: int32
+             * @description Seconds that a camera which records on events goes on after one.
+             */
+            event_seconds: number;
+            /** @description Whether a second person must allow an export. */
+            export_approval: boolean;
+            /**
+             * Format: int32
+             * @description Days that a finished export is kept.
+             */
+            export_days: number;
+            /**
+             * Format: int32
+             * @description Longest export, minutes.
+             */
+            export_minutes: number;
+            /** @description Functions of organisations that own cameras, the first one that somebody holds. */
+            functions: string[];
+            /** @description Whether looking at the live picture needs a reason, too. */
+            live_reason: boolean;
+            /**
+             * Format: int32
+             * @description Days that it is kept who watched what.
+             */
+            log_days: number;
+            /**
+             * Format: int32
+             * @description Seconds between two looks at a camera's picture.
+             */
+            look_seconds: number;
+            /** @description Where each of these stands. */
+            marks: components["schemas"]["CameraMark"][];
+            /**
+             * Format: int32
+             * @description Days that recordings are kept when the camera says nothing else.
+             */
+            retention_days: number;
+            /**
+             * Format: int32
+             * @description Most days that a camera may say.
+             */
+            retention_most: number;
+            /**
+             * Format: int32
+             * @description Seconds of one recorded file, about.
+             */
+            segment_seconds: number;
+            /**
+             * Format: int32
+             * @description Looks without a picture, one after another, after which a camera is silent.
+             */
+            silent_looks: number;
+            /**
+             * Format: date
+             * @description From when.
+             */
+            valid_from: string;
+        };
+        /** @description Where to look for cameras. */
+        CameraProbeInput: {
+            /**
+             * @description Addresses that are asked directly (at most 64); none: everybody on this machine's network.
+             * @default []
+             */
+            addresses: string[];
+        };
+        /** @description A camera that answered. */
+        CameraProbed: {
+            /** @description Hardware it names. */
+            hardware: string;
+            /** @description Whether a camera with this address is registered. */
+            known: boolean;
+            /** @description Name it gives itself. */
+            name: string;
+            /** @description Address of its device service. */
+            service: string;
+        };
+        /** @description What cameras are there for. */
+        CameraPurpose: {
+            /** @description Code (`order`). */
+            code: string;
+            /** @description Act that such cameras usually rest on. */
+            legal?: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
+        /** @description A reason. */
+        CameraReasonInput: {
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+        };
+        /**
+         * @description When pictures are kept.
+         * @enum {string}
+         */
+        CameraRecord: "none" | "always" | "hours" | "event";
+        /** @description What a camera recorded in a span. */
+        CameraRecordings: {
+            /** @description Bookmarks. */
+            bookmarks: components["schemas"]["CameraBookmark"][];
+            /**
+             * Format: int64
+             * @description Bytes of all recordings of this camera.
+             */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description The oldest recorded instant there is.
+             */
+            first?: string | null;
+            /** @description Pieces that are held beyond their retention. */
+            holds: components["schemas"]["CameraHold"][];
+            /**
+             * Format: date-time
+             * @description The newest one.
+             */
+            last?: string | null;
+            /** @description Pieces without gaps, oldest first. */
+            spans: components["schemas"]["CameraSpan"][];
+        };
+        /** @description A row that was left out. */
+        CameraReject: {
+            /** @description Camera's code. */
+            camera: string;
+            /** @description Code of the fault. */
+            code: string;
+            /** @description In words. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description Line of the file.
+             */
+            line: number;
+        };
+        /** @description A replay that was opened. */
+        CameraReplay: {
+            /** @description Id; its files are asked for by it. */
+            id: string;
+            /** @description Hidden parts of the picture. */
+            masks: components["schemas"]["CameraMask"][];
+            /** @description Media type for the player. */
+            mime: string;
+            /** @description Files, oldest first. */
+            segments: components["schemas"]["CameraSegment"][];
+            /** @description Whether the caller sees the picture without them. */
+            unmasked: boolean;
+        };
+        /** @description A camera in a list and on the map. */
+        CameraRow: {
+            /** @description Whether it is in use. */
+            active: boolean;
+            /** @description Where it hangs, in words. */
+            address: string;
+            /**
+             * Format: double
+             * @description How wide, degrees.
+             */
+            angle?: number | null;
+            /**
+             * Format: double
+             * @description Where it looks, degrees from north.
+             */
+            bearing?: number | null;
+            /** @description Code. */
+            code: string;
+            commune?: components["schemas"]["UnitRef"] | null;
+            /** @description Id. */
+            id: string;
+            location?: components["schemas"]["Point"] | null;
+            /**
+             * Format: date-time
+             * @description When its picture was last looked at.
+             */
+            looked_at?: string | null;
+            /** @description Whether parts of the picture are hidden. */
+            masked: boolean;
+            /** @description Name. */
+            name: string;
+            /** @description Purpose's code. */
+            purpose: string;
+            /**
+             * Format: double
+             * @description How far, metres.
+             */
+            reach?: number | null;
+            /** @description When pictures are kept. */
+            record: components["schemas"]["CameraRecord"];
+            /** @description Whether it is recording now. */
+            recording: boolean;
+            /** @description Sector. */
+            sector: string;
+            /** @description State of its picture. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            state_since?: string | null;
+            unit?: components["schemas"]["UnitRef"] | null;
+            /**
+             * Format: int64
+             * @description Version, for changes.
+             */
+            version: number;
+            /**
+             * Format: int32
+             * @description Viewers of the live picture now.
+             */
+            viewers: number;
+        };
+        /**
+         * @description How far a rule is known.
+         * @enum {string}
+         */
+        CameraRuleStatus: "confirmed" | "secondary" | "unconfirmed" | "proposed";
+        /** @description A recorded file in a replay. */
+        CameraSegment: {
+            /**
+             * Format: double
+             * @description Time of the first picture in the file, seconds.
+             */
+            base: number;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Id. */
+            id: string;
+            /** @description SHA-256 of the file. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+        };
+        /** @description Allows or refuses an export. */
+        CameraSettleInput: {
+            /** @description Whether it is allowed. */
+            approve: boolean;
+            /** @description Why not. */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description Version seen.
+             */
+            version: number;
+        };
+        /** @description A piece without a gap. */
+        CameraSpan: {
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+        };
+        /** @description A span with a reason: to be replayed, held or exported. */
+        CameraSpanInput: {
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Why, 3 to 500 characters. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+        };
+        /** @description What a state of health is called, and how urgent it is. */
+        CameraStateDef: {
+            /** @description Title of the alarm. */
+            alarm?: string;
+            /** @description The same in English. */
+            alarm_en?: string;
+            /** @description Code, one of the program's. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            severity?: components["schemas"]["Severity"] | null;
+        };
+        /** @description A camera with all that one may see. */
+        CameraView: components["schemas"]["CameraRow"] & {
+            /**
+             * Format: date-time
+             * @description When it was changed.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description What its detectors counted last, newest first, at most 20. */
+            counts: components["schemas"]["CameraCountRow"][];
+            /** @description Whether there is a name and password for it; only for those who manage it. */
+            credentials?: boolean | null;
+            /** @description Detectors. */
+            detectors: components["schemas"]["CameraDetector"][];
+            /** @description URN of its thing in the city model. */
+            entity: string;
+            /** @description Changes of its health, newest first, at most 20. */
+            health: components["schemas"]["CameraHealthRow"][];
+            /** @description Hours of recording. */
+            hours: components["schemas"]["CameraHours"][];
+            /** @description Legal ground. */
+            legal: string;
+            /** @description What the connection is doing. */
+            link: components["schemas"]["CameraLink"];
+            /** @description Hidden parts of the picture. */
+            masks: components["schemas"]["CameraMask"][];
+            /**
+             * Format: int32
+             * @description Days that recordings are kept.
+             */
+            retention_days: number;
+            /** @description Whether the camera itself says so. */
+            retention_own: boolean;
+            /** @description Whether the caller sees the picture without them. */
+            unmasked: boolean;
+            /** @description Address of its stream without name and password; only for those who manage it. */
+            url?: string | null;
+        };
+        /** @description Who saw what. */
+        CameraViewRow: {
+            /**
+             * Format: date-time
+             * @description Begin of watching.
+             */
+            begun_at: string;
+            /** @description Camera. */
+            camera: components["schemas"]["UnitRef"];
+            /**
+             * Format: date-time
+             * @description End of watching; none while it goes on.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: date-time
+             * @description From when pictures were seen (replay, export).
+             */
+            from?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description `live`, `replay`, `snapshot` or `export`. */
+            kind: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description To when.
+             */
+            to?: string | null;
+            /** @description Whether without masks. */
+            unmasked: boolean;
+            /** @description Who. */
+            who: string;
+        };
         /** @description A heading on a scorecard; indicators stand under the lowest ones. */
         CardGroup: {
             /** @description Code. */
@@ -5427,6 +7613,8 @@ export interface components {
             name: string;
             /** @description Name in English. */
             name_en: string;
+            /** @description How well the time of travel was told, by how it was reckoned. */
+            told: components["schemas"]["ChainTold"][];
         };
         /** @description What checking the audit log's chain found. */
         ChainState: {
@@ -5462,6 +7650,28 @@ export interface components {
             /** @description How far it is known. */
             status: components["schemas"]["IncidentStatus"];
         };
+        /** @description How well the time of travel was told when resources were sent, against what their crews stamped. */
+        ChainTold: {
+            /**
+             * Format: int64
+             * @description Median of measured minus told, seconds: above 0, they took longer.
+             */
+            bias_s: number;
+            /** @description How it was reckoned: `road`, or `straight-line-times-factor`. */
+            by: string;
+            /** @description Travels that were measured. */
+            count: number;
+            /**
+             * Format: int64
+             * @description Median of how far off it was, seconds.
+             */
+            error_s: number;
+        };
+        /**
+         * @description How a chart is drawn.
+         * @enum {string}
+         */
+        ChartShape: "line" | "bar";
         /**
          * @description What the answer to a line of a checklist looks like.
          * @enum {string}
@@ -5577,6 +7787,27 @@ export interface components {
              * @description Working minutes used.
              */
             used_minutes: number;
+        };
+        /** @description A closure by hand. */
+        CloseRoad: {
+            /** @description Both directions; otherwise the one in which the points lie. */
+            both?: boolean;
+            /**
+             * Format: date-time
+             * @description From when; now when left out.
+             */
+            from?: string | null;
+            /** @description Where: one point for the piece of road beside it, or points along the road (at most 50). */
+            line: components["schemas"]["Point"][];
+            /** @description Vehicles that pass all the same. */
+            pass?: string[];
+            /** @description Why, for all to read. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when; until somebody opens it when left out.
+             */
+            to?: string | null;
         };
         /**
          * @description Which scripts a device profile's codec is one of.
@@ -5768,6 +7999,11 @@ export interface components {
              */
             phone: string | null;
         };
+        /**
+         * @description Counts of the centre.
+         * @enum {string}
+         */
+        CountOf: "alarms-waiting" | "alarms-critical" | "alarms-high" | "cases-open" | "cases-overdue" | "cases-soon" | "cases-answered" | "things-ok" | "things-silent" | "incidents-open";
         /** @description A credential as others see it. */
         Credential: {
             /**
@@ -6048,6 +8284,11 @@ export interface components {
             drill: boolean;
             /** @description Whether it is over. */
             ended: boolean;
+            /**
+             * Format: int32
+             * @description Seconds that the way was said to take when it was sent.
+             */
+            eta_s?: number | null;
             /** @description Id. */
             id: string;
             /** @description Incident. */
@@ -6092,6 +8333,8 @@ export interface components {
              * @description Changes so far.
              */
             version: number;
+            /** @description How that was reckoned: `road`, or `straight-line-times-factor`. */
+            way_by?: string | null;
         };
         /** @description A tap of the crew. */
         DispatchStamp: {
@@ -6563,6 +8806,13 @@ export interface components {
              */
             words: string;
         };
+        /** @description The same attribute of all things of a type, the first [`SERIES`] by name. */
+        EveryOf: {
+            /** @description Attribute, short name. */
+            attribute: string;
+            /** @description Type of thing. */
+            type: string;
+        };
         /** @description A row behind a figure. */
         Evidence: {
             /** @description Whether it counts in the numerator. */
@@ -6970,6 +9220,11 @@ export interface components {
             /** @description First day of a name of the past that no longer holds. */
             until?: string | null;
         };
+        /**
+         * @description Which levels a gauge has.
+         * @enum {string}
+         */
+        GaugeLevels: "aqi" | "own";
         /** @description A role given to a person. */
         GrantView: {
             /**
@@ -7628,6 +9883,15 @@ export interface components {
          * @enum {string}
          */
         IndicatorKind: "ratio" | "density" | "boolean" | "survey" | "count";
+        /** @description An indicator. */
+        IndicatorOf: {
+            /** @description Area; the home province when left out. */
+            area?: string | null;
+            /** @description Code. */
+            code: string;
+            /** @description Set. */
+            set: string;
+        };
         /** @description A value of an indicator for an area and a period, with its life. */
         IndicatorValue: {
             /** @description Area code. */
@@ -7709,6 +9973,13 @@ export interface components {
             kinds?: string[];
             /** @description Levels, the first one first. */
             levels: components["schemas"]["LevelDef"][];
+        };
+        /** @description A layer as screens know it. */
+        LayerView: components["schemas"]["MapLayer"] & {
+            /** @description Things of its types, with a place or without. */
+            count: number;
+            /** @description Whether the caller may see its past values. */
+            replay: boolean;
         };
         /** @description What was learned, and how good it is. */
         LearningView: {
@@ -7877,6 +10148,82 @@ export interface components {
             /** @description Why it was ignored: `auto-reply`, `bounce`, `list`, `loop` or `empty`. */
             why?: string | null;
         };
+        /** @description A layer of the map: things of some types with the value of one attribute, or shapes that another address gives. */
+        MapLayer: {
+            /** @description Attribute whose value is shown, short name. */
+            attribute?: string | null;
+            /** @description Things gather to clusters when the map is small. */
+            cluster?: boolean;
+            /** @description Short name, in addresses (`air`). */
+            code: string;
+            /**
+             * Format: int32
+             * @description Decimals of the value.
+             */
+            digits?: number;
+            /** @description Address of ours (`/api/…`) that gives shapes as GeoJSON; each with `id`, `name` and `value`. It guards itself. */
+            feed?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds between two readings of the feed.
+             */
+            feed_every?: number | null;
+            /** @description May be drawn as heat. */
+            heat?: boolean;
+            /** @description Levels of the value in ascending order; the last whose `from` is reached, or the one whose `word` it is. */
+            level?: components["schemas"]["MapLevel"][];
+            /**
+             * Format: double
+             * @description Zoom from which the layer is drawn.
+             */
+            min_zoom?: number | null;
+            /** @description Its things move: their past values can't be shown where they are now. */
+            moves?: boolean;
+            /** @description Title in Vietnamese. */
+            name: string;
+            /** @description Title in English. */
+            name_en?: string;
+            /** @description Drawn when nobody chose otherwise. */
+            shown?: boolean;
+            /** @description Where the scale comes from. */
+            source_act?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds for which a past value stands when no newer one came; the type's `silent_after` when left out, else an hour.
+             */
+            stands?: number | null;
+            /** @description Whether the scale was checked against that: `confirmed`, `secondary` or `unconfirmed`. */
+            status?: string | null;
+            /** @description Symbol of a thing: `round`, `square`, `diamond`, `drop`, `triangle` or `hexagon`. */
+            symbol?: string | null;
+            /** @description Entity types, short names. Empty for a layer of shapes. */
+            types?: string[];
+            /** @description Unit or scale as people read it. */
+            unit_text?: string | null;
+        };
+        /** @description A level of a layer's scale. */
+        MapLevel: {
+            /** @description Colour, `#RRGGBB`. */
+            colour: string;
+            /**
+             * Format: double
+             * @description Least value of the level.
+             */
+            from?: number | null;
+            /** @description One or two characters drawn on the symbol, so that colour never stands alone. */
+            mark: string;
+            /** @description Title in Vietnamese. */
+            title: string;
+            /** @description Title in English. */
+            title_en?: string;
+            /** @description The value itself, for words. */
+            word?: string | null;
+        };
+        /**
+         * @description What a map shows.
+         * @enum {string}
+         */
+        MapOf: "alarms" | "things" | "cases" | "incidents";
         /** @description How sure we are of a rule, and where it stands. */
         Mark: {
             /** @description What to know about it. */
@@ -8219,6 +10566,27 @@ export interface components {
             /** @description English. */
             name_en: string;
         };
+        /** @description A thing in a line of a list. */
+        NamedThing: {
+            /** @description URN. */
+            id: string;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Newest observation.
+             */
+            observed_at?: string | null;
+            /** @description Whether it is heard of. */
+            state: components["schemas"]["ThingState"];
+            /** @description Type, short name. */
+            type: string;
+        };
+        /** @description Things whose names are wanted. */
+        NamesWanted: {
+            /** @description URNs, at most 200. */
+            ids: string[];
+        };
         /** @description A resource with how far it is from an incident. */
         NearResource: components["schemas"]["Resource"] & {
             /** @description How the way was reckoned: `straight-line-times-factor`, or `road` where there is a road graph. */
@@ -8230,7 +10598,7 @@ export interface components {
             metres?: number | null;
             /**
              * Format: int32
-             * @description Seconds, a rough guess.
+             * @description Seconds; a rough guess where the way is one.
              */
             seconds?: number | null;
         };
@@ -8258,6 +10626,17 @@ export interface components {
             rule?: string | null;
             /** @description Sector whose alarms it is about. */
             sector: string;
+        };
+        /** @description A board to be made: empty, from a template, or as a copy of one that the caller sees. */
+        NewBoard: {
+            /** @description Board to copy. */
+            copy_of?: string | null;
+            /** @description Language of a template's words: `en`, else Vietnamese. */
+            lang?: string | null;
+            /** @description Name, at most 120 characters; the template's or the other board's when left out. */
+            name?: string | null;
+            /** @description Template of a pack. */
+            template?: string | null;
         };
         /** @description What is told of a new command. */
         NewCommand: {
@@ -8477,6 +10856,11 @@ export interface components {
              * @default null
              */
             address: string | null;
+            /**
+             * @description Alarm it is given for; kept as a reference, with the unit and place named here.
+             * @default null
+             */
+            alarm: string | null;
             /**
              * @description Case it is about; unit and place are the case's then.
              * @default null
@@ -8698,6 +11082,23 @@ export interface components {
              * @description The version one looked at.
              */
             version: number;
+        };
+        /** @description A wall to be made. */
+        NewWall: {
+            /** @description Boards in turn, one to twelve. */
+            boards: string[];
+            /**
+             * Format: int32
+             * @description Days until it ends by itself, 1 to 366.
+             */
+            days: number;
+            /** @description Name of the screen, at most 60 characters. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Seconds for each, 5 to 3 600; 30 when left out.
+             */
+            seconds?: number | null;
         };
         /** @description A warning to draft. */
         NewWarning: {
@@ -9618,6 +12019,262 @@ export interface components {
                  * @description Until when.
                  */
                 until: string;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_BoardEntry: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it was last changed.
+                 */
+                changed_at: string;
+                /** @description Id. */
+                id: string;
+                /** @description Whether that is the caller, who alone may change it. */
+                mine: boolean;
+                /** @description Name. */
+                name: string;
+                /** @description Sign-in name of whoever made it. */
+                owner_name: string;
+                /** @description Who sees it. */
+                shared: components["schemas"]["SharedWith"];
+                /**
+                 * Format: int32
+                 * @description Widgets on it.
+                 */
+                size: number;
+                /** @description Whether the caller begins the day with it. */
+                start: boolean;
+                /**
+                 * Format: int32
+                 * @description Version, from 1.
+                 */
+                version: number;
+                /** @description The unit or role it is shared with. */
+                with?: string | null;
+                /** @description The unit's name. */
+                with_name?: string | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_BoardVersion: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it became so.
+                 */
+                at: string;
+                /** @description Name then. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description Version.
+                 */
+                version: number;
+                /** @description What was on it. */
+                widgets: components["schemas"]["Widget"][];
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_CameraExport: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                asked_at: string;
+                /** @description Camera. */
+                camera: components["schemas"]["UnitRef"];
+                /** @description Why it failed: a code. */
+                fault?: string | null;
+                /**
+                 * Format: date-time
+                 * @description From.
+                 */
+                from: string;
+                /** @description Id. */
+                id: string;
+                /** @description The incident it is evidence for. */
+                incident?: string | null;
+                /** @description What is in it, and what it was made of. */
+                manifest?: Record<string, never> | null;
+                /** @description Whether the caller may settle it. */
+                mine_to_settle: boolean;
+                /** @description Why. */
+                reason: string;
+                /** @description Who allowed or refused it. */
+                settled_by?: string | null;
+                /** @description Why it was refused. */
+                settled_why?: string | null;
+                /** @description SHA-256 of the file. */
+                sha256?: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes.
+                 */
+                size?: number | null;
+                /** @description `asked`, `waiting`, `ready`, `refused`, `failed` or `gone`. */
+                state: string;
+                /**
+                 * Format: date-time
+                 * @description To.
+                 */
+                to: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the file is kept.
+                 */
+                until?: string | null;
+                /**
+                 * Format: int64
+                 * @description Version, for changes.
+                 */
+                version: number;
+                /** @description Who asked. */
+                who: string;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_CameraRow: {
+            /** @description The rows. */
+            items: {
+                /** @description Whether it is in use. */
+                active: boolean;
+                /** @description Where it hangs, in words. */
+                address: string;
+                /**
+                 * Format: double
+                 * @description How wide, degrees.
+                 */
+                angle?: number | null;
+                /**
+                 * Format: double
+                 * @description Where it looks, degrees from north.
+                 */
+                bearing?: number | null;
+                /** @description Code. */
+                code: string;
+                commune?: components["schemas"]["UnitRef"] | null;
+                /** @description Id. */
+                id: string;
+                location?: components["schemas"]["Point"] | null;
+                /**
+                 * Format: date-time
+                 * @description When its picture was last looked at.
+                 */
+                looked_at?: string | null;
+                /** @description Whether parts of the picture are hidden. */
+                masked: boolean;
+                /** @description Name. */
+                name: string;
+                /** @description Purpose's code. */
+                purpose: string;
+                /**
+                 * Format: double
+                 * @description How far, metres.
+                 */
+                reach?: number | null;
+                /** @description When pictures are kept. */
+                record: components["schemas"]["CameraRecord"];
+                /** @description Whether it is recording now. */
+                recording: boolean;
+                /** @description Sector. */
+                sector: string;
+                /** @description State of its picture. */
+                state: string;
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                state_since?: string | null;
+                unit?: components["schemas"]["UnitRef"] | null;
+                /**
+                 * Format: int64
+                 * @description Version, for changes.
+                 */
+                version: number;
+                /**
+                 * Format: int32
+                 * @description Viewers of the live picture now.
+                 */
+                viewers: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_CameraViewRow: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description Begin of watching.
+                 */
+                begun_at: string;
+                /** @description Camera. */
+                camera: components["schemas"]["UnitRef"];
+                /**
+                 * Format: date-time
+                 * @description End of watching; none while it goes on.
+                 */
+                ended_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description From when pictures were seen (replay, export).
+                 */
+                from?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description `live`, `replay`, `snapshot` or `export`. */
+                kind: string;
+                /** @description Why. */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description To when.
+                 */
+                to?: string | null;
+                /** @description Whether without masks. */
+                unmasked: boolean;
+                /** @description Who. */
+                who: string;
             }[];
             /** @description Pass as `after` to get the next page; absent on the last. */
             next?: string | null;
@@ -10716,6 +13373,55 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_RoadClosureView: {
+            /** @description The rows. */
+            items: (components["schemas"]["RoadClosed"] & {
+                /**
+                 * Format: double
+                 * @description Metres of road that it closes, directions apart; 0 when no road was found there.
+                 */
+                metres: number;
+            })[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_RoadWork: {
+            /** @description The rows. */
+            items: (components["schemas"]["RoadWorkInput"] & {
+                /** @description Whether it goes on now. */
+                active: boolean;
+                /**
+                 * Format: date-time
+                 * @description When it was written.
+                 */
+                at: string;
+                /** @description By whom. */
+                by: string;
+                /** @description Others at the same place and time. */
+                conflicts: components["schemas"]["RoadWorkConflict"][];
+                /** @description Id. */
+                id: string;
+                /** @description Who published it. */
+                published_by?: string | null;
+                /** @description `draft`, `published`, `withdrawn`. */
+                state: string;
+                unit_ref?: components["schemas"]["UnitRef"] | null;
+            })[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_RuleRow: {
             /** @description The rows. */
             items: {
@@ -10868,6 +13574,112 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_TrafficIncidentRow: {
+            /** @description The rows. */
+            items: {
+                /** @description Whether neighbours bear it out. */
+                confirmed: boolean;
+                /** @description Which way. */
+                direction: string;
+                /** @description Id. */
+                id: string;
+                /** @description Where. */
+                location: components["schemas"]["Point"];
+                /** @description What fell or rose. */
+                measure: components["schemas"]["TrafficMeasure"];
+                /** @description Name of the segment. */
+                name: string;
+                /** @description Names of the neighbours that do. */
+                neighbours: string[];
+                /** @description Segment. */
+                segment: string;
+                /**
+                 * Format: date-time
+                 * @description When it began.
+                 */
+                since: string;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                until?: string | null;
+                /**
+                 * Format: double
+                 * @description From what is usual.
+                 */
+                usual: number;
+                /**
+                 * Format: double
+                 * @description To what.
+                 */
+                value: number;
+                /** @description `real` or `false`, as a person judged. */
+                verdict?: string | null;
+                /** @description Who judged. */
+                verdict_by?: string | null;
+                /** @description Why. */
+                verdict_why?: string | null;
+                /**
+                 * Format: int64
+                 * @description Version.
+                 */
+                version: number;
+                /** @description Published work on the segment at that time: no alarm is raised. */
+                work?: string | null;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_TrafficSegmentRow: {
+            /** @description The rows. */
+            items: (components["schemas"]["TrafficSegment"] & {
+                /** @description Now. */
+                now: components["schemas"]["TrafficNow"];
+                unit_ref?: components["schemas"]["UnitRef"] | null;
+            })[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_TrafficSign: {
+            /** @description The rows. */
+            items: (components["schemas"]["SignInput"] & {
+                /** @description Id. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it was ordered.
+                 */
+                order_at?: string | null;
+                /** @description How far the last order got: `none`, `asked`, `sent`, `done`, `failed`. */
+                order_state: string;
+                /** @description Why it failed. */
+                order_why?: string | null;
+                /** @description Lines it was told last; empty: dark. */
+                shown: string[];
+                /** @description Messages that wait for somebody. */
+                waiting: number;
+            })[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_Unit: {
             /** @description The rows. */
             items: {
@@ -10905,11 +13717,59 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_Wall: {
+            /** @description The rows. */
+            items: {
+                /** @description Boards in turn. */
+                boards: string[];
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was ended.
+                 */
+                ended_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When a screen was last let in with its link.
+                 */
+                entered_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it ends by itself.
+                 */
+                expires_at: string;
+                /** @description Id. */
+                id: string;
+                /** @description Name of the screen. */
+                name: string;
+                /** @description Sign-in name of whoever made it; the screen shows what that person may see, and no more than it needs. */
+                owner_name: string;
+                /**
+                 * Format: int32
+                 * @description Seconds for each.
+                 */
+                seconds: number;
+            }[];
+            /** @description Pass as `after` to get the next page; absent on the last. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description Number of all rows, when it was cheap to know.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_WorkOrder: {
             /** @description The rows. */
             items: {
                 /** @description Address or description of the spot. */
                 address?: string | null;
+                /** @description The alarm it was given for. */
+                alarm?: string | null;
                 /** @description Commune's name. */
                 area_name?: string | null;
                 case?: components["schemas"]["OrderCase"] | null;
@@ -11848,7 +14708,7 @@ export interface components {
          * @description Everything a person or program can be allowed to do. Roles (bundles of these) are data in packs.
          * @enum {string}
          */
-        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "work-do" | "case-identity" | "dossier-write" | "incident-read" | "incident-handle" | "incident-approve" | "dispatch-do" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
+        Permission: "context-read" | "context-write" | "device-manage" | "device-command" | "alarm-read" | "alarm-handle" | "case-read" | "case-handle" | "case-triage" | "case-approve" | "work-do" | "case-identity" | "dossier-write" | "incident-read" | "incident-handle" | "incident-approve" | "dispatch-do" | "camera-watch" | "camera-replay" | "camera-export" | "camera-approve" | "camera-unmask" | "camera-manage" | "camera-audit" | "traffic-read" | "traffic-handle" | "traffic-approve" | "traffic-manage" | "indicator-report" | "indicator-approve" | "scorecard-read" | "history-query" | "people-manage" | "units-manage" | "pack-manage" | "audit-read" | "system-read";
         /** @description A person in office, for those who manage people. */
         Person: {
             /** @description Whether the person may sign in. */
@@ -12375,6 +15235,31 @@ export interface components {
             /** @description Unit that has it. */
             unit: components["schemas"]["UnitRef"];
         };
+        /** @description A slow or closed road as everybody sees it. */
+        PublicRoad: {
+            /** @description Which way. */
+            direction: string;
+            /** @description Whether the speed is reckoned, not measured. */
+            estimated: boolean;
+            /** @description An incident that neighbours or a person bear out. */
+            incident: boolean;
+            /** @description Level. */
+            level: components["schemas"]["TrafficLevel"];
+            /** @description Name. */
+            name: string;
+            /** @description Where the readings come from, when not from here. */
+            source: string;
+            /**
+             * Format: double
+             * @description Speed, km/h, whole.
+             */
+            speed?: number | null;
+            /**
+             * Format: double
+             * @description Usual speed.
+             */
+            usual?: number | null;
+        };
         /** @description A row of the public board. */
         PublicRow: {
             /** @description Key. */
@@ -12401,6 +15286,26 @@ export interface components {
              * @description Received.
              */
             received: number;
+        };
+        /** @description What everybody sees. */
+        PublicTraffic: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Segments with fresh readings. */
+            known: number;
+            /** @description What the levels are and where they stand. */
+            marks: components["schemas"]["TrafficMark"][];
+            /** @description Slow roads, the slowest first, at most 100. */
+            slow: components["schemas"]["PublicRoad"][];
+            /** @description Where readings come from that are not of this place. */
+            sources: string[];
+            /** @description Travel times. */
+            times: components["schemas"]["TrafficTravelTime"][];
+            /** @description Works, events and closures of now and the coming week, at most 200. */
+            works: components["schemas"]["PublicWork"][];
         };
         /** @description A public warning. */
         PublicWarning: {
@@ -12466,6 +15371,40 @@ export interface components {
             version: number;
             /** @description Vietnamese. */
             vi: components["schemas"]["WarningWords"];
+        };
+        /** @description Works as everybody sees them. */
+        PublicWork: {
+            /** @description Whether it goes on now. */
+            active: boolean;
+            /** @description Name of the area, when it is one. */
+            area?: string | null;
+            /** @description What it closes. */
+            closes: components["schemas"]["RoadClosure"];
+            /** @description Office to ask. */
+            contact: string;
+            /** @description Way around. */
+            detour: string;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            hours?: components["schemas"]["RoadWorkHours"] | null;
+            /** @description What. */
+            kind: components["schemas"]["RoadWorkKind"];
+            /** @description Roads. */
+            roads: string[];
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+            /** @description Unit that answers. */
+            unit: string;
         };
         /** @description A browser's push subscription, as `PushSubscription.toJSON()` gives it. */
         PushInput: {
@@ -12850,6 +15789,423 @@ export interface components {
              */
             version: number;
         };
+        /** @description A class of roads. */
+        RoadClass: {
+            /** @description Code (`primary`). */
+            code: string;
+            /**
+             * Format: double
+             * @description Free-flow speed when a segment does not say, km/h.
+             */
+            free_speed: number;
+            /**
+             * Format: double
+             * @description Vehicles on a kilometre of a lane that stands still.
+             */
+            jam_density: number;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+        };
+        /** @description A closure. */
+        RoadClosed: {
+            /**
+             * Format: date-time
+             * @description When it was entered.
+             */
+            at: string;
+            /** @description Both directions. */
+            both: boolean;
+            /** @description By whom. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            /** @description Id. */
+            id: string;
+            /** @description Where. */
+            line: components["schemas"]["Point"][];
+            /** @description Vehicles that pass. */
+            pass: string[];
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until.
+             */
+            to?: string | null;
+        };
+        /**
+         * @description How much of the road is closed.
+         * @enum {string}
+         */
+        RoadClosure: "none" | "lane" | "direction" | "full";
+        /** @description A closure with where it lies on the roads that are loaded. */
+        RoadClosureView: components["schemas"]["RoadClosed"] & {
+            /**
+             * Format: double
+             * @description Metres of road that it closes, directions apart; 0 when no road was found there.
+             */
+            metres: number;
+        };
+        /** @description A road beside the place, by who owns or maintains it. */
+        RoadCondition: {
+            /** @description Codes of owners, as the road register or the pack of traffic writes them; any of them. */
+            owners: string[];
+            /**
+             * Format: double
+             * @description Metres from the place, 1 to 500.
+             */
+            within_m: number;
+        };
+        /** @description Roads near a place. */
+        RoadMatch: {
+            /** @description The nearest first. */
+            roads: components["schemas"]["RoadNear"][];
+            /** @description Where they are from. */
+            source: string;
+        };
+        /**
+         * @description What a vehicle counts as on the road.
+         * @enum {string}
+         */
+        RoadMode: "foot" | "motorcycle" | "car" | "truck" | "emergency";
+        /** @description A road near a point. */
+        RoadNear: {
+            /** @description Class of the road, a word of OpenStreetMap (`primary`). */
+            class: string;
+            /**
+             * Format: double
+             * @description Metres from the point.
+             */
+            metres: number;
+            /** @description Name; empty when it has none. */
+            name: string;
+            /** @description Number (`QL.39`); empty when it has none. */
+            number: string;
+            /** @description Who owns or maintains it: a code of the road register or of a pack; none when nobody says. */
+            owner?: string | null;
+            /** @description Where the owner is known from: `register`, or `number` when it was only read off the road's number. */
+            owner_by?: string | null;
+        };
+        /** @description Who owns or maintains roads. */
+        RoadOwner: {
+            /** @description Code (`national`), as the road register and routing rules write it. */
+            code: string;
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description Beginnings of road numbers (`QL`): what such a number tells where no register does. */
+            numbers?: string[];
+            /** @description Act or document. */
+            source_act?: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["RoadStatus"];
+        };
+        /** @description Roads reached within a time. */
+        RoadReach: {
+            /** @description Whether there were more lines than are given (20,000). */
+            cut: boolean;
+            /**
+             * Format: double
+             * @description Kilometres of road, each road once.
+             */
+            km: number;
+            /** @description Lines; longitude, latitude. */
+            lines: number[][][];
+            /**
+             * Format: double
+             * @description Minutes.
+             */
+            minutes: number;
+            /** @description Where the roads are from. */
+            source: string;
+            /** @description Vehicle. */
+            vehicle: string;
+        };
+        /** @description A route. */
+        RoadRoute: {
+            /**
+             * Format: double
+             * @description Metres from the road to the second place.
+             */
+            after_m: number;
+            /**
+             * Format: double
+             * @description Metres from the first place to the road.
+             */
+            before_m: number;
+            /** @description Its line: longitude, latitude. */
+            line: number[][];
+            /**
+             * Format: double
+             * @description Metres, with what lies between the places and the road.
+             */
+            metres: number;
+            /**
+             * Format: int32
+             * @description Seconds.
+             */
+            seconds: number;
+            /** @description Where the roads are from, and their licence. */
+            source: string;
+            /** @description Steps. */
+            steps: components["schemas"]["RouteStep"][];
+            /** @description Vehicle it was reckoned for. */
+            vehicle: string;
+        };
+        /**
+         * @description How far something is known.
+         * @enum {string}
+         */
+        RoadStatus: "confirmed" | "secondary" | "proposed" | "invented";
+        /** @description Ways wanted: all of the first to all of the second. */
+        RoadTimes: {
+            /** @description From: at most 200 places. */
+            from: components["schemas"]["Point"][];
+            /** @description To: at most 20 places. */
+            to: components["schemas"]["Point"][];
+            /** @description Vehicle, or a kind of resource. */
+            vehicle?: string | null;
+        };
+        /** @description What ways take. */
+        RoadTimesView: {
+            /** @description The same in metres. */
+            metres: (number | null)[][];
+            /** @description By place gone to, then by place come from: seconds; none where no road leads. */
+            seconds: (number | null)[][];
+            /** @description Where the roads are from. */
+            source: string;
+            /** @description Vehicle. */
+            vehicle: string;
+        };
+        /** @description A kind of vehicle, and how it goes. */
+        RoadVehicle: {
+            /** @description Code (`engine`). */
+            code: string;
+            /**
+             * Format: double
+             * @description Height, metres: bridges that are signed lower are no way for it.
+             */
+            height_m?: number | null;
+            /** @description What it counts as. */
+            mode: components["schemas"]["RoadMode"];
+            /** @description Name. */
+            name: string;
+            /** @description Name in English. */
+            name_en: string;
+            /** @description May be faster than the signs. */
+            over_limit?: boolean;
+            /** @description Kinds of resources that go by it; a kind that no vehicle names goes by the first. */
+            serves?: string[];
+            /** @description Act or document. */
+            source_act?: string;
+            /** @description km/h by class of road; it does not pass classes that are not named. */
+            speed: {
+                [key: string]: number;
+            };
+            /** @description How far it is known. */
+            status: components["schemas"]["RoadStatus"];
+            /** @description Need not mind bans on turns. */
+            turns_free?: boolean;
+            /**
+             * Format: double
+             * @description Weight, tonnes.
+             */
+            weight_t?: number | null;
+        };
+        /** @description Works or an event. */
+        RoadWork: components["schemas"]["RoadWorkInput"] & {
+            /** @description Whether it goes on now. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description Others at the same place and time. */
+            conflicts: components["schemas"]["RoadWorkConflict"][];
+            /** @description Id. */
+            id: string;
+            /** @description Who published it. */
+            published_by?: string | null;
+            /** @description `draft`, `published`, `withdrawn`. */
+            state: string;
+            unit_ref?: components["schemas"]["UnitRef"] | null;
+        };
+        /** @description Another at the same place and time. */
+        RoadWorkConflict: {
+            /**
+             * Format: date-time
+             * @description The first time they meet.
+             */
+            at: string;
+            /** @description Which. */
+            id: string;
+            /** @description Its title. */
+            title: string;
+        };
+        /** @description Hours at which something recurs, local time; past midnight when `to` is before `from`. */
+        RoadWorkHours: {
+            /** @description Days of the week on which it begins, 1 = Monday; empty: every day. */
+            days?: number[];
+            /** @description From (`22:00:00`). */
+            from: string;
+            /** @description To. */
+            to: string;
+        };
+        /** @description Works or an event as handed in. */
+        RoadWorkInput: {
+            /** @description Commune code, when it is an area. */
+            area?: string;
+            /** @description What it closes. */
+            closes: components["schemas"]["RoadClosure"];
+            /** @description Office telephone or mail for the public; no person's. */
+            contact?: string;
+            /** @description Way around, in words for the public. */
+            detour?: string;
+            /**
+             * Format: date-time
+             * @description From.
+             */
+            from: string;
+            hours?: components["schemas"]["RoadWorkHours"] | null;
+            /** @description What. */
+            kind: components["schemas"]["RoadWorkKind"];
+            /** @description A line, when it is on none of the segments, or on a part. */
+            line?: number[][];
+            /** @description Number of the permit. */
+            permit?: string;
+            /** @description Codes of segments. */
+            segments?: string[];
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en?: string;
+            /**
+             * Format: date-time
+             * @description To.
+             */
+            to: string;
+            /** @description Unit that answers. */
+            unit: string;
+            /**
+             * Format: int64
+             * @description Version that was read; none for a new one.
+             */
+            version?: number | null;
+        };
+        /**
+         * @description What takes place.
+         * @enum {string}
+         */
+        RoadWorkKind: "work" | "event" | "closure";
+        /** @description Publishes works or takes them back. */
+        RoadWorkSettle: {
+            /** @description Whether the public sees it. */
+            publish: boolean;
+            /**
+             * Format: int64
+             * @description Version that was read.
+             */
+            version: number;
+        };
+        /** @description A set of roads that is in force. */
+        RoadsSet: {
+            /**
+             * Format: date-time
+             * @description When it was handed in.
+             */
+            at: string;
+            /** @description West, south, east, north. */
+            bbox: number[];
+            /** @description By whom. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Bytes in memory.
+             */
+            bytes: number;
+            /** @description The file's name. */
+            file: string;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: double
+             * @description Kilometres of road.
+             */
+            km: number;
+            /** @description Its licence. */
+            licence: string;
+            /**
+             * Format: int64
+             * @description Pieces between junctions.
+             */
+            pieces: number;
+            /** @description SHA-256 of what is kept. */
+            sha256: string;
+            /** @description Which set. */
+            slot: components["schemas"]["RoadsSlot"];
+            /** @description Where it is from; shown with every map and answer. */
+            source: string;
+            /** @description What was taken and left out. */
+            taken: components["schemas"]["RoadsTaken"];
+            /**
+             * Format: date
+             * @description The day whose roads it shows.
+             */
+            taken_on: string;
+            /**
+             * Format: int64
+             * @description Bans on turns that name no one turn and are not kept.
+             */
+            unclear: number;
+        };
+        /**
+         * @description Which of the two sets of roads.
+         * @enum {string}
+         */
+        RoadsSlot: "network" | "register";
+        /** @description Roads as they stand. */
+        RoadsState: {
+            /** @description Pieces (directions apart) over which a closure or a live speed lies. */
+            changed: number;
+            network?: components["schemas"]["RoadsSet"] | null;
+            /** @description Owners. */
+            owners: components["schemas"]["RoadOwner"][];
+            register?: components["schemas"]["RoadsSet"] | null;
+            /** @description Vehicles. */
+            vehicles: components["schemas"]["RoadVehicle"][];
+        };
+        /** @description What an import took and what it left out. */
+        RoadsTaken: {
+            /**
+             * Format: int64
+             * @description Bans on turns taken.
+             */
+            bans: number;
+            /**
+             * Format: int64
+             * @description Bans left out: over a way, conditional, or of roads that are not in the file.
+             */
+            bans_left: number;
+            /**
+             * Format: int64
+             * @description Roads taken.
+             */
+            ways: number;
+            /**
+             * Format: int64
+             * @description Lines that are no roads, or of which the file has fewer than two points.
+             */
+            ways_left: number;
+        };
         /** @description A role with its code. */
         RoleView: {
             /** @description Code. */
@@ -12875,6 +16231,30 @@ export interface components {
             positions: string[];
             /** @description Shifts of a day. */
             shifts: components["schemas"]["ShiftDef"][];
+        };
+        /** @description A step of a route: as long as the road has one name. */
+        RouteStep: {
+            /**
+             * Format: int32
+             * @description Where it begins in the line: index of its first point.
+             */
+            begins: number;
+            /** @description Class. */
+            class: string;
+            /**
+             * Format: double
+             * @description Metres.
+             */
+            metres: number;
+            /** @description Name; empty when it has none. */
+            name: string;
+            /** @description Number. */
+            number: string;
+            /**
+             * Format: int32
+             * @description Seconds.
+             */
+            seconds: number;
         };
         /** @description A case that the tried rules give to another unit. */
         RoutingChange: {
@@ -12936,6 +16316,7 @@ export interface components {
             function?: string | null;
             /** @description Hours by the clock on the wall, such as `["22:00", "05:00"]`; none = always. A first one that is later than the second goes over midnight. */
             hours?: string[] | null;
+            road?: components["schemas"]["RoadCondition"] | null;
             /** @description A named unit. */
             unit?: string | null;
             /** @description Weekdays, `mon` to `sun`; empty = all. */
@@ -12960,6 +16341,8 @@ export interface components {
             category: string;
             /** @description Code of the rule. */
             expect: string;
+            /** @description Owner of the road beside it. */
+            road_owner?: string | null;
             /** @description The words. */
             text: string;
         };
@@ -12976,6 +16359,7 @@ export interface components {
         RoutingTrace: {
             /** @description Commune code it was decided for. */
             area?: string | null;
+            road?: components["schemas"]["RoadNear"] | null;
             /** @description Rule that decided; empty when none did. */
             rule: string;
             /** @description Rules that matched but whose function nobody holds. */
@@ -13008,6 +16392,11 @@ export interface components {
              */
             version: number;
         };
+        /**
+         * @description Which rows a table has.
+         * @enum {string}
+         */
+        RowsOf: "alarms" | "incidents" | "cases" | "silent-devices";
         /** @description The parts of a rule that may differ from the pack's text; what is left out is as the pack says. */
         RuleChange: {
             /**
@@ -13444,6 +16833,54 @@ export interface components {
             /** @description The text as it could be shown: personal data and masked words replaced. */
             proposal: string;
         };
+        /** @description A segment as it is handed in. */
+        SegmentInput: {
+            /** @description Whether it is in use. */
+            active?: boolean;
+            /** @description Class of road. */
+            class: string;
+            /** @description Code, unique. */
+            code: string;
+            /** @description Detectors. */
+            detectors?: components["schemas"]["TrafficDetector"][];
+            /** @description Which way it leads, in words (`về TP. Hưng Yên`). */
+            direction?: string;
+            /** @description Codes of segments that follow; found by their ends when empty. */
+            downstream?: string[];
+            /**
+             * Format: double
+             * @description Free-flow speed, km/h; the class's when absent.
+             */
+            free_speed?: number | null;
+            /**
+             * Format: double
+             * @description Vehicles a kilometre and lane when it stands; the class's when absent.
+             */
+            jam_density?: number | null;
+            /**
+             * Format: int32
+             * @description Lanes.
+             */
+            lanes?: number;
+            /** @description Longitude and latitude of its points, the way traffic goes; 2 to 2000. */
+            line: number[][];
+            /** @description Name of the road and stretch. */
+            name: string;
+            /** @description Where the readings come from, when they are not of this place. */
+            source?: string;
+            /**
+             * Format: double
+             * @description Speed limit, km/h.
+             */
+            speed_limit?: number | null;
+            /** @description Unit that answers for it. */
+            unit?: string;
+            /**
+             * Format: int64
+             * @description Version that was read; none for a new one.
+             */
+            version?: number | null;
+        };
         /** @description Sending a resource. */
         SendResource: {
             /**
@@ -13481,6 +16918,13 @@ export interface components {
              * @description Newest value.
              */
             value: number;
+        };
+        /** @description One series: an attribute of a thing. */
+        SeriesOf: {
+            /** @description Attribute, short name. */
+            attribute: string;
+            /** @description URN of the thing. */
+            thing: string;
         };
         /** @description One point of a series. For buckets `t` is the bucket's start and `value` its mean. */
         SeriesPoint: {
@@ -13561,6 +17005,11 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "low" | "medium" | "high" | "critical";
+        /**
+         * @description Who sees a board besides its owner. Only people in office ever do.
+         * @enum {string}
+         */
+        SharedWith: "me" | "unit" | "role" | "all";
         /**
          * @description Who sees a saved query.
          * @enum {string}
@@ -13653,6 +17102,118 @@ export interface components {
         SignIn: {
             login: string;
             password: string;
+        };
+        /** @description A sign as it is handed in. */
+        SignInput: {
+            /** @description Whether it is in use. */
+            active?: boolean;
+            /**
+             * Format: int32
+             * @description Characters of a line, 4 to 40.
+             */
+            chars: number;
+            /** @description Code, unique. */
+            code: string;
+            /** @description Command of its profile that takes the words in the parameter `text`. */
+            command: string;
+            /** @description Device of the city model that is told. */
+            device: string;
+            /** @description Which letters it can show. */
+            letters: components["schemas"]["SignLetters"];
+            /**
+             * Format: int32
+             * @description Lines, 1 to 8.
+             */
+            lines: number;
+            /** @description Where. */
+            location: components["schemas"]["Point"];
+            /** @description Name and place. */
+            name: string;
+            /** @description Codes of the segments it tells about. */
+            segments?: string[];
+            /** @description Unit that answers for it. */
+            unit?: string;
+            /**
+             * Format: int64
+             * @description Version that was read; none for a new one.
+             */
+            version?: number | null;
+        };
+        /**
+         * @description What a sign can show.
+         * @enum {string}
+         */
+        SignLetters: "vietnamese" | "plain";
+        /** @description A message for a sign, as stored. */
+        SignMessage: {
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description Id. */
+            id: string;
+            /** @description Code in the library. */
+            library?: string | null;
+            /** @description Lines. */
+            lines: string[];
+            /**
+             * Format: int32
+             * @description Minutes it stands.
+             */
+            minutes: number;
+            /**
+             * Format: int32
+             * @description 1 to 9.
+             */
+            priority: number;
+            /** @description Who approved or refused it. */
+            settled_by?: string | null;
+            /** @description Sign. */
+            sign: string;
+            /** @description `proposed` (by the platform), `waiting` (for a second person), `approved`, `refused`, `ended`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description Until when it stands, once approved.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+            /** @description Why it was proposed. */
+            why: string;
+        };
+        /** @description A message for a sign. */
+        SignMessageInput: {
+            /** @description Code in the library; none for free text. */
+            library?: string | null;
+            /** @description Lines; for a message of the library only those with places filled in, or empty to take it as it is. */
+            lines?: string[];
+            /**
+             * Format: int32
+             * @description Minutes it stands, 1 to 10080.
+             */
+            minutes: number;
+            /**
+             * Format: int32
+             * @description 1 (least) to 9.
+             */
+            priority: number;
+        };
+        /** @description A yes or no to a message. */
+        SignSettleInput: {
+            /** @description Whether it may be shown; false also takes back one that stands. */
+            approve: boolean;
+            /**
+             * Format: int64
+             * @description Version that was read.
+             */
+            version: number;
         };
         /** @description A case that may be the same. */
         SimilarCase: {
@@ -13773,6 +17334,11 @@ export interface components {
          * @enum {string}
          */
         Standing: "met" | "near" | "behind" | "no-data";
+        /** @description Which board somebody begins the day with. */
+        StartBoard: {
+            /** @description The board; none = the face's own page. */
+            board?: string | null;
+        };
         /** @description Which procedure to start. */
         StartProcedure: {
             /** @description Its code. */
@@ -14145,6 +17711,11 @@ export interface components {
              */
             version: number;
         };
+        /**
+         * @description Which value of a bucket is drawn.
+         * @enum {string}
+         */
+        Taken: "mean" | "min" | "max";
         /** @description A figure of good practice with where it comes from. */
         Target: {
             /** @description Key (`per-day/most`). */
@@ -14324,6 +17895,537 @@ export interface components {
             /** @description The token. */
             token: components["schemas"]["Token"];
         };
+        /** @description A level of flow. */
+        TrafficBand: {
+            /**
+             * Format: double
+             * @description From this share of the free-flow speed.
+             */
+            from: number;
+            /** @description Level. */
+            level: components["schemas"]["TrafficLevel"];
+        };
+        /** @description Rules, classes and messages. */
+        TrafficCatalogue: {
+            /** @description Classes of roads. */
+            classes: components["schemas"]["RoadClass"][];
+            /** @description Library of messages. */
+            library: components["schemas"]["TrafficTemplate"][];
+            policy?: components["schemas"]["TrafficPolicy"] | null;
+        };
+        /** @description A quarter of an hour of a day: what was, and what is usual. */
+        TrafficDayPoint: {
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description Spread of the usual.
+             */
+            spread?: number | null;
+            /**
+             * Format: double
+             * @description What is usual.
+             */
+            usual?: number | null;
+            /**
+             * Format: double
+             * @description What was.
+             */
+            value?: number | null;
+        };
+        /** @description A detector on a segment: a thing of the city model (TrafficFlowObserved). */
+        TrafficDetector: {
+            /** @description URN of the thing. */
+            entity: string;
+            /**
+             * Format: int32
+             * @description Seconds that its `intensity` counts over; 3600 when it says vehicles an hour.
+             */
+            period_s?: number;
+        };
+        /** @description What the next hour will bring. Shown only when it was nearer to the truth than the naive words. */
+        TrafficForecast: {
+            /**
+             * Format: date-time
+             * @description For when.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description Mean error on days it had not seen.
+             */
+            error: number;
+            /**
+             * Format: double
+             * @description Mean error of "as it is now".
+             */
+            error_last: number;
+            /**
+             * Format: double
+             * @description Mean error of "as a week ago".
+             */
+            error_week: number;
+            /** @description Of what. */
+            measure: components["schemas"]["TrafficMeasure"];
+            /**
+             * Format: double
+             * @description Value.
+             */
+            value: number;
+        };
+        /** @description What an import did. */
+        TrafficImport: {
+            /** @description Segments that are new. */
+            added: number;
+            /** @description Segments changed. */
+            changed: number;
+            /** @description Rows refused, at most 100. */
+            rejects: components["schemas"]["TrafficReject"][];
+        };
+        /** @description What an incident is. */
+        TrafficIncidentRow: {
+            /** @description Whether neighbours bear it out. */
+            confirmed: boolean;
+            /** @description Which way. */
+            direction: string;
+            /** @description Id. */
+            id: string;
+            /** @description Where. */
+            location: components["schemas"]["Point"];
+            /** @description What fell or rose. */
+            measure: components["schemas"]["TrafficMeasure"];
+            /** @description Name of the segment. */
+            name: string;
+            /** @description Names of the neighbours that do. */
+            neighbours: string[];
+            /** @description Segment. */
+            segment: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            until?: string | null;
+            /**
+             * Format: double
+             * @description From what is usual.
+             */
+            usual: number;
+            /**
+             * Format: double
+             * @description To what.
+             */
+            value: number;
+            /** @description `real` or `false`, as a person judged. */
+            verdict?: string | null;
+            /** @description Who judged. */
+            verdict_by?: string | null;
+            /** @description Why. */
+            verdict_why?: string | null;
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+            /** @description Published work on the segment at that time: no alarm is raised. */
+            work?: string | null;
+        };
+        /**
+         * @description How a segment flows.
+         * @enum {string}
+         */
+        TrafficLevel: "unknown" | "free" | "slow" | "congested" | "jam";
+        /** @description How sure we are of a rule, and where it stands. */
+        TrafficMark: {
+            /** @description What to know about it. */
+            note?: string;
+            /** @description What it is about (`bands`). */
+            of: string;
+            /** @description Act, standard or document. */
+            source_act: string;
+            /** @description How far it is known. */
+            status: components["schemas"]["TrafficStatus"];
+        };
+        /**
+         * @description A quantity that detectors give.
+         * @enum {string}
+         */
+        TrafficMeasure: "speed" | "volume" | "occupancy";
+        /** @description A segment now. */
+        TrafficNow: {
+            /**
+             * Format: date-time
+             * @description When it was last heard of.
+             */
+            at?: string | null;
+            /** @description Counts nothing while its neighbours flow: the detector may be out of order. */
+            doubtful: boolean;
+            /** @description True when the speed is reckoned from volume or occupancy, not measured. */
+            estimated: boolean;
+            forecast?: components["schemas"]["TrafficForecast"] | null;
+            /** @description Open incident. */
+            incident?: string | null;
+            /** @description Level. */
+            level: components["schemas"]["TrafficLevel"];
+            /**
+             * Format: double
+             * @description Share of time covered.
+             */
+            occupancy?: number | null;
+            /**
+             * Format: double
+             * @description Speed, km/h.
+             */
+            speed?: number | null;
+            /**
+             * Format: double
+             * @description Seconds to drive it.
+             */
+            travel_s?: number | null;
+            /**
+             * Format: double
+             * @description Usual speed at this hour of the week.
+             */
+            usual_speed?: number | null;
+            /**
+             * Format: double
+             * @description Usual volume.
+             */
+            usual_volume?: number | null;
+            /**
+             * Format: double
+             * @description Vehicles an hour.
+             */
+            volume?: number | null;
+        };
+        /**
+         * @description When a message of the library is proposed.
+         * @enum {string}
+         */
+        TrafficOccasion: "never" | "incident" | "delay";
+        /** @description The rules of one time. */
+        TrafficPolicy: {
+            /**
+             * Format: int32
+             * @description Seconds when there are no neighbours that could.
+             */
+            alone_s: number;
+            /** @description Levels, the freest first; the last begins at 0. */
+            bands: components["schemas"]["TrafficBand"][];
+            /**
+             * Format: int32
+             * @description Seconds of a bucket from which the usual is reckoned.
+             */
+            bucket_s: number;
+            /**
+             * Format: int32
+             * @description Seconds without suspicion after which an incident is over.
+             */
+            clear_s: number;
+            /**
+             * Format: double
+             * @description A travel time of so many times the usual proposes a message.
+             */
+            delay_share: number;
+            /**
+             * Format: double
+             * @description A speed at or below this share of the usual is suspect…
+             */
+            drop_share: number;
+            /**
+             * Format: double
+             * @description …when it is also so many spreads below.
+             */
+            drop_spreads: number;
+            /** @description Whether free text on a sign needs a second person. */
+            four_eyes: boolean;
+            /**
+             * Format: double
+             * @description Share of all segments above which a common drop is a day unlike others, not an incident.
+             */
+            general_share: number;
+            /**
+             * Format: double
+             * @description Metres between the end of a segment and the beginning of the next.
+             */
+            join_m: number;
+            /**
+             * Format: int32
+             * @description Days an hour of the week must have been seen on before it has a usual.
+             */
+            least_days: number;
+            /** @description Where each of these stands. */
+            marks: components["schemas"]["TrafficMark"][];
+            /**
+             * Format: double
+             * @description An occupancy so much above the usual is suspect (share of time, 0 to 1), when it is also so many spreads above.
+             */
+            occupancy_rise: number;
+            /**
+             * Format: int32
+             * @description Seconds for which a sign may be told.
+             */
+            order_s: number;
+            /**
+             * Format: int32
+             * @description Seconds that a suspicion must last when neighbours bear it out.
+             */
+            persist_s: number;
+            /**
+             * Format: int32
+             * @description Minutes that a proposed message is to stand.
+             */
+            propose_minutes: number;
+            /** @description Severity of an incident that neighbours bear out. */
+            severity: components["schemas"]["Severity"];
+            /** @description Severity of one that nothing bears out. */
+            severity_alone: components["schemas"]["Severity"];
+            /**
+             * Format: int32
+             * @description Seconds after which a reading says nothing about now.
+             */
+            stale_s: number;
+            /**
+             * Format: date
+             * @description From when.
+             */
+            valid_from: string;
+            /**
+             * Format: double
+             * @description Vehicles an hour that must be usual before a drop of the volume says anything.
+             */
+            volume_least: number;
+            /**
+             * Format: double
+             * @description A volume at or below this share of the usual is suspect, with the spreads of the speed.
+             */
+            volume_share: number;
+            /**
+             * Format: int32
+             * @description Weeks that the usual looks back.
+             */
+            weeks: number;
+            /** @description Words of alarms. */
+            words: components["schemas"]["TrafficWords"];
+        };
+        /** @description A row refused. */
+        TrafficReject: {
+            /** @description Why. */
+            detail: string;
+            /** @description Line of the table, or number of the feature, from 1. */
+            line: number;
+        };
+        /** @description A route: named points and the segments between. */
+        TrafficRoute: {
+            /** @description Code. */
+            code: string;
+            /** @description Where it begins. */
+            from: string;
+            /** @description Whether the public sees it. */
+            public?: boolean;
+            /** @description Codes of its segments in order. */
+            segments: string[];
+            /** @description Where it ends. */
+            to: string;
+        };
+        /** @description A segment as stored. */
+        TrafficSegment: {
+            /** @description Whether it is in use. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description Class. */
+            class: string;
+            /** @description Code. */
+            code: string;
+            /** @description Commune code of its middle; empty when unknown. */
+            commune: string;
+            /** @description Detectors. */
+            detectors: components["schemas"]["TrafficDetector"][];
+            /** @description Which way it leads. */
+            direction: string;
+            /** @description Codes of segments that are declared to follow. */
+            downstream: string[];
+            /**
+             * Format: double
+             * @description Free-flow speed, km/h.
+             */
+            free_speed: number;
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: double
+             * @description Vehicles a kilometre and lane when it stands.
+             */
+            jam_density: number;
+            /**
+             * Format: int32
+             * @description Lanes.
+             */
+            lanes: number;
+            /**
+             * Format: double
+             * @description Metres.
+             */
+            length_m: number;
+            /** @description Its points. */
+            line: number[][];
+            /** @description Name. */
+            name: string;
+            /** @description Where the readings come from, when not from here. */
+            source: string;
+            /**
+             * Format: double
+             * @description Speed limit.
+             */
+            speed_limit?: number | null;
+            /** @description Unit that answers for it; empty: none. */
+            unit: string;
+            /**
+             * Format: int64
+             * @description Version.
+             */
+            version: number;
+        };
+        /** @description A segment in a list. */
+        TrafficSegmentRow: components["schemas"]["TrafficSegment"] & {
+            /** @description Now. */
+            now: components["schemas"]["TrafficNow"];
+            unit_ref?: components["schemas"]["UnitRef"] | null;
+        };
+        /** @description A segment's page. */
+        TrafficSegmentView: components["schemas"]["TrafficSegmentRow"] & {
+            /** @description The day's course. */
+            day: components["schemas"]["TrafficDayPoint"][];
+            /** @description What the day's course is of. */
+            measure: components["schemas"]["TrafficMeasure"];
+            /** @description Segments after it. */
+            next: components["schemas"]["UnitRef"][];
+            /** @description Segments before it. */
+            upstream: components["schemas"]["UnitRef"][];
+            /**
+             * Format: date-time
+             * @description When the usual was reckoned.
+             */
+            usual_at?: string | null;
+        };
+        /** @description A sign with what it shows. */
+        TrafficSign: components["schemas"]["SignInput"] & {
+            /** @description Id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was ordered.
+             */
+            order_at?: string | null;
+            /** @description How far the last order got: `none`, `asked`, `sent`, `done`, `failed`. */
+            order_state: string;
+            /** @description Why it failed. */
+            order_why?: string | null;
+            /** @description Lines it was told last; empty: dark. */
+            shown: string[];
+            /** @description Messages that wait for somebody. */
+            waiting: number;
+        };
+        /**
+         * @description How far a rule is known.
+         * @enum {string}
+         */
+        TrafficStatus: "confirmed" | "secondary" | "unconfirmed" | "proposed";
+        /** @description A message of the library. `{road}` and `{minutes}` are filled in. */
+        TrafficTemplate: {
+            /** @description Code. */
+            code: string;
+            /** @description Lines. */
+            lines: string[];
+            /** @description What it is for. */
+            name: string;
+            /** @description The same in English. */
+            name_en: string;
+            /** @description When it is proposed. */
+            on: components["schemas"]["TrafficOccasion"];
+            /**
+             * Format: int32
+             * @description 1 (least) to 9.
+             */
+            priority: number;
+        };
+        /** @description The travel time of a route. */
+        TrafficTravelTime: {
+            /** @description Route. */
+            code: string;
+            /** @description Whether a part of it is reckoned from volume, not measured. */
+            estimated: boolean;
+            /** @description From. */
+            from: string;
+            /**
+             * Format: double
+             * @description Kilometres.
+             */
+            km: number;
+            /**
+             * Format: double
+             * @description Seconds now; none when a segment is silent.
+             */
+            now_s?: number | null;
+            /**
+             * Format: double
+             * @description Seconds that nine of ten trips at this hour stay within.
+             */
+            p90_s?: number | null;
+            /** @description Whether the public sees it. */
+            public: boolean;
+            /** @description Segments whose speed is not known now. */
+            silent: number;
+            /** @description To. */
+            to: string;
+            /**
+             * Format: double
+             * @description Usual seconds at this hour of the week.
+             */
+            usual_s?: number | null;
+        };
+        /** @description A person's judgement of an incident. */
+        TrafficVerdictInput: {
+            /** @description Whether it is real. */
+            real: boolean;
+            /** @description Why, 3 to 300 characters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Version that was read.
+             */
+            version: number;
+        };
+        /** @description Words of alarms; `{name}`, `{direction}`, `{value}`, `{usual}` and `{neighbours}` are filled in. */
+        TrafficWords: {
+            /** @description Added when nothing does. */
+            alone: string;
+            /** @description Added when neighbours bear it out. */
+            borne: string;
+            /** @description Why, when the road is covered longer. */
+            occupancy: string;
+            /** @description Why, when the speed fell. */
+            speed: string;
+            /** @description Title. */
+            title: string;
+            /** @description Title in English. */
+            title_en: string;
+            /** @description Why, when fewer vehicles pass. */
+            volume: string;
+        };
         /**
          * @description How a device sends.
          * @enum {string}
@@ -14490,6 +18592,51 @@ export interface components {
             /** @description Things by state. */
             things: components["schemas"]["Things"];
         };
+        /** @description A screen without a keyboard that may show some boards. */
+        Wall: {
+            /** @description Boards in turn. */
+            boards: string[];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was ended.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When a screen was last let in with its link.
+             */
+            entered_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expires_at: string;
+            /** @description Id. */
+            id: string;
+            /** @description Name of the screen. */
+            name: string;
+            /** @description Sign-in name of whoever made it; the screen shows what that person may see, and no more than it needs. */
+            owner_name: string;
+            /**
+             * Format: int32
+             * @description Seconds for each.
+             */
+            seconds: number;
+        };
+        /** @description What a wall's link carries. */
+        WallLink: {
+            secret: string;
+        };
+        /** @description A new wall with its secret, shown this once. */
+        WallWithSecret: components["schemas"]["Wall"] & {
+            /** @description What the link carries. */
+            secret: string;
+        };
         /** @description A warning as everybody sees it. */
         WarningNotice: {
             /** @description Commune names. */
@@ -14559,6 +18706,119 @@ export interface components {
             /** @description How sure we are of it. */
             status: components["schemas"]["Status"];
         };
+        /** @description A widget at its place. */
+        Widget: {
+            /**
+             * Format: int32
+             * @description Rows high.
+             */
+            h: number;
+            /** @description Name within the board: 1 to 24 of a–z, 0–9 and -. */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["WidgetKind"];
+            /** @description Settings. */
+            set?: components["schemas"]["WidgetSettings"];
+            /** @description Title, at most 120 characters; one made from the settings when empty. */
+            title?: string;
+            /** @description The same in English; packs' templates only. */
+            title_en?: string;
+            /**
+             * Format: int32
+             * @description Columns wide.
+             */
+            w: number;
+            /**
+             * Format: int32
+             * @description Column, from 0.
+             */
+            x: number;
+            /**
+             * Format: int32
+             * @description Row, from 0.
+             */
+            y: number;
+        };
+        /**
+         * @description What a widget is.
+         * @enum {string}
+         */
+        WidgetKind: "figure" | "chart" | "gauge" | "table" | "map" | "alarms" | "incidents" | "on-time" | "text" | "heading" | "clock" | "air";
+        /** @description Settings of a widget; which of them count depends on its kind. */
+        WidgetSettings: {
+            /**
+             * @description Commune, where alarms are narrowed to one.
+             * @default null
+             */
+            area: string | null;
+            /**
+             * Format: int32
+             * @description Width of a bucket, seconds, 60 to 2 678 400.
+             * @default null
+             */
+            bucket: number | null;
+            /** @default null */
+            count: components["schemas"]["CountOf"] | null;
+            /** @default null */
+            every: components["schemas"]["EveryOf"] | null;
+            /**
+             * Format: double
+             * @description Where a gauge ends.
+             * @default null
+             */
+            high: number | null;
+            /**
+             * Format: int32
+             * @description Window: the last so many hours, 1 to 8 784.
+             * @default null
+             */
+            hours: number | null;
+            /** @default null */
+            indicator: components["schemas"]["IndicatorOf"] | null;
+            /** @default null */
+            layer: components["schemas"]["MapOf"] | null;
+            /** @default null */
+            levels: components["schemas"]["GaugeLevels"] | null;
+            /**
+             * @description Bounds of one's own, rising, one to four.
+             * @default []
+             */
+            limits: number[];
+            /**
+             * Format: double
+             * @description Where a gauge begins.
+             * @default null
+             */
+            low: number | null;
+            /** @default null */
+            rows: components["schemas"]["RowsOf"] | null;
+            /**
+             * @description Series, at most eight.
+             * @default []
+             */
+            series: components["schemas"]["SeriesOf"][];
+            /** @default null */
+            severity: components["schemas"]["Severity"] | null;
+            /** @default null */
+            shape: components["schemas"]["ChartShape"] | null;
+            /** @default null */
+            take: components["schemas"]["Taken"] | null;
+            /**
+             * @description Words, at most 4 000 characters.
+             * @default
+             */
+            text: string;
+            /**
+             * @description The same in English; packs' templates only.
+             * @default
+             */
+            text_en: string;
+            /**
+             * @description Type of thing, where a map or a tile is narrowed to one.
+             * @default null
+             */
+            type: string | null;
+        };
         /** @description A number of the national set, or the source's own word for it. */
         Word: number | string;
         /** @description A named group of people of a unit. */
@@ -14615,6 +18875,8 @@ export interface components {
         WorkOrder: {
             /** @description Address or description of the spot. */
             address?: string | null;
+            /** @description The alarm it was given for. */
+            alarm?: string | null;
             /** @description Commune's name. */
             area_name?: string | null;
             case?: components["schemas"]["OrderCase"] | null;
@@ -17318,6 +21580,62 @@ export interface operations {
             };
         };
     };
+    cases_own_paper: {
+        parameters: {
+            query?: {
+                /** @description The secret of the receipt; not needed for signed-in reporters. */
+                key?: string;
+                /** @description `vi` (the default) or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cases_types: {
         parameters: {
             query?: never;
@@ -17846,6 +22164,8 @@ export interface operations {
                 crew?: string;
                 /** @description Case's id. */
                 case?: string;
+                /** @description Alarm's id. */
+                alarm?: string;
                 /** @description Rows wanted (default 50, at most 200). */
                 limit?: number;
                 /** @description The `next` of the page before. */
@@ -18526,6 +22846,62 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cases_paper: {
+        parameters: {
+            query?: {
+                /** @description Whether who reported stands on it; on record. */
+                identity?: boolean;
+                /** @description `vi` (the default) or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19234,6 +23610,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    layers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerView"][];
+                };
+            };
+        };
+    };
+    sheet: {
+        parameters: {
+            query?: {
+                /** @description Version (`epoch.version`) of the answer before; everything when left out. */
+                since?: string;
+            };
+            header?: never;
+            path: {
+                layer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Columns of the map, version 1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    at: {
+        parameters: {
+            query: {
+                /** @description RFC 3339. */
+                time: string;
+            };
+            header?: never;
+            path: {
+                layer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Columns of the map, version 1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    between: {
+        parameters: {
+            query: {
+                /** @description The first moment (RFC 3339). */
+                from: string;
+                /** @description The last moment (RFC 3339), at most seven days later. */
+                to: string;
+                /** @description Moments wanted (default 60, at most 120); fewer are given when things are many. */
+                frames?: number;
+            };
+            header?: never;
+            path: {
+                layer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Columns of the map, version 1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    names: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamesWanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedThing"][];
                 };
             };
         };
@@ -20475,6 +25014,61 @@ export interface operations {
                 content?: never;
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    dossiers_slip_paper: {
+        parameters: {
+            query?: {
+                /** @description `vi` (the default) or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                dossier: string;
+                n: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -22840,6 +27434,60 @@ export interface operations {
             };
         };
     };
+    incidents_report: {
+        parameters: {
+            query?: {
+                /** @description `vi` (the default) or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     incidents_after_action: {
         parameters: {
             query?: never;
@@ -23478,6 +28126,284 @@ export interface operations {
             };
         };
     };
+    oversight_boards: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BoardEntry"];
+                };
+            };
+        };
+    };
+    oversight_board_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBoard"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardView"];
+                };
+            };
+            /** @description Too many boards */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_board_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartBoard"];
+                };
+            };
+        };
+    };
+    oversight_board_set_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartBoard"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartBoard"];
+                };
+            };
+        };
+    };
+    oversight_board_templates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardTemplate"][];
+                };
+            };
+        };
+    };
+    oversight_board: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardView"];
+                };
+            };
+            /** @description No such board, or not shared with the caller */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_board_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardView"];
+                };
+            };
+            /** @description Changed elsewhere meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_board_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_board_versions: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BoardVersion"];
+                };
+            };
+        };
+    };
+    oversight_briefing: {
+        parameters: {
+            query?: {
+                /** @description Set; the first one when left out. */
+                set?: string;
+                /** @description Area code; the home province when left out. */
+                area?: string;
+                /** @description Period; the present year when left out. */
+                period?: string;
+                /** @description `vi` (the default) or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     oversight_compute: {
         parameters: {
             query?: never;
@@ -23686,6 +28612,128 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["IndicatorValue"];
                 };
+            };
+        };
+    };
+    oversight_wall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wall"];
+                };
+            };
+            /** @description The caller is no wall screen */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_wall_enter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WallLink"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wall"];
+                };
+            };
+            /** @description No such wall, or it has ended */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    oversight_walls: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Wall"];
+                };
+            };
+        };
+    };
+    oversight_wall_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWall"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WallWithSecret"];
+                };
+            };
+        };
+    };
+    oversight_wall_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -24757,6 +29805,28 @@ export interface operations {
             };
         };
     };
+    alarms_then: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339; now when left out (without what is set aside now). */
+                time?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmsThen"];
+                };
+            };
+        };
+    };
     alarm: {
         parameters: {
             query?: never;
@@ -25143,6 +30213,2746 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Health"];
                 };
+            };
+        };
+    };
+    traffic_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficCatalogue"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficImport"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_incidents: {
+        parameters: {
+            query?: {
+                /** @description Words. */
+                q?: string;
+                /** @description `open`, `closed`; all when absent. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TrafficIncidentRow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_judge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrafficVerdictInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficIncidentRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_map: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_sign_settle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignSettleInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignMessage"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_public: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicTraffic"];
+                };
+            };
+        };
+    };
+    traffic_feed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": Record<string, never>;
+                };
+            };
+        };
+    };
+    roads_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadsState"];
+                };
+            };
+        };
+    };
+    roads_closures: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoadClosureView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_close: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseRoad"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadClosureView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_reopen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_import: {
+        parameters: {
+            query: {
+                /** @description Which set it becomes: `network` or `register`. */
+                slot: string;
+                /** @description How it is written; what the file's name tells when left out. */
+                format?: string;
+                /** @description The file's name. */
+                file: string;
+                /** @description Where it is from (`© OpenStreetMap contributors`). */
+                source: string;
+                /** @description Its licence (`ODbL 1.0`). */
+                licence: string;
+                /** @description The day whose roads it shows. */
+                taken_on: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadsSet"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_lines: {
+        parameters: {
+            query: {
+                /** @description `west,south,east,north`; at most half a degree a side. */
+                bbox: string;
+                /** @description The least important class wanted (`tertiary`); all when left out. */
+                to?: string;
+                /** @description `network` (the usual) or `register`. */
+                slot?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/geo+json": Record<string, never>;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_match: {
+        parameters: {
+            query: {
+                /** @description The place: `lon,lat`. */
+                at: string;
+                /** @description Metres, at most 1,000 (default 50). */
+                within?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadMatch"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_reach: {
+        parameters: {
+            query: {
+                /** @description The place: `lon,lat`. */
+                at: string;
+                /** @description Minutes, at most 60. */
+                minutes: number;
+                /** @description Vehicle, or a kind of resource. */
+                vehicle?: string;
+                /** @description From where the place is reached, instead of what is reached from it. */
+                toward?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadReach"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_route: {
+        parameters: {
+            query: {
+                /** @description From: `lon,lat`. */
+                from: string;
+                /** @description To: `lon,lat`. */
+                to: string;
+                /** @description Vehicle, or a kind of resource; the first vehicle when left out. */
+                vehicle?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadRoute"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_times: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadTimes"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadTimesView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roads_drop: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_route_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrafficRoute"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_segments: {
+        parameters: {
+            query?: {
+                /** @description Words. */
+                q?: string;
+                /** @description `open`, `closed`; all when absent. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TrafficSegmentRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_segment_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficSegmentRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_segment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficSegmentView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_segment_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficSegmentRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_signs: {
+        parameters: {
+            query?: {
+                /** @description Words. */
+                q?: string;
+                /** @description `open`, `closed`; all when absent. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TrafficSign"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_sign_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficSign"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_sign_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficSign"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_sign_messages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignMessage"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_sign_say: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignMessageInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignMessage"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_travel_times: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrafficTravelTime"][];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_usual_ask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_works: {
+        parameters: {
+            query?: {
+                /** @description Words. */
+                q?: string;
+                /** @description `open`, `closed`; all when absent. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoadWork"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_work_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadWorkInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadWork"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_work_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadWorkInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadWork"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    traffic_work_publish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoadWorkSettle"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoadWork"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_board: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraBoard"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_cameras: {
+        parameters: {
+            query?: {
+                /** @description Words of code, name, address. */
+                q?: string;
+                /** @description Unit that owns them. */
+                unit?: string;
+                /** @description Sector. */
+                sector?: string;
+                /** @description State of health. */
+                state?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CameraRow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_camera_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_camera: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_camera_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_bookmark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraBookmarkInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraBookmark"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_bookmark_drop: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                bookmark: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_drawing_board: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_export_ask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraExportInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraExport"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraSpanInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraHold"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_hold_lift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                hold: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraReasonInput"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_live: {
+        parameters: {
+            query?: {
+                /** @description Reason, when the policy wants one. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_recordings: {
+        parameters: {
+            query: {
+                /** @description From. */
+                from: string;
+                /** @description To. */
+                to: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraRecordings"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraSpanInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraReplay"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraReasonInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_confirm_view: {
+        parameters: {
+            query?: {
+                /** @description Beside those remembered before, not instead of them. */
+                beside?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraCatalogue"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraOnvifInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraOnvifDevice"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_exports: {
+        parameters: {
+            query?: {
+                /** @description One camera. */
+                camera?: string;
+                /** @description Name of who watched. */
+                who?: string;
+                /** @description `live`, `replay`, `snapshot` or `export`. */
+                kind?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CameraExport"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_export_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_export_settle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraSettleInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraExport"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraImport"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_log: {
+        parameters: {
+            query?: {
+                /** @description One camera. */
+                camera?: string;
+                /** @description Name of who watched. */
+                who?: string;
+                /** @description `live`, `replay`, `snapshot` or `export`. */
+                kind?: string;
+                /** @description Rows wanted (default 50, at most 200). */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CameraViewRow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_probe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CameraProbeInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraProbed"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_replay_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    video_replayed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay: string;
+                segment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -3,8 +3,8 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { call } from './client'
 import type { HistoryTable, NewQuery, Page, SavedQuery, SystemHealth, Vitals } from './types'
 
-export function useVitals() {
-  return useQuery({ queryKey: ['vitals'], queryFn: ({ signal }) => call<Vitals>('/api/views/vitals', { signal }), refetchInterval: 30_000 })
+export function useVitals(enabled = true) {
+  return useQuery({ queryKey: ['vitals'], enabled, queryFn: ({ signal }) => call<Vitals>('/api/views/vitals', { signal }), refetchInterval: 30_000 })
 }
 
 export function useHealth() {

@@ -62,6 +62,8 @@ export interface WorkOrder {
   crew: string
   crew_name: string
   case?: { id: string; code: string; category_name: string; category_name_en: string; due_at: string; photos: string[] } | null
+  /** The alarm it was given for. */
+  alarm?: string | null
   text: string
   address?: string | null
   area_name?: string | null
@@ -120,7 +122,11 @@ export interface WorkKind {
 }
 export interface OrderDraft {
   case?: string
+  alarm?: string
   unit?: string
+  address?: string
+  lon?: number
+  lat?: number
   kind: string
   crew: string
   text: string

@@ -33,8 +33,8 @@ export function useMyOrders() {
   })
 }
 
-export function useOrders(filter: { view: 'unit' | 'all'; case?: string; crew?: string }) {
-  return useQuery({ queryKey: ['work-orders', filter], queryFn: ({ signal }) => call<Page<WorkOrder>>('/api/cases/work/orders', { query: { limit: 100, ...filter }, signal }) })
+export function useOrders(filter: { view: 'unit' | 'all'; case?: string; crew?: string; alarm?: string }, enabled = true) {
+  return useQuery({ enabled, queryKey: ['work-orders', filter], queryFn: ({ signal }) => call<Page<WorkOrder>>('/api/cases/work/orders', { query: { limit: 100, ...filter }, signal }) })
 }
 
 /** One order; while there is no network, as it stands in the kept list. */

@@ -8,8 +8,8 @@ export type Language = 'vi' | 'en'
 export const LANGUAGES: readonly Language[] = ['vi', 'en']
 
 type Tree = { [key: string]: string | Tree }
-// As addresses: texts are fetched as data and weigh no script.
-const files = import.meta.glob<string>('./{vi,en}/*.json', { query: '?url', import: 'default', eager: true })
+// As addresses: texts are fetched as data and weigh no script. Those of the staff faces are named in a script that the portal does not load.
+const files = import.meta.glob<string>('./{vi,en}/{common,citizen}.json', { query: '?url', import: 'default', eager: true })
 const wanted = new Set<string>()
 const KEPT = 'dothi.language'
 
@@ -21,7 +21,8 @@ async function bring(lng: Language, namespaces: Iterable<string>): Promise<void>
   await Promise.all(
     [...namespaces].map(async ns => {
       if (i18next.hasResourceBundle(lng, ns)) return
-      const file = files[`./${lng}/${ns}.json`]
+      const name = `./${lng}/${ns}.json`
+      const file = files[name] ?? (await import('./staff')).files[name]
       if (file) i18next.addResourceBundle(lng, ns, await readOwnFile<Tree>(file))
     }),
   )

@@ -9,6 +9,7 @@ import type { CityMapProps, MapPoint } from './types'
 import { baseStyle } from './style'
 import { VietnamInset } from './VietnamInset'
 import { centres, boundsOf } from './shapes'
+import { useStreets } from './streets'
 import './map.css'
 
 setWorkerUrl(workerUrl)
@@ -42,11 +43,23 @@ function addLayers(map: Engine, cluster: boolean, scale: number): void {
       'heatmap-opacity': 0.8,
     },
   })
+  map.addSource('fans', { type: 'geojson', data: empty })
+  map.addLayer({ id: 'fans', type: 'fill', source: 'fans', paint: { 'fill-color': token('brand'), 'fill-opacity': 0.28, 'fill-outline-color': token('brand') } })
   map.addLayer({ id: 'commune-chosen', type: 'line', source: 'communes', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': token('brand'), 'line-width': 3 } })
   map.addLayer({
     id: 'commune-names', type: 'symbol', source: 'commune-centres', minzoom: 9.6,
     layout: { 'text-field': ['get', 'name'], 'text-font': ['NotoSans-Regular'], 'text-size': ['interpolate', ['linear'], ['zoom'], 9.6, 10.5 * scale, 13, 14 * scale], 'text-max-width': 7, 'text-padding': 4 },
     paint: { 'text-color': token('ink-2'), 'text-halo-color': token('home'), 'text-halo-width': 1.4 },
+  })
+  map.addSource('roads', { type: 'geojson', data: empty })
+  map.addLayer({ id: 'road-chosen', type: 'line', source: 'roads', filter: ['==', ['get', 'id'], ''], layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': token('focus'), 'line-width': ['interpolate', ['linear'], ['zoom'], 9, 8, 15, 18] } })
+  // The slower, the wider: the level does not hang on colour alone.
+  map.addLayer({
+    id: 'roads', type: 'line', source: 'roads', layout: { 'line-cap': 'round', 'line-join': 'round', 'line-sort-key': ['match', ['get', 'level'], 'jam', 4, 'congested', 3, 'slow', 2, 'free', 1, 0] },
+    paint: {
+      'line-color': ['match', ['get', 'level'], 'free', token('good'), 'slow', token('warm'), 'congested', token('high'), 'jam', token('critical'), token('line-strong')],
+      'line-width': ['interpolate', ['linear'], ['zoom'], 9, ['match', ['get', 'level'], 'jam', 5, 'congested', 4, 'slow', 3, 2], 15, ['match', ['get', 'level'], 'jam', 12, 'congested', 10, 'slow', 8, 6]],
+    },
   })
   map.addLayer({
     id: 'clusters', type: 'circle', source: 'points', filter: ['has', 'point_count'],
@@ -67,7 +80,7 @@ function addLayers(map: Engine, cluster: boolean, scale: number): void {
 }
 
 export default function CityMap(props: CityMapProps) {
-  const { communes, points = [], chosen, chosenArea, areaFill, heat, cluster = true, view, onPoint, onArea, onMove, label, bare, large } = props
+  const { communes, roads, points = [], chosen, chosenRoad, chosenArea, areaFill, heat, fans, cluster = true, view, onPoint, onArea, onRoad, onMove, label, bare, large } = props
   const t = useT()
   const theme = useTheme()
   const lng = useLanguage()
@@ -77,9 +90,9 @@ export default function CityMap(props: CityMapProps) {
   const kept = useRef<{ center: [number, number]; zoom: number }>(undefined)
   const [ready, setReady] = useState(false)
   const [failed, setFailed] = useState(false)
-  const handlers = useRef({ onPoint, onArea, onMove })
+  const handlers = useRef({ onPoint, onArea, onRoad, onMove, onEngine: props.onEngine })
   useEffect(() => {
-    handlers.current = { onPoint, onArea, onMove }
+    handlers.current = { onPoint, onArea, onRoad, onMove, onEngine: props.onEngine }
   })
 
   useEffect(() => {
@@ -110,6 +123,7 @@ export default function CityMap(props: CityMapProps) {
       addMarks(map)
       addLayers(map, cluster, large ? 2 : 1)
       setReady(true)
+      handlers.current.onEngine?.(map)
     }
     map.on('style.load', ready)
     map.on('moveend', () => {
@@ -124,6 +138,13 @@ export default function CityMap(props: CityMapProps) {
         handlers.current.onPoint?.(id)
       }
     })
+    map.on('click', 'roads', (event: MapLayerMouseEvent) => {
+      const id = event.features?.[0]?.properties['id'] as string | undefined
+      if (id && !event.defaultPrevented) {
+        event.preventDefault()
+        handlers.current.onRoad?.(id)
+      }
+    })
     map.on('click', 'clusters', (event: MapLayerMouseEvent) => {
       event.preventDefault()
       const found = event.features?.[0]
@@ -135,12 +156,13 @@ export default function CityMap(props: CityMapProps) {
       const code = event.features?.[0]?.properties['code'] as string | undefined
       if (code && !event.defaultPrevented) handlers.current.onArea?.(code)
     })
-    for (const layer of ['points', 'clusters']) {
+    for (const layer of ['points', 'clusters', 'roads']) {
       map.on('mouseenter', layer, () => (map.getCanvas().style.cursor = 'pointer'))
       map.on('mouseleave', layer, () => (map.getCanvas().style.cursor = ''))
     }
     return () => {
       setReady(false)
+      handlers.current.onEngine?.(undefined)
       engine.current = undefined
       map.remove()
     }
@@ -181,8 +203,21 @@ export default function CityMap(props: CityMapProps) {
   }, [ready, areaFill, communes])
 
   useEffect(() => {
+    if (ready) engine.current?.getSource<GeoJSONSource>('roads')?.setData(roads ?? { type: 'FeatureCollection', features: [] })
+  }, [ready, roads])
+
+  useEffect(() => {
+    if (ready) engine.current?.setFilter('road-chosen', ['==', ['get', 'id'], chosenRoad ?? ''])
+  }, [ready, chosenRoad])
+
+  useEffect(() => {
     if (ready) engine.current?.getSource<GeoJSONSource>('heat')?.setData(heat ?? { type: 'FeatureCollection', features: [] })
   }, [ready, heat])
+
+  useEffect(() => {
+    if (ready) engine.current?.getSource<GeoJSONSource>('fans')?.setData(fans ?? { type: 'FeatureCollection', features: [] })
+  }, [ready, fans])
+  useStreets(engine.current, ready, props.way, large ? 2 : 1)
 
   const flown = useRef<CityMapProps['flyTo']>(undefined)
   useEffect(() => {

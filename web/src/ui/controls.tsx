@@ -30,9 +30,9 @@ export function Button({ look, size, wide, icon, busy, iconOnly, children, class
   )
 }
 
-export function LinkButton({ look, size, wide, icon, href, children, className }: ButtonOwn & { href: string; children: ReactNode; className?: string }) {
+export function LinkButton({ look, size, wide, icon, href, download, children, className }: ButtonOwn & { href: string; download?: boolean; children: ReactNode; className?: string }) {
   return (
-    <a className={buttonClass({ look, size, wide }, className)} href={href}>
+    <a className={buttonClass({ look, size, wide }, className)} href={href} download={download}>
       {icon}
       {children}
     </a>
@@ -131,11 +131,16 @@ export function Dialog({ open, onClose, title, wide, children }: { open: boolean
   useEffect(() => {
     const dialog = ref.current
     if (!dialog) return
-    if (open && !dialog.open) dialog.showModal()
+    if (open && !dialog.open) {
+      dialog.showModal()
+      // A field that is there to be written in comes before the cross; what was focused while all was hidden is forgotten.
+      dialog.querySelector<HTMLElement>('[data-first]')?.focus()
+    }
     if (!open && dialog.open) dialog.close()
   }, [open])
+  // The browser tells that it closed some time later: what closed it itself may have opened the next dialog by then.
   return (
-    <dialog ref={ref} className={cx('dialog', wide && 'wide')} aria-labelledby={id} onClose={onClose} onClick={event => event.target === ref.current && onClose()}>
+    <dialog ref={ref} className={cx('dialog', wide && 'wide')} aria-labelledby={id} onClose={() => open && onClose()} onClick={event => event.target === ref.current && onClose()}>
       {open ? (
         <>
           <div className="dialog-head">

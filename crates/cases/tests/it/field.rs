@@ -174,6 +174,15 @@ async fn crews_are_people_of_the_unit_and_orders_stay_in_it() {
         };
         let order = app.cases.give_order(&officer, free.clone(), None).await.unwrap();
         assert_eq!((order.due_at.to_string().as_str(), order.area_name.as_deref()), ("2026-11-25T17:00:00Z", Some("Phường Phố Hiến")));
+        // From an alarm: by who sees alarms, and found again by it.
+        let alarm = uuid::Uuid::from_u128(77);
+        let from_alarm = NewOrder { alarm: Some(alarm), ..free.clone() };
+        assert_eq!(app.cases.give_order(&officer, from_alarm.clone(), None).await.unwrap_err().code(), "access.not-allowed");
+        let watches = app.person(CallerKind::Staff, "canbo", UNIT, Some(&[UNIT]), &[Permission::CaseRead, Permission::CaseHandle, Permission::AlarmRead]);
+        let sent = app.cases.give_order(&watches, from_alarm, None).await.unwrap();
+        let of_alarm = OrdersQuery { view: Some("all".into()), alarm: Some(alarm.to_string()), ..OrdersQuery::default() };
+        let found = app.cases.orders(&watches, &of_alarm).await.unwrap().items;
+        assert_eq!(found.iter().map(|o| (o.id, o.alarm)).collect::<Vec<_>>(), [(sent.id, Some(alarm))]);
         let past = NewOrder { planned_for: Some("2026-11-20".into()), ..free };
         assert_eq!(app.cases.give_order(&officer, past, None).await.unwrap_err().code(), "work.planned-for.past");
         let cancelled = step(&app, &officer, &order, "cancel", OrderMove { reason: Some("Trùng".into()), ..OrderMove::default() }).await.unwrap();

@@ -53,6 +53,30 @@ const UNITS: [(&str, &str); 8] = [
     ("cat-33", "Công an tỉnh"),
 ];
 
+/// A national road goes through the second commune, a commune's own beside it.
+struct Streets;
+
+#[async_trait::async_trait]
+impl dothi_kernel::roads::Roads for Streets {
+    async fn ways(&self, _: &str, from: &[Point], _: Point, _: Timestamp) -> Result<Vec<Option<dothi_kernel::roads::Way>>> {
+        Ok(vec![None; from.len()])
+    }
+    fn near(&self, point: Point, within_m: f64) -> Vec<dothi_kernel::roads::RoadNear> {
+        let road = |number: &str, owner: &str, lat: f64| dothi_kernel::roads::RoadNear {
+            name: String::new(),
+            number: number.into(),
+            class: "primary".into(),
+            owner: Some(owner.into()),
+            owner_by: Some("register".into()),
+            metres: (point.lat - lat).abs() * 111_195.0,
+        };
+        let mut found = vec![road("QL.39", "national", 20.45), road("ĐX.01", "commune", 20.451)];
+        found.retain(|r| r.metres <= within_m);
+        found.sort_by(|a, b| a.metres.total_cmp(&b.metres));
+        found
+    }
+}
+
 fn place(row: &(&str, &str, &str, [f64; 4])) -> Place {
     let province_name = if row.2 == "33" { "Tỉnh Hưng Yên" } else { "Tỉnh Ninh Bình" };
     Place { commune: row.0.into(), commune_name: row.1.into(), province: row.2.into(), province_name: province_name.into() }
@@ -116,7 +140,8 @@ struct App {
 
 impl App {
     async fn new(store: TestStore) -> Self {
-        let cases = Cases::open(store.store.clone(), Arc::new(Map), Arc::new(calendar())).await.unwrap().with_staff(Arc::new(Hands));
+        let cases =
+            Cases::open(store.store.clone(), Arc::new(Map), Arc::new(calendar())).await.unwrap().with_staff(Arc::new(Hands)).with_roads(Arc::new(Streets));
         let app = Self { cases: Arc::new(cases), store };
         app.cases.install(&app.system(), "base", pack()).await.unwrap();
         app

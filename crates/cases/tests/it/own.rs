@@ -1,7 +1,8 @@
-//! What a reporter agrees to and takes back.
+//! What a reporter agrees to and takes back, and cases on paper.
 
 use dothi_cases::consent::ConsentInput;
 use dothi_cases::model::{Contact, PublicCase};
+use dothi_paper::testing::words;
 
 use super::*;
 
@@ -79,6 +80,44 @@ async fn the_unit_gets_the_contact_data_only_while_the_reporter_agrees() {
         // Without contact data there is nothing to agree to.
         let nobody = app.open(NewReport { consent: Some(WORDS.into()), ..light() }).await;
         assert!(app.own(&nobody).await.own.unwrap().consent.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn papers_say_what_their_reader_may_know() {
+    with_app(|app| async move {
+        let unit = app.officer("canbo", "ubnd-11953");
+        let got = app.cases.report(&app.anybody(), reached(), vec![photos::jpeg(40, 30)], None).await.unwrap();
+        app.step(&app.centre(), got.id, "accept", MoveInput { note: Some("Gọi lại sau 9 giờ".into()), ..MoveInput::default() }).await.unwrap();
+
+        let own = app.cases.own_paper(&app.anybody(), &got.code, Some(&got.key), None).await.unwrap();
+        assert_eq!(own.name, format!("{}.pdf", got.code));
+        assert!(app.cases.own_paper(&app.anybody(), &got.code, Some("WRONG"), None).await.is_err());
+        assert_eq!(app.cases.own_paper(&app.anybody(), &got.code, Some(&got.key), Some("fr")).await.unwrap_err().code(), "paper.language");
+
+        let whole = app.cases.case_paper(&unit, got.id, false, None).await.unwrap();
+        let other = app.officer("canbo2", "ubnd-12452");
+        assert_eq!(app.cases.case_paper(&other, got.id, false, None).await.err().unwrap().code(), "access.not-allowed");
+        assert_eq!(app.cases.case_paper(&unit, got.id, true, None).await.err().unwrap().code(), "access.not-allowed");
+        assert!(app.said("case.identity.read").await.is_empty());
+        let with_name = app.cases.case_paper(&app.centre(), got.id, true, Some("en")).await.unwrap();
+        assert_eq!(app.said("case.identity.read").await.len(), 1, "reading who reported is on record on paper, too");
+        let printed = app.said("case.paper").await;
+        assert_eq!(printed.iter().map(|p| p["identity"].as_bool().unwrap()).collect::<Vec<_>>(), [true, false]);
+
+        let (Some(own), Some(whole), Some(with_name)) = (words(&own.pdf), words(&whole.pdf), words(&with_name.pdf)) else { return };
+        let told = "Đèn đường trước cổng trường bị tắt ba hôm nay.";
+        assert!(own.contains(told) && own.contains("Phường Phố Hiến") && own.contains("Quá trình xử lý") && own.contains("Ảnh kèm phản ánh 1"), "{own}");
+        assert!(
+            whole.contains(told) && whole.contains("Nhật ký xử lý") && whole.contains("Gọi lại sau 9 giờ") && whole.contains("Tiếp nhận phản ánh"),
+            "{whole}"
+        );
+        for (paper, may) in [(&own, false), (&whole, false), (&with_name, true)] {
+            assert_eq!(paper.contains("Nguyễn Thị Hoa") && paper.contains("0912345678"), may, "{paper}");
+        }
+        assert!(!own.contains("Gọi lại") && with_name.contains("Reporter") && with_name.contains("Log"), "{own}");
+        assert!(whole.contains(printed[1]["mark"].as_str().unwrap()), "the mark on the paper stands in the audit log");
     })
     .await;
 }

@@ -63,6 +63,7 @@ async fn rules_are_compiled_and_tested_before_they_are_saved() {
             text: text.into(),
             area: Some("11953".into()),
             at: None,
+            road_owner: None,
             expect: expect.into(),
         };
         for (broken, fault) in [
@@ -134,6 +135,49 @@ async fn a_dry_run_says_what_last_month_would_have_been() {
         assert!(run.samples.iter().all(|s| s.code != kept.code));
         assert_eq!(app.cases.try_routing(&app.centre(), "report", RoutingInput { days: Some(92), ..tried }).await.unwrap().cases, 4, "a longer look");
         assert_eq!(app.cases.routing(&app.centre(), "report").await.unwrap(), before, "nothing was changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_may_ask_whose_road_lies_beside_the_place() {
+    with_app(|app| async move {
+        let boss = admin(&app);
+        let state = rule(serde_json::json!({ "code": "state-road", "categories": ["street-light"], "road": { "owners": ["national"], "within_m": 30 }, "unit": "so-xd-33", "why": "Đường quốc lộ do Sở quản lý." }));
+        let mut input = with_first(&app, std::slice::from_ref(&state)).await;
+        let test = |owner: Option<&str>, expect: &str| RoutingTest {
+            category: "street-light".into(),
+            text: "Đèn tắt".into(),
+            area: Some("12452".into()),
+            at: None,
+            road_owner: owner.map(str::to_string),
+            expect: expect.into(),
+        };
+        input.tests = vec![test(Some("national"), "state-road")];
+        let before = app.cases.try_routing(&boss, "report", input.clone()).await.unwrap();
+        assert!(before.failed.is_empty() && before.faults.is_empty(), "{before:?}");
+        // Two reports came in before there was such a rule; one of them beside the national road.
+        let there = |lat: f64| NewReport { lon: Some(106.34), lat: Some(lat), text: "Đèn đường tắt".into(), ..light() };
+        let on = app.open(there(20.4501)).await;
+        app.open(there(20.4521)).await;
+        assert_ne!(on.unit.id, "so-xd-33");
+        let dry = app.cases.try_routing(&boss, "report", input.clone()).await.unwrap();
+        assert_eq!((dry.cases, dry.changed, dry.samples[0].code.as_str()), (2, 1, on.code.as_str()));
+        app.cases.save_routing(&boss, "report", input).await.unwrap();
+        let got = app.open(there(20.4501)).await;
+        assert_eq!(got.unit.id, "so-xd-33");
+        let trace = app.cases.get(&app.system(), got.id).await.unwrap().routing;
+        let road = trace.road.unwrap();
+        assert_eq!((trace.rule.as_str(), road.number.as_str(), road.owner.as_deref(), road.metres.round()), ("state-road", "QL.39", Some("national"), 11.0));
+        // Forty metres on it is another's; without a place there is no road.
+        for report in [there(20.4504), NewReport { lon: None, lat: None, area: Some("12452".into()), ..there(0.0) }] {
+            let got = app.open(report).await;
+            assert_ne!(got.unit.id, "so-xd-33");
+            assert_eq!(app.cases.get(&app.system(), got.id).await.unwrap().routing.road, None);
+        }
+        let wide = rule(serde_json::json!({ "code": "wide", "road": { "owners": [], "within_m": 900 }, "unit": "ioc-33", "why": "x" }));
+        let faulty = app.cases.try_routing(&boss, "report", with_first(&app, &[wide]).await).await.unwrap();
+        assert!(faulty.faults.iter().any(|f| f.contains("a road has owners")), "{faulty:?}");
     })
     .await;
 }

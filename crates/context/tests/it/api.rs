@@ -129,7 +129,7 @@ impl Api {
         let response = self.router().oneshot(request).await.expect("never fails");
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
-        Reply { status, headers, text: String::from_utf8(bytes.to_vec()).expect("text") }
+        Reply { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     /// A request of NGSI-LD by the system, in JSON.

@@ -17,6 +17,7 @@ mod forms;
 mod importing;
 mod joined;
 mod journal;
+mod livemap;
 mod lorawan;
 mod models;
 mod mqtt;

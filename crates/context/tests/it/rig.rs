@@ -11,7 +11,7 @@ use dothi_context::decode::DeviceProfile;
 use dothi_context::devices::NewDevice;
 use dothi_context::mqtt::{self, Options};
 use dothi_context::pack::ContextPack;
-use dothi_kernel::history::{Point, QueryLimits, SeriesQuery, Table};
+use dothi_kernel::history::{Point, QueryLimits, SeriesQuery, StepValue, Steps, StepsQuery, Table};
 use dothi_kernel::{Caller, Clock, Directory, Error, History, Observation, Place, Result, UnitRef};
 use dothi_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,6 +102,23 @@ impl History for PendingHistory {
         }
         let from = points.len().saturating_sub(query.limit);
         Ok(points.split_off(from))
+    }
+    async fn steps(&self, query: &StepsQuery) -> Result<Steps> {
+        let mut found = std::collections::BTreeMap::new();
+        let last = query.ends.last().copied().unwrap_or(i64::MIN);
+        for line in self.all().await.into_iter().filter(|l| query.kinds.contains(&l.1) && l.2 == query.attribute && l.3 > query.after && l.3 <= last) {
+            let step = query.ends.iter().take_while(|end| **end < line.3).count() as u32;
+            let value: dothi_kernel::Value = serde_json::from_value(line.4).expect("our own value");
+            let slot = found.entry((line.0, step)).or_insert((line.3, value.clone()));
+            if line.3 >= slot.0 {
+                *slot = (line.3, value);
+            }
+        }
+        let mut steps = Steps::new();
+        for ((entity, step), (t, value)) in found {
+            steps.entry(entity.into()).or_default().push(StepValue { step, t, value });
+        }
+        Ok(steps)
     }
     async fn table(&self, _: &str, _: QueryLimits) -> Result<Table> {
         Ok(Table { columns: Vec::new(), rows: Vec::new(), truncated: false })

@@ -138,6 +138,21 @@ async fn lateness_is_written_down_when_it_happens_and_apologised_for_once() {
         let after = app.dossiers.issue_slip(&officer, &code(1), &slip(date(2026, 11, 24), view.version)).await.unwrap();
         assert_eq!((after.row.promised_at, after.row.standing.as_str(), after.may_slip), (at("2026-11-24T17:30:00+07:00"), "overdue", false));
         assert_eq!(after.slips[0].was_due_at, at("2026-11-19T17:30:00+07:00"));
+        let (name, pdf) = app.dossiers.slip_paper(&officer, &code(1), 1, None).await.unwrap();
+        assert!(name.ends_with("-1.pdf"), "{name}");
+        if let Some(text) = dothi_paper::testing::words(&pdf) {
+            for said in [
+                "Độc lập – Tự do – Hạnh phúc",
+                "PHIẾU XIN LỖI VÀ HẸN LẠI NGÀY TRẢ KẾT QUẢ",
+                "hẹn trả kết quả 19/11/2026",
+                "17:30 24/11/2026",
+                "Chờ xác minh của cơ quan khác",
+            ] {
+                assert!(text.contains(said), "`{said}` is missing in\n{text}");
+            }
+        }
+        assert_eq!(app.dossiers.slip_paper(&officer, &code(1), 2, None).await.unwrap_err().code(), "dossiers.slip.none");
+        assert_eq!(app.dossiers.slip_paper(&app.officer("so-xd-33"), &code(1), 1, None).await.unwrap_err().kind(), dothi_kernel::Kind::Forbidden);
         let again = app.dossiers.issue_slip(&officer, &code(1), &slip(date(2026, 11, 25), after.version)).await.unwrap_err();
         assert_eq!(again.code(), "dossiers.slip.again");
         let stale = app.dossiers.issue_slip(&officer, &code(3), &slip(date(2026, 11, 25), 1)).await.unwrap_err();

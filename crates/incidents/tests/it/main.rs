@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dothi_incidents::model::{AlarmCounts, AlarmFacts, CaseFacts, IncidentQuery, IncidentView, LogLine, MoveInput, NewIncident};
 use dothi_incidents::pack::IncidentsPack;
-use dothi_incidents::{Incidents, MIGRATIONS, Matters};
+use dothi_incidents::{Clip, Incidents, MIGRATIONS, Matters};
 use dothi_kernel::calendar::WorkCalendar;
 use dothi_kernel::event::Severity;
 use dothi_kernel::geo::Point;
@@ -92,6 +92,10 @@ impl Matters for Known {
     async fn alarm_document(&self, _: &Caller, id: Uuid) -> Result<Value> {
         Ok(json!({ "id": id, "value": 87.5 }))
     }
+    async fn clips(&self, _: &Caller, _: Uuid) -> Result<Vec<Clip>> {
+        let clip = |name: &str, file: Option<&'static [u8]>| Clip { name: name.into(), about: json!({ "reason": "chứng cứ" }), file: file.map(Into::into) };
+        Ok(vec![clip("NT-LB-01-1", Some(b"mp4")), clip("NT-LB-02-1", None)])
+    }
     async fn alarm_counts(&self, _: &Caller) -> Result<AlarmCounts> {
         Ok(AlarmCounts { open: 7, unread: 3, shelved: 2 })
     }
@@ -130,11 +134,20 @@ struct App {
 impl App {
     /// Saturday, 21 November 2026, eight in the morning.
     async fn new(store: TestStore) -> Self {
+        Self::with(store, None).await
+    }
+
+    /// The same where somebody knows the roads.
+    async fn with(store: TestStore, roads: Option<Arc<dyn dothi_kernel::roads::Roads>>) -> Self {
         use Weekday::*;
         let hours = vec![(time(7, 30, 0, 0), time(11, 30, 0, 0)), (time(13, 30, 0, 0), time(17, 30, 0, 0))];
         let days = [Monday, Tuesday, Wednesday, Thursday, Friday];
         let calendar = Arc::new(WorkCalendar::new("Asia/Ho_Chi_Minh", hours, &days, BTreeMap::new()).unwrap());
         let incidents = Incidents::open(store.store.clone(), Arc::new(Map), Arc::new(Everybody), Arc::new(Known), calendar).await.unwrap();
+        let incidents = match roads {
+            Some(roads) => incidents.with_roads(roads),
+            None => incidents,
+        };
         let app = Self { store, incidents: Arc::new(incidents) };
         app.set("2026-11-21T08:00:00+07:00");
         app.incidents.install(&app.system(), "operations", pack()).await.unwrap();

@@ -125,6 +125,9 @@ async fn the_evidence_fits_its_manifest_and_the_review_proposes_a_revision() {
         let alarm: Value = serde_json::from_slice(&read(&format!("alarms/{}.json", Uuid::from_u128(1)))).unwrap();
         assert_eq!(alarm["value"], 87.5);
         assert!(String::from_utf8(read("timeline.csv")).unwrap().contains("'=HYPERLINK(1)"), "no formula for a spreadsheet");
+        assert_eq!(read("cameras/NT-LB-01-1.mp4"), b"mp4");
+        assert!(read("cameras/NT-LB-02-1.json").starts_with(b"{"), "a piece that cannot be had is told");
+        assert!(read("report.pdf").starts_with(b"%PDF-1."));
         assert!(app.incidents.evidence(&app.officer("ubnd-13225"), id).await.is_err());
 
         let review = Review {
@@ -134,6 +137,18 @@ async fn the_evidence_fits_its_manifest_and_the_review_proposes_a_revision() {
         assert_eq!((report.review.version, report.review.draft), (1, Some(2)));
         let skipped: Vec<_> = report.incident.runs[0].steps.iter().filter(|s| s.state == "skipped").map(|s| s.reason.as_deref()).collect();
         assert_eq!(skipped, [Some("diễn tập")]);
+        let (name, pdf) = app.incidents.report(&app.operator(), id, Some("en")).await.unwrap();
+        assert_eq!(name, "DT-2026-00001.pdf");
+        assert!(app.incidents.report(&app.officer("ubnd-11953"), id, None).await.is_err());
+        assert_eq!(app.incidents.report(&app.operator(), id, Some("fr")).await.unwrap_err().code(), "paper.language");
+        if let Some(text) = dothi_paper::testing::words(&pdf) {
+            let last = &report.log.last().unwrap().hash;
+            for said in
+                ["DRILL. Not a real incident", "Skipped: diễn tập", "secondary source, verify", "Gọi sớm hơn", "=HYPERLINK(1)", "08:00:00", last.as_str()]
+            {
+                assert!(text.contains(said), "`{said}` is missing in\n{text}");
+            }
+        }
         let versions = app.incidents.procedure(&app.lead(), "fire-basic").await.unwrap();
         assert_eq!((versions[0].state.as_str(), versions[0].from_incident.as_deref()), ("draft", Some("DT-2026-00001")));
         assert_eq!(app.incidents.put_review(&app.operator(), id, review).await.unwrap_err().code(), "incidents.version");
@@ -146,6 +161,10 @@ async fn the_evidence_fits_its_manifest_and_the_review_proposes_a_revision() {
         let mut text = String::new();
         zip.by_name("manifest.json").unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["evidence"]["log_broken_at"], 2);
+        let (_, pdf) = app.incidents.report(&app.operator(), id, None).await.unwrap();
+        if let Some(text) = dothi_paper::testing::words(&pdf) {
+            assert!(text.contains("gãy ở dòng 2"), "{text}");
+        }
     })
     .await;
 }

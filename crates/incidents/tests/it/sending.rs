@@ -73,6 +73,9 @@ async fn the_crew_stamps_and_the_chain_is_reckoned_from_its_taps() {
         let fire = chain.rows.iter().find(|r| r.key == "fire").unwrap();
         let told: Vec<(&str, usize, i64, Option<u32>)> =
             fire.cells.iter().map(|c| (c.interval.as_str(), c.count, c.p90, c.target.as_ref().map(|t| t.seconds))).collect();
+        // Said to take 122 seconds, took 180.
+        let said: Vec<_> = fire.told.iter().map(|t| (t.by.as_str(), t.count, t.bias_s, t.error_s)).collect();
+        assert_eq!(said, [("straight-line-times-factor", 1, 58, 58)]);
         let expected = [
             ("answering", 1, 10, Some(15)),
             ("dispatching", 1, 40, Some(60)),
@@ -93,4 +96,46 @@ async fn the_crew_stamps_and_the_chain_is_reckoned_from_its_taps() {
 
 async fn view_now(app: &App, id: Uuid) -> IncidentView {
     app.incidents.incident(&app.operator(), id).await.unwrap()
+}
+
+/// A river: only from the west does a road lead there, and slowly.
+struct River;
+
+#[async_trait::async_trait]
+impl dothi_kernel::roads::Roads for River {
+    async fn ways(&self, _: &str, from: &[Point], to: Point, _: dothi_kernel::Timestamp) -> dothi_kernel::Result<Vec<Option<dothi_kernel::roads::Way>>> {
+        let way = |from: &Point| match from.lon {
+            lon if lon > 106.39 => Some(100),
+            lon if lon < 106.32 && to.lon < 106.32 => Some(700),
+            _ => None,
+        };
+        Ok(from.iter().map(|p| way(p).map(|seconds| dothi_kernel::roads::Way { metres: 10.0 * f64::from(seconds), seconds, by: "road".into() })).collect())
+    }
+    fn near(&self, _: Point, _: f64) -> Vec<dothi_kernel::roads::RoadNear> {
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn the_nearest_is_the_nearest_by_road_and_the_answer_says_how_it_was_reckoned() {
+    both(&[MIGRATIONS], |store| async move {
+        let app = App::with(store, Some(Arc::new(River))).await;
+        let (bridge, _bank, _isle) = (app.engine("C-01", 106.4).await, app.engine("C-02", 106.31).await, app.engine("C-03", 106.33).await);
+        let view = app.open(json!({"kind": "fire", "lon": 106.3, "lat": 20.45, "call": true})).await;
+        let id = view.row.incident.id;
+        let found = app.incidents.nearest(&app.operator(), id, Some("engine")).await.unwrap();
+        let found: Vec<_> = found.iter().map(|r| (r.resource.code.as_str(), r.seconds, r.by.as_str())).collect();
+        // The one on the island is guessed; the one beside the fire must go around.
+        assert_eq!(found, [("C-01", Some(100), "road"), ("C-03", Some(366), "straight-line-times-factor"), ("C-02", Some(700), "road")]);
+        let sent = app.incidents.send(&app.operator(), id, SendInput { resource: bridge.id, note: None }).await.unwrap().dispatches;
+        assert_eq!((sent[0].metres, sent[0].eta_s, sent[0].way_by.as_deref()), (Some(1_000.0), Some(100), Some("road")));
+        app.set("2026-11-21T08:10:00+07:00");
+        for (name, when) in [("turned-out", "2026-11-21T08:01:00+07:00"), ("arrived", "2026-11-21T08:02:30+07:00")] {
+            app.incidents.stamp(&app.crew(), sent[0].id, name, tapped(when), None).await.unwrap();
+        }
+        let chain = app.incidents.chain(&app.operator(), &ChainQuery::default()).await.unwrap();
+        let said: Vec<_> = chain.rows[0].told.iter().map(|t| (t.by.as_str(), t.count, t.bias_s, t.error_s)).collect();
+        assert_eq!(said, [("road", 1, -10, 10)]);
+    })
+    .await;
 }

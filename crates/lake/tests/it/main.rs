@@ -12,6 +12,7 @@ mod model;
 mod pg;
 mod saved;
 mod sql;
+mod steps;
 
 use std::sync::Arc;
 

@@ -199,6 +199,47 @@ async fn a_busy_mail_server_is_tried_again_and_a_refusal_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_share_a_connection_and_what_is_wrong_with_us_waits() {
+    let rig = rig(store(&[MIGRATIONS]).await).await;
+    for seq in 1..=3 {
+        rig.moved(seq, "HY-1", "ask_info").await;
+        rig.send().await;
+    }
+    assert_eq!((rig.mail.got().len(), rig.mail.calls()), (3, 1));
+    assert_eq!(rig.mail.got()[0].header("auto-submitted"), "auto-generated");
+    // A server that does not like our own address would refuse every letter: none is given up for it.
+    rig.mail.answer_sender("550 5.1.8 no-reply@example.vn: who are you");
+    rig.moved(4, "HY-1", "ask_info").await;
+    rig.send().await;
+    assert_eq!(rig.states().await.iter().filter(|s| s.1 == "waiting").count(), 1, "{:?}", rig.states().await);
+    rig.store.clock.advance_seconds(31);
+    rig.send().await;
+    assert_eq!((rig.mail.got().len(), rig.mail.calls()), (4, 2), "after a refusal the next letter has a connection of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_other_letters_go_where_the_server_takes_them() {
+    for offered in [false, true] {
+        let rig = rig(store(&[MIGRATIONS]).await).await;
+        if offered {
+            rig.mail.offer("SMTPUTF8");
+        }
+        let opened = Happening { reporter: Some("nguyễn.văn@thư.example.vn".into()), ..happening(1, On::Opened, "HY-1", "") };
+        rig.notify.happened(&rig.system(), &opened).await.unwrap();
+        rig.send().await;
+        assert_eq!(rig.states().await.last().unwrap().1, if offered { "sent" } else { "dead" });
+        let to: Vec<String> = rig.mail.got().into_iter().map(|g| g.to).collect();
+        let froms = rig.mail.froms();
+        if offered {
+            assert_eq!(to, ["nguyễn.văn@xn--th-e0a.example.vn"]);
+            assert_eq!(froms, ["MAIL FROM:<no-reply@example.vn> SMTPUTF8 BODY=8BITMIME"]);
+        } else {
+            assert!(to.is_empty() && froms.is_empty(), "nothing is asked of a server that does not offer it");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn following_by_mail_begins_with_the_link_and_ends_with_one_click() {
     let rig = rig(store(&[MIGRATIONS]).await).await;
     let wanted = || FollowRequest { topic: "case:HY-1".into(), mail: Some("an@example.vn".into()), lang: "en".into(), ..FollowRequest::default() };

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -90,11 +91,27 @@ pub struct MailSink {
     got: Arc<Mutex<Vec<Got>>>,
     /// What the next recipients are answered; 250 when empty.
     answers: Arc<Mutex<VecDeque<&'static str>>>,
+    /// The same for the next senders.
+    senders: Arc<Mutex<VecDeque<&'static str>>>,
+    /// What it offers beside 8BITMIME.
+    offers: Arc<Mutex<Vec<&'static str>>>,
+    /// What senders were given as.
+    froms: Arc<Mutex<Vec<String>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl MailSink {
     pub async fn start() -> Self {
-        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
+        let made = |address| Self {
+            address,
+            got: Arc::default(),
+            answers: Arc::default(),
+            senders: Arc::default(),
+            offers: Arc::default(),
+            froms: Arc::default(),
+            calls: Arc::default(),
+        };
+        serve(made, Self::talk).await
     }
 
     pub fn url(&self) -> String {
@@ -103,6 +120,24 @@ impl MailSink {
 
     pub fn answer(&self, line: &'static str) {
         self.answers.lock().unwrap().push_back(line);
+    }
+
+    pub fn answer_sender(&self, line: &'static str) {
+        self.senders.lock().unwrap().push_back(line);
+    }
+
+    /// Offers one thing more from the next connection on.
+    pub fn offer(&self, what: &'static str) {
+        self.offers.lock().unwrap().push(what);
+    }
+
+    pub fn froms(&self) -> Vec<String> {
+        self.froms.lock().unwrap().clone()
+    }
+
+    /// Connections so far.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -115,6 +150,7 @@ impl MailSink {
     }
 
     async fn talk(self, stream: TcpStream) -> Option<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read);
         write.write_all(b"220 sink ESMTP\r\n").await.ok()?;
@@ -126,7 +162,11 @@ impl MailSink {
             }
             let upper = line.to_uppercase();
             let answer = if upper.starts_with("EHLO") {
-                "250-sink\r\n250 8BITMIME".to_string()
+                let more: String = self.offers.lock().unwrap().iter().map(|o| format!("250-{o}\r\n")).collect();
+                format!("250-sink\r\n{more}250 8BITMIME")
+            } else if upper.starts_with("MAIL FROM:") {
+                self.froms.lock().unwrap().push(line.trim().to_string());
+                self.senders.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()
             } else if upper.starts_with("RCPT TO:") {
                 to = line[8..].trim().trim_matches(['<', '>']).to_string();
                 self.answers.lock().unwrap().pop_front().unwrap_or("250 ok").to_string()

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod boards;
 mod compute;
 mod http;
 mod pack;
@@ -42,7 +43,10 @@ impl Directory for Places {
         (function == "report").then(|| UnitRef { id: format!("ubnd-{area}"), name: format!("UBND {area}") })
     }
     fn unit(&self, id: &str) -> Option<UnitRef> {
-        (id == "33").then(|| UnitRef { id: "33".into(), name: "Tỉnh Hưng Yên".into() })
+        match id {
+            "33" => Some(UnitRef { id: "33".into(), name: "Tỉnh Hưng Yên".into() }),
+            _ => id.starts_with("ubnd-").then(|| UnitRef { id: id.into(), name: id.into() }),
+        }
     }
     fn is_within(&self, unit: &str, ancestor: &str) -> bool {
         unit == ancestor || ancestor == "ubnd-33"

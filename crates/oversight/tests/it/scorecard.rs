@@ -31,6 +31,26 @@ async fn shows_targets_as_written_and_means_with_their_gaps() {
 }
 
 #[tokio::test]
+async fn the_briefing_is_one_sheet_with_what_needs_a_decision() {
+    let w = World::on(store(&[MIGRATIONS]).await).await;
+    for (code, number) in [("L2.N3.PN1.01", 80.0), ("L2.N3.PN1.02", 64.5), ("L2.N3.PN1.05", 10.0)] {
+        let v = w.oversight.report(&w.reporter(), entry(code, number)).await.unwrap();
+        w.oversight.approve(&w.approver(), v.id).await.unwrap();
+    }
+    let query = ScorecardQuery::default();
+    assert_eq!(w.oversight.briefing(&w.public(), &query, None).await.unwrap_err().kind(), dothi_kernel::Kind::Unauthenticated);
+    let (name, pdf) = w.oversight.briefing(&w.reporter(), &query, None).await.unwrap();
+    assert_eq!(name, "tb-41-33-2026.pdf");
+    let Some(text) = dothi_paper::testing::words(&pdf) else { return };
+    for said in ["1 đạt · 1 gần đạt · 1 chưa đạt · 38 chưa có số liệu · 41 chỉ số", "Cần chỉ đạo", "64,5", "Trang 1/1", "Tỉnh Hưng Yên · kỳ 2026"]
+    {
+        assert!(text.contains(said), "`{said}` is missing in\n{text}");
+    }
+    let english = w.oversight.briefing(&w.reporter(), &query, Some("en")).await.unwrap().1;
+    assert!(dothi_paper::testing::words(&english).unwrap().contains("Needs a decision"));
+}
+
+#[tokio::test]
 async fn trend_follows_months_when_there_are_some() {
     let w = World::on(store(&[MIGRATIONS]).await).await;
     let put = async |period: &str, number: f64| {

@@ -11,7 +11,7 @@ fn the_repositorys_packs_are_without_faults_and_pass_their_own_tests() {
     for pack in library.ordered(&library.names().unwrap()).unwrap() {
         let report = pack.test();
         // Procedures have no tests of their own in packs yet (docs/known-limits.md).
-        assert!(report.is_ok() && (report.ran > 0 || !pack.dossiers.procedure.is_empty() || !pack.panels.is_empty()), "{report}");
+        assert!(report.is_ok() && (report.ran > 0 || !pack.dossiers.procedure.is_empty() || !pack.panels.is_empty() || !pack.video.is_empty()), "{report}");
     }
 }
 

@@ -18,6 +18,8 @@ use dothi_packs::{Domains, Library, Packs};
 use dothi_panels::Panels;
 use dothi_rules::Rules;
 use dothi_store::testing::{TestStore, both};
+use dothi_traffic::{Around, Fate, Traffic};
+use dothi_video::{Video, VideoSettings};
 
 use crate::{Shelf, repository};
 
@@ -27,6 +29,16 @@ struct Nothing;
 impl Things for Nothing {
     fn brief(&self, _: &str) -> Option<(String, Option<geo::Point>)> {
         None
+    }
+}
+
+#[async_trait]
+impl Around for Nothing {
+    fn latest(&self, _: &str) -> Vec<(String, f64, i64)> {
+        Vec::new()
+    }
+    async fn fate(&self, _: uuid::Uuid) -> Result<Option<Fate>> {
+        Ok(None)
     }
 }
 
@@ -51,6 +63,9 @@ impl Matters for Nothing {
     async fn alarm_document(&self, _: &Caller, _: uuid::Uuid) -> Result<serde_json::Value> {
         Err(none())
     }
+    async fn clips(&self, _: &Caller, _: uuid::Uuid) -> Result<Vec<dothi_incidents::Clip>> {
+        Ok(Vec::new())
+    }
     async fn alarm_counts(&self, _: &Caller) -> Result<AlarmCounts> {
         Ok(AlarmCounts::default())
     }
@@ -70,6 +85,8 @@ const SCHEMA: &[&[dothi_store::Migration]] = &[
     dothi_incidents::MIGRATIONS,
     dothi_oversight::MIGRATIONS,
     dothi_panels::MIGRATIONS,
+    dothi_traffic::MIGRATIONS,
+    dothi_video::MIGRATIONS,
     dothi_packs::MIGRATIONS,
 ];
 
@@ -89,10 +106,14 @@ async fn open(test: &TestStore) -> (Packs, Domains) {
     let incidents = Incidents::open(store(), directory.clone(), access.clone(), Arc::new(Nothing), calendar).await.unwrap();
     let incidents = Arc::new(incidents);
     let panels = Arc::new(Panels::open(store(), directory.clone()).await.unwrap());
+    let traffic = Traffic::open(store(), Arc::new(NoHistory), directory.clone(), Arc::new(Nothing), access.calendar().unwrap()).await.unwrap();
+    let traffic = Arc::new(traffic);
+    let video = Video::open(store(), directory.clone(), VideoSettings::default(), access.calendar().unwrap().zone().clone()).await.unwrap();
+    let video = Arc::new(video);
     let oversight = Arc::new(Oversight::open(store(), vec![cases.clone()], directory).await.unwrap());
     let zone = access.calendar().unwrap().zone().clone();
     let notify = Arc::new(Notify::open(store(), NotifySettings::default(), Arc::new(Nothing), zone).await.unwrap());
-    let domains = Domains { access, context, rules, cases, notify, dossiers, incidents, panels, oversight };
+    let domains = Domains { access, context, rules, cases, notify, dossiers, incidents, panels, traffic, video, oversight };
     (Packs::open(store(), domains.clone()), domains)
 }
 

@@ -93,7 +93,7 @@ async fn a_rule_can_be_tried_on_history() {
     assert!(rig.alarms().await.is_empty(), "nothing was written");
     assert_eq!(rig.rules.dry_run(&rig.system(), &wanted("none")).await.unwrap_err().code(), "rule.unknown");
     let far = DryRun { to: at(t + 50_000 * MINUTE), ..wanted("dust") };
-    assert_eq!(rig.rules.dry_run(&rig.system(), &far).await.unwrap_err().code(), "rule.dry-run");
+    assert_eq!(rig.rules.dry_run(&rig.system(), &far).await.unwrap_err().code(), "rule.dry-run.time");
     assert_eq!(rig.rules.dry_run(&officer(&rig, &["a"], None, READ), &wanted("dust")).await.unwrap_err().kind(), Kind::Forbidden);
 }
 

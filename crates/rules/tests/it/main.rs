@@ -9,3 +9,4 @@ mod pack;
 mod races;
 mod rig;
 mod system;
+mod then;

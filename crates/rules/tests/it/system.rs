@@ -140,7 +140,7 @@ async fn what_is_under_repair_is_logged_and_shown_to_nobody() {
         };
         let long = NewAside { ends_at: later(4 * 86_400), ..plan.clone() };
         assert_eq!(rig.rules.set_aside(&rig.system(), long).await.unwrap_err().code(), "alarm.aside-too-long");
-        assert_eq!(rig.rules.set_aside(&rig.system(), NewAside { ends_at: None, ..plan.clone() }).await.unwrap_err().code(), "alarm.aside");
+        assert_eq!(rig.rules.set_aside(&rig.system(), NewAside { ends_at: None, ..plan.clone() }).await.unwrap_err().code(), "alarm.aside.endless");
         let theirs = officer(&rig, &["ubnd-22222"], None, &[Permission::AlarmRead, Permission::AlarmHandle]);
         let area = NewAside { entity: None, area: Some("11111".into()), ..plan.clone() };
         assert_eq!(rig.rules.set_aside(&theirs, area).await.unwrap_err().kind(), Kind::Forbidden);
@@ -255,6 +255,11 @@ async fn other_sources_raise_once_however_often_they_say_so() {
         for bad in [Outside { source: "rule".into(), ..zone(0) }, Outside { key: String::new(), ..zone(0) }, Outside { title: String::new(), ..zone(0) }] {
             assert_eq!(rig.rules.raise_from(&rig.system(), &bad).await.unwrap_err().kind(), Kind::Invalid);
         }
+        // What the city model does not know is called what its source calls it.
+        let camera = Outside { name: Some("Ngã tư chợ".into()), ..outside("dark", "urn:camera:gone", "") };
+        let dark = rig.rules.raise_from(&rig.system(), &camera).await.unwrap();
+        let named = |a: &Alarm| (Some(a.id) == dark).then(|| a.entity_name.clone());
+        assert_eq!(list(&rig, AlarmQuery::default()).await.iter().find_map(named).as_deref(), Some("Ngã tư chợ"));
         let reader = officer(&rig, &["ubnd-11111"], None, &[Permission::AlarmRead]);
         assert_eq!(rig.rules.raise_from(&reader, &zone(0)).await.unwrap_err().kind(), Kind::Forbidden);
     })

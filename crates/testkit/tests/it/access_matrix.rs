@@ -44,6 +44,7 @@ fn body(path: &str) -> Value {
         "/api/access/people/{id}/grants" => json!({"role": "officer", "unit": "ubnd-13225"}),
         "/api/access/tokens" => json!({"name": "thử", "permissions": ["context-read"]}),
         "/api/access/password" => json!({"old": "sai mật khẩu cũ", "new": word}),
+        "/api/context/map/names" => json!({"ids": ["urn:ngsi-ld:None:1"]}),
         "/api/context/devices" => json!({"id": "matrix-01", "name": "Thiết bị", "profile": "dothi-json"}),
         "/api/context/devices-bulk" => json!({"devices": ["none"], "action": {"leave": "none"}}),
         "/api/context/devices/{id}/commands" => json!({"command": "none"}),
@@ -51,6 +52,10 @@ fn body(path: &str) -> Value {
         "/api/history/queries" | "/api/history/queries/{id}" => json!({"name": "Số dòng", "sql": "select count(*) from observation"}),
         "/api/history/query" => json!({"sql": "select count(*) from observation"}),
         "/api/oversight/compute" => json!({"set": "tb-41"}),
+        "/api/oversight/boards" => json!({"name": "Bảng thử"}),
+        "/api/oversight/boards/{id}" => json!({"version": 1, "name": "Bảng", "shared": "me", "widgets": []}),
+        "/api/oversight/walls" => json!({"name": "Màn hình", "boards": ["00000000-0000-7000-8000-000000000001"], "days": 1}),
+        "/api/oversight/wall/enter" => json!({"secret": "khong-co"}),
         "/api/oversight/values" => json!({"set": "tb-41", "indicator": "L1.N1.PN1.01", "area": "33", "period": "2026", "number": 91.0, "note": "báo cáo năm"}),
         "/api/cases/{id}/moves/{move}" => json!({"version": 1}),
         "/api/cases/{id}/parts" => json!({"version": 1, "parts": [{"unit": "ubnd-11953", "text": "việc"}]}),
@@ -98,6 +103,33 @@ fn body(path: &str) -> Value {
         "/api/panels/signals/{id}/verdict" => json!({"version": 1, "verdict": "real"}),
         "/api/panels/accounts/{id}/maintenance" => json!({"until": "2030-01-02T00:00:00Z", "reason": "thử"}),
         "/api/panels/import" => json!("code,name,address"),
+        "/api/video/cameras" | "/api/video/cameras/{id}" => {
+            json!({"version": 1, "code": "MATRIX", "name": "Camera thử", "purpose": "order", "url": "file:none.mp4", "commune": "13225"})
+        }
+        "/api/video/cameras/{id}/snapshot" | "/api/video/cameras/{id}/holds/{hold}/lift" => json!({"reason": "kiểm tra"}),
+        "/api/video/cameras/{id}/replays" | "/api/video/cameras/{id}/holds" | "/api/video/cameras/{id}/exports" => {
+            json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:01:00Z", "reason": "kiểm tra"})
+        }
+        "/api/video/cameras/{id}/bookmarks" => json!({"at": "2026-01-01T00:00:00Z", "words": "thử"}),
+        "/api/video/exports/{id}/settle" => json!({"version": 1, "approve": true}),
+        "/api/video/probe" => json!({"addresses": ["10.0.0.1"]}),
+        "/api/video/device" => json!({"service": "http://10.0.0.1/onvif/device_service"}),
+        "/api/video/import" => json!("code,name,url,purpose"),
+        "/api/traffic/segments" | "/api/traffic/segments/{id}" => {
+            json!({"version": 1, "code": "MATRIX", "name": "Đoạn thử", "class": "primary", "line": [[106.3, 20.4], [106.31, 20.4]]})
+        }
+        "/api/traffic/import" => json!("code,name,class,line"),
+        "/api/traffic/incidents/{id}/verdict" => json!({"version": 1, "real": true, "reason": "đã xem"}),
+        "/api/traffic/routes" => json!({"code": "matrix", "from": "A", "to": "B", "segments": ["none"]}),
+        "/api/traffic/signs" | "/api/traffic/signs/{id}" => json!({"version": 1, "code": "M", "name": "Biển thử", "device": "none", "command": "show",
+            "lines": 2, "chars": 12, "letters": "plain", "location": {"lon": 106.3, "lat": 20.4}}),
+        "/api/traffic/signs/{id}/messages" => json!({"library": "test", "priority": 1, "minutes": 5}),
+        "/api/traffic/messages/{id}/settle" => json!({"version": 1, "approve": false}),
+        "/api/traffic/works" | "/api/traffic/works/{id}" => json!({"version": 1, "kind": "work", "title": "Thử", "area": "13225",
+            "from": "2030-01-02T00:00:00Z", "to": "2030-01-03T00:00:00Z", "closes": "lane", "unit": "ubnd-13225"}),
+        "/api/traffic/roads/times" => json!({"from": [{"lon": 106.3, "lat": 20.4}], "to": [{"lon": 106.31, "lat": 20.4}]}),
+        "/api/traffic/roads/closures" => json!({"line": [{"lon": 106.3, "lat": 20.4}], "reason": "thử"}),
+        "/api/traffic/works/{id}/publish" => json!({"version": 1, "publish": false}),
         "/api/incidents" => json!({"kind": "crowd", "area": "13225", "title": "thử"}),
         "/api/incidents/{id}/log" | "/api/incidents/shift/log" | "/api/incidents/orders" | "/api/incidents/{id}/de-escalate" => json!({"text": "thử"}),
         "/api/incidents/{id}/merge" => json!({"version": 1, "into": "00000000-0000-7000-8000-000000000001", "reason": "thử"}),
@@ -158,10 +190,24 @@ async fn who_may_do_what() {
             .replace("/api/incidents/procedures/{code}", "/api/incidents/procedures/fire-basic")
             .replace("/api/incidents/crews/{code}", "/api/incidents/crews/cat-33")
             .replace("/api/incidents/procedures/fire-basic/{version}", "/api/incidents/procedures/fire-basic/99")
+            .replace("/api/context/map/layers/{layer}", "/api/context/map/layers/air")
+            .replace("/layers/air/at", "/layers/air/at?time=2026-11-01T00:00:00Z")
+            .replace("/layers/air/between", "/layers/air/between?from=2026-11-01T00:00:00Z&to=2026-11-01T01:00:00Z")
+            .replace("/roads/route", "/roads/route?from=106.3,20.4&to=106.31,20.4")
+            .replace("/roads/reach", "/roads/reach?at=106.3,20.4&minutes=5")
+            .replace("/roads/match", "/roads/match?at=106.3,20.4")
+            .replace("/roads/lines", "/roads/lines?bbox=106.3,20.4,106.31,20.41")
+            .replace("/roads/import", "/roads/import?slot=register&file=a.geojson&source=a&licence=b&taken_on=2026-11-01")
+            .replace("{slot}", "register")
             .replace("{poll}", "019a0000-0000-7000-8000-000000000003")
             .replace("{run}", "019a0000-0000-7000-8000-000000000002")
             .replace("{stamp}", "accepted")
+            .replace("{replay}", "019a0000-0000-7000-8000-000000000004")
+            .replace("{segment}", "019a0000-0000-7000-8000-000000000005")
+            .replace("{bookmark}", "019a0000-0000-7000-8000-000000000006")
+            .replace("{hold}", "019a0000-0000-7000-8000-000000000007")
             .replace("{step}", "confirm")
+            .replace("{n}", "1")
             .replace("{code}", receipt["code"].as_str().unwrap())
             .replace("{move}", "accept")
             .replace("{grant}", "019a0000-0000-7000-8000-000000000001")

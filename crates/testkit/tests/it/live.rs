@@ -53,6 +53,9 @@ async fn screens_see_what_they_may_see_and_resume_where_they_were() {
     let mut public = listen(&city.anonymous(), None).await;
     let mut own = listen(&officer, None).await;
     assert!(read(&mut public, "hello").await.contains("hello") && read(&mut own, "hello").await.contains("hello"));
+    let third = listen(&city.anonymous(), None).await;
+    assert_eq!((city.city.live.screens(), city.city.live.classes()), (3, 2), "screens that may see the same share what is sent");
+    drop(third);
     emit(&city, &[opened("HY-MINE", "ubnd-13225"), opened("HY-OTHER", "ubnd-11953"), answered("HY-LAST")]).await;
     let (seen, all) = (read(&mut public, "HY-LAST").await, read(&mut own, "HY-LAST").await);
     assert!(seen.contains("HY-LAST") && !seen.contains("HY-MINE"), "the public sees answers only: {seen}");

@@ -8,9 +8,14 @@ mod forwarding;
 mod history;
 mod incidents;
 mod live;
+mod livemap;
 mod mqtt;
+mod roads;
 #[path = "../../../notify/tests/it/sinks.rs"]
 #[allow(dead_code)] // The whole of it is used where it lives.
 mod sinks;
+mod traffic;
+mod video;
 mod walks;
+mod walls;
 mod word;

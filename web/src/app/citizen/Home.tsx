@@ -127,6 +127,7 @@ export default function Home() {
               <LinkButton look="warm" size="big" href="/report" icon={<Megaphone size={22} aria-hidden />}>{t('citizen:home.send')}</LinkButton>
               <LinkButton look="secondary" href="/map" icon={<ArrowRight size={18} aria-hidden />}>{t('citizen:home.look')}</LinkButton>
               <LinkButton look="secondary" href="/services">{t('citizen:services.title')}</LinkButton>
+              <LinkButton look="secondary" href="/traffic">{t('nav.traffic')}</LinkButton>
             </div>
             <FollowForm />
           </div>

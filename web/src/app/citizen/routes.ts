@@ -16,6 +16,12 @@ async function withLetters<T>(page: Promise<T>): Promise<T> {
   return module
 }
 
+/** Traffic brings its texts with it. */
+async function withTraffic<T>(page: Promise<T>): Promise<T> {
+  const [module] = await Promise.all([page, loadTexts('traffic')])
+  return module
+}
+
 export const routes: readonly CitizenRoute[] = [
   { path: '/', load: () => import('./Home') },
   { path: '/report', load: () => import('@/features/cases/report/ReportPage') },
@@ -28,6 +34,7 @@ export const routes: readonly CitizenRoute[] = [
   { path: '/mine', load: () => import('@/features/cases/public/MinePage') },
   { path: '/follows', load: () => withLetters(import('@/features/cases/public/FollowsPage')) },
   { path: '/air', load: () => import('@/features/context/AirPage') },
+  { path: '/traffic', load: () => withTraffic(import('@/features/traffic/PublicPage')) },
   { path: '/services', load: () => import('@/features/dossiers/ServicesPage') },
   { path: '/counter', load: () => import('@/features/dossiers/CounterPage') },
   { path: '/sign-in', load: () => import('@/features/access/SignInPage') },

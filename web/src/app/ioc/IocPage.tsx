@@ -1,22 +1,21 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { MousePointerClick, X } from 'lucide-react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import { can, useAlarmLoad, useAlarmPages, useCommunes, useDesk, useLive, useMe, useThings, useThingsGeo, type Alarm, type AlarmFilter, type Severity, type Suppression, type Thing } from '@/api'
+import { can, useAlarmLoad, useAlarmPages, useCommunes, useDesk, useLive, useMe, useThings, type Alarm, type AlarmFilter, type Severity, type Suppression, type Thing } from '@/api'
 import { IncomingList, IncomingPanel } from '@/features/cases/incoming/Incoming'
 import { aqiOf } from '@/features/context/AirNear'
 import { ThingPanel } from '@/features/context/ThingPanel'
 import { AlarmList } from '@/features/rules/alarms/AlarmList'
 import { AlarmPanel } from '@/features/rules/alarms/AlarmPanel'
-import { worstFirst } from '@/features/rules/alarms/order'
 import { useT } from '@/i18n'
-import { CityMap, type MapPoint, type Mark } from '@/map'
-import { aqiLevel, AqiBadge, Button, cx, Dialog, Empty, Failed, Fence, Loading, Segments, Select, useNow, useTitle } from '@/ui'
-import { useSearch } from '@/ui/rich'
+import type { MapPoint } from '@/map'
+import { LiveMap } from '@/map/live'
+import { AqiBadge, Button, cx, Empty, Failed, Fence, Loading, Segments, Select, useNow, useTitle } from '@/ui'
+import { showKeys, useKeys, useSearch } from '@/ui/rich'
 import { VitalsStrip } from './VitalsStrip'
 import './ioc.css'
 
 const SEVERITIES: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info']
-const KEYS = ['j', 'k', 'Enter', 'A', '1', '2', 'W', 'Esc', '?'] as const
 const NONE: readonly never[] = []
 const SUPPRESSED: readonly Suppression[] = ['shelved', 'suppressed', 'out-of-service']
 const STATES = ['open', 'active', 'acknowledged', 'cleared', 'latched', 'closed', 'all', ...SUPPRESSED] as const
@@ -52,44 +51,6 @@ function useCalmRefresh(): (...keys: string[]) => void {
   )
 }
 
-function stationPoints(shapes: GeoJSON.FeatureCollection | undefined, stations: readonly Thing[], alarms: readonly Alarm[]): MapPoint[] {
-  const indexed = new Map(stations.map(thing => [thing.id, thing]))
-  const worst = new Map<string, Alarm>()
-  for (const alarm of alarms.toSorted(worstFirst)) if (alarm.state !== 'closed' && !worst.has(alarm.entity)) worst.set(alarm.entity, alarm)
-  const points: MapPoint[] = []
-  const drawn = new Set<string>()
-  for (const feature of shapes?.features ?? []) {
-    if (feature.geometry.type !== 'Point') continue
-    const id = String(feature.properties?.['id'] ?? '')
-    const [lon = 0, lat = 0] = feature.geometry.coordinates
-    const thing = indexed.get(id)
-    const aqi = thing ? aqiOf(thing) : undefined
-    const level = aqi === undefined ? undefined : aqiLevel(aqi)
-    const state = feature.properties?.['state'] as Mark
-    const alarm = worst.get(id)
-    drawn.add(id)
-    points.push({ id, lon, lat, mark: level ? `aqi-${level}` : state === 'ok' ? 'ok' : 'silent', ...(aqi === undefined ? {} : { label: String(Math.round(aqi)) }), darkLabel: (level ?? 0) >= 5, ...(alarm ? { badge: alarm.severity } : {}) })
-  }
-  for (const [entity, alarm] of worst) if (!drawn.has(entity) && alarm.location) points.push({ id: entity, ...alarm.location, mark: alarm.severity })
-  return points
-}
-
-function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
-  const t = useT()
-  return (
-    <Dialog open={open} onClose={onClose} title={t('ioc:keys.title')}>
-      <dl className="keys">
-        {KEYS.map(key => (
-          <div key={key}>
-            <dt><kbd>{key}</kbd></dt>
-            <dd>{t(`ioc:keys.${key === '?' ? 'help' : key.toLowerCase()}`)}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
-  )
-}
-
 /** Larger type and no rail for the wall; the class is on the root so that rem grows with it. */
 function useWall(on: boolean): void {
   useEffect(() => {
@@ -121,7 +82,6 @@ export default function IocPage() {
   const load = useAlarmLoad()
   const flood = load.data?.storm === true
   const reports = useDesk({ view: 'all', sort: 'opened' })
-  const geo = useThingsGeo()
   const stations = useThings({ type: 'AirQualityObserved', limit: 200 })
   const alarmItems = useMemo(() => alarms.data?.pages.flatMap(page => page.items) ?? NONE, [alarms.data])
   const reportItems = useMemo(() => reports.data?.pages.flatMap(page => page.items) ?? NONE, [reports.data])
@@ -139,8 +99,8 @@ export default function IocPage() {
     refresh('desk', 'vitals')
     if (event['case'] === search['report']) refresh('case')
   })
-  useLive(['entity-changed', 'observations-accepted'], () => refresh('things', 'things-geo', 'thing'))
-  useLive(['hello', 'reset'], () => refresh('alarms', 'alarm', 'desk', 'case', 'vitals', 'things', 'things-geo', 'thing'))
+  useLive(['entity-changed', 'observations-accepted'], () => refresh('things', 'thing'))
+  useLive(['hello', 'reset'], () => refresh('alarms', 'alarm', 'desk', 'case', 'vitals', 'things', 'thing'))
 
   // What is open on the right, and where the keyboard is
   const [cursor, setCursor] = useState<string>()
@@ -148,7 +108,6 @@ export default function IocPage() {
   const [toggle, setToggle] = useState<{ key: string }>()
   const [focusNote, setFocusNote] = useState<object>()
   const [flyTo, setFlyTo] = useState<{ lon: number; lat: number; zoom?: number }>()
-  const [help, setHelp] = useState(false)
   const openAlarm = search['alarm']
   const openReport = search['report']
   const openThing = search['thing']
@@ -168,66 +127,44 @@ export default function IocPage() {
     },
     [setSearch, reportItems],
   )
-  const onPoint = (id: string) => {
-    if (tab === 'reports' && reportItems.some(row => row.id === id)) return showReport(id)
-    const alarm = alarmItems.filter(a => a.entity === id && a.state !== 'closed').toSorted(worstFirst)[0]
-    if (alarm) {
-      setCursor(alarm.id)
-      return showAlarm(alarm)
-    }
-    setSearch({ thing: id, alarm: undefined, report: undefined })
-  }
+  const showThing = useCallback((id: string) => setSearch({ thing: id, alarm: undefined, report: undefined }), [setSearch])
 
   const keys = tab === 'alarms' ? order : reportItems.map(row => row.id)
-  const onKey = useRef<(event: KeyboardEvent) => void>(undefined)
-  useEffect(() => {
-    onKey.current = event => {
-      const inField = (event.target as HTMLElement | null)?.closest('input, textarea, select, [contenteditable], dialog[open]')
-      if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
-        if (inField) (event.target as HTMLElement).blur()
-        else close()
-        return
-      }
-      if (inField || event.ctrlKey || event.metaKey || event.altKey) return
-      const move = (by: number) => {
-        const at = cursor === undefined ? -1 : keys.indexOf(cursor)
-        const next = keys[Math.min(keys.length - 1, Math.max(0, at < 0 ? 0 : at + by))]
-        if (next) setCursor(next)
-      }
-      const open = (then?: () => void) => {
-        const alarm = alarmItems.find(a => a.id === cursor)
-        if (tab === 'reports' && cursor) showReport(cursor)
-        else if (alarm) {
-          showAlarm(alarm)
-          then?.()
-        } else if (cursor) setToggle({ key: cursor })
-      }
-      const onButton = (event.target as HTMLElement | null)?.closest('button, a')
-      if (event.key === 'j' || event.key === 'ArrowDown') move(1)
-      else if (event.key === 'k' || event.key === 'ArrowUp') move(-1)
-      else if (event.key === 'Enter' && !onButton) open()
-      else if (event.key.toLowerCase() === 'a' && tab === 'alarms') {
-        if (openAlarm && (!cursor || cursor === openAlarm)) setFocusNote({})
-        else open(() => setFocusNote({}))
-      } else if (event.key === '1') setSearch({ tab: undefined })
-      else if (event.key === '2' && seesReports) setSearch({ tab: 'reports' })
-      else if (event.key.toLowerCase() === 'w') setSearch({ wall: wall ? undefined : '1' })
-      else if (event.key === '?') setHelp(true)
-      else return
-      event.preventDefault()
-    }
+  const move = (by: number) => {
+    const at = cursor === undefined ? -1 : keys.indexOf(cursor)
+    const next = keys[Math.min(keys.length - 1, Math.max(0, at < 0 ? 0 : at + by))]
+    if (next) setCursor(next)
+  }
+  const open = (then?: () => void) => {
+    const alarm = alarmItems.find(a => a.id === cursor)
+    if (tab === 'reports' && cursor) showReport(cursor)
+    else if (alarm) {
+      showAlarm(alarm)
+      then?.()
+    } else if (cursor) setToggle({ key: cursor })
+  }
+  const acknowledge = () => {
+    if (openAlarm && (!cursor || cursor === openAlarm)) setFocusNote({})
+    else open(() => setFocusNote({}))
+  }
+  const key = (name: string, run: () => void) => ({ label: t(`ioc:keys.${name}`), run })
+  useKeys(t('ioc:title'), {
+    j: key('j', () => move(1)),
+    k: key('k', () => move(-1)),
+    ArrowDown: { run: () => move(1) },
+    ArrowUp: { run: () => move(-1) },
+    Enter: key('enter', () => open()),
+    ...(tab === 'alarms' ? { a: key('a', acknowledge) } : {}),
+    1: key('1', () => setSearch({ tab: undefined })),
+    ...(seesReports ? { 2: key('2', () => setSearch({ tab: 'reports' })) } : {}),
+    w: key('w', () => setSearch({ wall: wall ? undefined : '1' })),
+    Escape: key('esc', close),
   })
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => onKey.current?.(event)
-    addEventListener('keydown', listen)
-    return () => removeEventListener('keydown', listen)
-  }, [])
 
-  const points = useMemo<MapPoint[]>(() => {
-    const base = stationPoints(geo.data, stationItems, alarmItems)
-    if (tab !== 'reports') return base
-    return reportItems.flatMap(row => (row.location ? [{ id: row.id, ...row.location, mark: row.phase }] : []))
-  }, [tab, geo.data, stationItems, alarmItems, reportItems])
+  const points = useMemo<MapPoint[]>(
+    () => (tab === 'reports' ? reportItems.flatMap(row => (row.location ? [{ id: row.id, ...row.location, mark: row.phase }] : [])) : []),
+    [tab, reportItems],
+  )
   const worst = stationItems.reduce<Thing | undefined>((a, b) => (b.state === 'ok' && (aqiOf(b) ?? -1) > (a ? (aqiOf(a) ?? -1) : -1) ? b : a), undefined)
   const worstAqi = worst ? aqiOf(worst) : undefined
   const chosenPoint = openReport ?? openThing ?? alarmItems.find(a => a.id === openAlarm)?.entity
@@ -242,12 +179,12 @@ export default function IocPage() {
   return (
     <div className={cx('ioc', (openAlarm || openReport || openThing) && 'ioc-open')}>
       <VitalsStrip
-        worst={worst && worstAqi !== undefined ? { aqi: <AqiBadge aqi={worstAqi} />, name: worst.name, open: () => onPoint(worst.id) } : undefined}
+        worst={worst && worstAqi !== undefined ? { aqi: <AqiBadge aqi={worstAqi} />, name: worst.name, open: () => showThing(worst.id) } : undefined}
         onSeverity={s => setSearch({ severity: s, state: undefined, tab: undefined })}
         onWaiting={() => setSearch({ severity: undefined, state: undefined, tab: undefined })}
         wall={wall}
         onWall={() => setSearch({ wall: wall ? undefined : '1' })}
-        onHelp={() => setHelp(true)}
+        onHelp={showKeys}
       />
       <aside className="ioc-left" aria-label={t('ioc:left')}>
         {seesReports ? (
@@ -293,13 +230,10 @@ export default function IocPage() {
         )}
       </aside>
       <div className="ioc-map">
-        <CityMap label={t('ioc:map')} home={home} communes={communes.data} points={points} chosen={chosenPoint} cluster={tab === 'reports' || points.length > 200} flyTo={flyTo} onPoint={onPoint} large={wall}>
-          {tab === 'alarms' ? (
-            <ul className="ioc-legend" aria-label={t('ioc:legend')}>
-              {[1, 2, 3, 4, 5, 6].map(level => <li key={level}><i style={{ background: `var(--aqi-${level})` }} aria-hidden />{t(`aqi.level.${level}`)}</li>)}
-            </ul>
-          ) : null}
-        </CityMap>
+        <LiveMap
+          label={t('ioc:map')} home={home} communes={communes.data} points={points} chosen={chosenPoint} cluster={tab === 'reports'} quiet={tab === 'reports'} flyTo={flyTo} large={wall}
+          onPoint={showReport} onThing={showThing} onAlarm={alarm => { setCursor(alarm.id); setSearch({ alarm: alarm.id, report: undefined, thing: undefined }) }}
+        />
       </div>
       <aside className="ioc-right-panel" aria-label={t('ioc:detail')}>
         {openAlarm || openReport || openThing ? (
@@ -313,7 +247,6 @@ export default function IocPage() {
           <Empty icon={<MousePointerClick size={30} aria-hidden />} title={t('ioc:nothing')}>{t('ioc:nothing_body')}</Empty>
         )}
       </aside>
-      <Help open={help} onClose={() => setHelp(false)} />
     </div>
   )
 }

@@ -80,7 +80,7 @@ export function VitalsStrip({ worst, onSeverity, onWaiting, wall, onWall, onHelp
       </Group>
       <div className="ioc-right">
         <Clock />
-        <Button look="quiet" iconOnly icon={<Keyboard size={20} aria-hidden />} onClick={onHelp}>{t('ioc:keys.title')}</Button>
+        <Button look="quiet" iconOnly icon={<Keyboard size={20} aria-hidden />} onClick={onHelp}>{t('staff:keys.title')}</Button>
         <Button look="quiet" iconOnly icon={wall ? <Minimize size={20} aria-hidden /> : <Expand size={20} aria-hidden />} onClick={onWall}>{t(wall ? 'ioc:wall.off' : 'ioc:wall.on')}</Button>
       </div>
     </header>

@@ -1,13 +1,15 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, useParams, useRouterState } from '@tanstack/react-router'
 import { Globe, LogOut } from 'lucide-react'
-import { lazy, Suspense, useCallback, useEffect, type ComponentType, type ReactNode } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useRef, type ComponentType, type ReactNode } from 'react'
 import { can, useLiveState, useMe, useSignOut } from '@/api'
 import { loadTexts, startTexts, useT } from '@/i18n'
-import { Button, Empty, Failed, Fence, go, LanguageSwitch, LinkButton, Loading, moveBy, startTheme, ThemeSwitch, Toaster, toastError } from '@/ui'
+import { Button, cx, Empty, Failed, Fence, go, LanguageSwitch, LinkButton, Loading, moveBy, startTheme, ThemeSwitch, Toaster, toastError } from '@/ui'
+import { KeysHelp } from '@/ui/rich'
 import { isCitizenPath } from '../citizen/routes'
 import { Mark } from '../Mark'
 import { client } from '../query'
+import { EveryKey } from './Palette'
 import { screens, type Screen, type ScreenProps } from './screens'
 import './staff.css'
 
@@ -46,7 +48,7 @@ function Rail({ path }: { path: string }) {
       </div>
       <div className="rail-foot">
         {live === 'off' ? null : (
-          <span className={`live live-${live}`} title={t(`live.${live}`)}>
+          <span className={`wire wire-${live}`} title={t(`live.${live}`)}>
             <i aria-hidden />
             <span>{t(`live.${live}`)}</span>
           </span>
@@ -73,25 +75,37 @@ function Shell() {
   const path = useRouterState({ select: state => state.location.pathname })
   const me = useMe()
   // A crew without network goes on with the orders its phone keeps; who they are is asked again when there is one.
-  const anonymous = me.data?.kind === 'anonymous' && !away(path)
+  const anonymous = me.data?.kind === 'anonymous' && !away(path) && path !== WALL
   useEffect(() => {
     if (anonymous) go(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, true)
   }, [anonymous])
+  // After a move focus is somewhere again: on the page, not on nothing.
+  const first = useRef(true)
+  useEffect(() => {
+    if (!first.current && (!document.activeElement || document.activeElement === document.body)) document.getElementById('main')?.focus({ preventScroll: true })
+    first.current = false
+  }, [path])
   if (me.error && !me.data) return <Failed error={me.error} onRetry={() => void me.refetch()} />
   if (!me.data || anonymous) return <Loading />
+  const railed = me.data.kind === 'staff' || me.data.kind === 'citizen'
   return (
-    <div className="staff">
+    <div className={cx('staff', !railed && 'bare')}>
       <a className="skip" href="#main">{t('ui.skip')}</a>
-      <Rail path={path} />
+      {railed ? <Rail path={path} /> : null}
       <main id="main" tabIndex={-1}>
         <Fence key={path}>
           <Outlet />
         </Fence>
       </main>
       <Toaster />
+      {path === WALL ? null : <EveryKey />}
+      <KeysHelp />
     </div>
   )
 }
+
+/** Where screens without a keyboard come in with their link. */
+const WALL = '/ioc/wall'
 
 function away(path: string): boolean {
   return !navigator.onLine && (path.startsWith('/work/field') || path.startsWith('/field/'))
@@ -102,7 +116,7 @@ function FaceTabs({ screen }: { screen: Screen }) {
   const t = useT()
   const me = useMe()
   const face = screen.tab?.face
-  const here = useCallback((link: HTMLAnchorElement | null) => link?.scrollIntoView({ block: 'nearest', inline: 'center' }), [])
+  const here = useCallback((link: HTMLAnchorElement | null) => void link?.scrollIntoView({ block: 'nearest', inline: 'center' }), [])
   const pages = face ? screens.filter(other => other.tab?.face === face && allowed(other, p => can(me.data, p))) : []
   if (pages.length < 2) return null
   return (
@@ -144,7 +158,7 @@ startTheme(screens.find(screen => location.pathname.startsWith(screen.path))?.th
 
 const root = createRootRoute({ component: Shell, notFoundComponent: Missing })
 const tree = root.addChildren(screens.map(screen => createRoute({ getParentRoute: () => root, path: screen.path, component: screenOf(screen) })))
-const router = createRouter({ routeTree: tree, defaultPreload: false, scrollRestoration: true })
+const router = createRouter({ routeTree: tree, defaultPreload: false, scrollRestoration: true, defaultErrorComponent: ({ error, reset }) => <Failed error={error} onRetry={reset} /> })
 
 moveBy((href, replace) => {
   const to = new URL(href, location.href)

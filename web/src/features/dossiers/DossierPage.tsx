@@ -1,8 +1,8 @@
 import { Eye, Printer, ScrollText } from 'lucide-react'
-import { useEffect, useState, type FormEvent } from 'react'
-import { useApplicant, useDossier, useDossierCatalogue, useIssueSlip, type Dossier, type DossierSlip } from '@/api'
+import { useState, type FormEvent } from 'react'
+import { slipAddress, useApplicant, useDossier, useDossierCatalogue, useIssueSlip, type Dossier } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Button, Card, Dialog, FailedNote, Field, format, Input, Line, Loaded, Note, PageHeader, TextArea, toastError, useTitle } from '@/ui'
+import { Button, Card, Dialog, FailedNote, Field, format, Input, Line, LinkButton, Loaded, Note, PageHeader, TextArea, toastError, useTitle } from '@/ui'
 import { StandingBadge } from './parts'
 import './dossiers.css'
 
@@ -38,38 +38,11 @@ function SlipDialog({ dossier, onClose }: { dossier: Dossier; onClose: () => voi
   )
 }
 
-/** What the citizen is handed; drawn for the printer only. */
-function Sheet({ dossier, slip, onPrinted }: { dossier: Dossier; slip: DossierSlip; onPrinted: () => void }) {
-  const t = useT()
-  useEffect(() => {
-    addEventListener('afterprint', onPrinted, { once: true })
-    print()
-    return () => removeEventListener('afterprint', onPrinted)
-  }, [onPrinted])
-  return (
-    <article className="slip-sheet printing">
-      <div className="slip-top">
-        <p><b>{dossier.unit.name.toLocaleUpperCase('vi')}</b><br />{t('dossiers:sheet.number', { n: slip.n, code: dossier.code })}</p>
-        <p><b>{t('dossiers:sheet.state')}</b><br /><u>{t('dossiers:sheet.motto')}</u><br />{t('dossiers:sheet.date', { date: format.date(slip.at) })}</p>
-      </div>
-      <h1>{t('dossiers:sheet.title')}</h1>
-      <p>{t('dossiers:sheet.to', { code: dossier.code })}</p>
-      <p>{t('dossiers:sheet.body', { unit: dossier.unit.name, received: format.date(dossier.received_at), procedure: dossier.procedure_name, due: format.date(slip.was_due_at) })}</p>
-      <p>{t('dossiers:sheet.reason', { reason: slip.reason })}</p>
-      <p><b>{t('dossiers:sheet.promise', { at: format.dateTime(slip.promised_at) })}</b></p>
-      <p>{t('dossiers:sheet.sorry', { unit: dossier.unit.name })}</p>
-      <div className="slip-sign"><b>{t('dossiers:sheet.head')}</b><br /><i>{t('dossiers:sheet.sign')}</i></div>
-      <p className="small">{t('dossiers:sheet.form')}</p>
-    </article>
-  )
-}
-
 function Body({ dossier }: { dossier: Dossier }) {
   const t = useT()
   const lng = useLanguage()
   const catalogue = useDossierCatalogue()
   const [asking, setAsking] = useState(false)
-  const [printing, setPrinting] = useState<DossierSlip>()
   const state = (n: string | number | null | undefined) => {
     const found = catalogue.data?.states.find(s => String(s.number) === String(n))
     return found ? named(lng, found.name, found.name_en) : String(n ?? '')
@@ -118,7 +91,7 @@ function Body({ dossier }: { dossier: Dossier }) {
               <Note key={slip.n} tone="high">
                 <p>{t('dossiers:slip.issued', { at: format.dateTime(slip.at), promised: format.date(slip.promised_at), by: slip.by })}</p>
                 <p>{slip.reason}</p>
-                <Button look="secondary" size="small" icon={<Printer size={16} aria-hidden />} onClick={() => setPrinting(slip)}>{t('dossiers:slip.print')}</Button>
+                {dossier.may_name ? <div><LinkButton look="secondary" size="small" href={slipAddress(dossier.code, slip.n, lng)} download icon={<Printer size={16} aria-hidden />}>{t('dossiers:slip.print')}</LinkButton></div> : null}
               </Note>
             ))}
           </Card>
@@ -129,7 +102,6 @@ function Body({ dossier }: { dossier: Dossier }) {
         </div>
       </div>
       {asking ? <SlipDialog dossier={dossier} onClose={() => setAsking(false)} /> : null}
-      {printing ? <Sheet dossier={dossier} slip={printing} onPrinted={() => setPrinting(undefined)} /> : null}
     </>
   )
 }

@@ -3,12 +3,12 @@ import { FlaskConical, Keyboard, Plus, Siren } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { can, useIncidents, useLive, useMe, type Incident } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Badge, Button, cx, Dialog, Empty, Loaded, Note, PageHeader, Segments, SeverityIcon, useNow, useTitle } from '@/ui'
-import { useSearch } from '@/ui/rich'
+import { Badge, Button, cx, Empty, Loaded, Note, PageHeader, Segments, SeverityIcon, useNow, useTitle } from '@/ui'
+import { showKeys, useKeys, useSearch } from '@/ui/rich'
 import { IncidentPanel } from './IncidentPanel'
 import './incidents.css'
 import { NewIncidentDialog } from './NewIncidentDialog'
-import { clock, DrillBadge, useKeys } from './parts'
+import { clock, DrillBadge } from './parts'
 
 function Row({ incident, cursor, chosen, now, onOpen }: { incident: Incident; cursor: boolean; chosen: boolean; now: number; onOpen: () => void }) {
   const t = useT()
@@ -27,8 +27,6 @@ function Row({ incident, cursor, chosen, now, onOpen }: { incident: Incident; cu
   )
 }
 
-const KEYS = ['j', 'k', 'Enter', 'n', 'r', 'm', 's', 'd', '?'] as const
-
 /** All incidents with their clocks; the one that is open with everything that belongs to it. Keyboard first. */
 export default function BoardPage() {
   const t = useT()
@@ -42,7 +40,6 @@ export default function BoardPage() {
   const list = useIncidents({ view, drill })
   const items = useMemo(() => list.data?.pages.flatMap(page => page.items) ?? [], [list.data])
   const [cursor, setCursor] = useState(0)
-  const [help, setHelp] = useState(false)
   const from = search['alarm'] ? { alarm: search['alarm'] } : search['case'] ? { case: search['case'] } : undefined
   const [adding, setAdding] = useState(Boolean(from))
   const [act, setAct] = useState<{ key: string }>()
@@ -54,17 +51,18 @@ export default function BoardPage() {
   })
   useEffect(() => setCursor(at => Math.min(at, Math.max(0, items.length - 1))), [items.length])
   const open = (incident: Incident) => setSearch({ id: incident.id })
-  useKeys({
-    j: () => setCursor(at => Math.min(items.length - 1, at + 1)),
-    k: () => setCursor(at => Math.max(0, at - 1)),
-    Enter: () => items[cursor] && open(items[cursor]),
-    n: () => handles && setAdding(true),
-    r: () => setAct({ key: 'r' }),
-    m: () => setAct({ key: 'm' }),
-    s: () => setAct({ key: 's' }),
-    d: () => setSearch({ drill: drill ? undefined : 'yes', id: undefined }),
-    Escape: () => setSearch({ id: undefined }),
-    '?': () => setHelp(true),
+  const key = (name: string, run: () => void) => ({ label: t(`incidents:keys.${name}`), run })
+  useKeys(t('incidents:title'), {
+    j: key('j', () => setCursor(at => Math.min(items.length - 1, at + 1))),
+    k: key('k', () => setCursor(at => Math.max(0, at - 1))),
+    Enter: key('enter', () => items[cursor] && open(items[cursor])),
+    ...(handles ? { n: key('n', () => setAdding(true)) } : {}),
+    r: key('r', () => setAct({ key: 'r' })),
+    a: { run: () => setAct({ key: 'r' }) },
+    m: key('m', () => setAct({ key: 'm' })),
+    s: key('s', () => setAct({ key: 's' })),
+    d: key('d', () => setSearch({ drill: drill ? undefined : 'yes', id: undefined })),
+    Escape: { run: () => setSearch({ id: undefined }) },
   })
   return (
     <div className={cx('board-page', drill && 'in-drill')}>
@@ -72,7 +70,7 @@ export default function BoardPage() {
         title={t('incidents:title')}
         actions={
           <>
-            <Button look="quiet" iconOnly icon={<Keyboard size={20} aria-hidden />} onClick={() => setHelp(true)}>{t('incidents:keys.title')}</Button>
+            <Button look="quiet" iconOnly icon={<Keyboard size={20} aria-hidden />} onClick={showKeys}>{t('staff:keys.title')}</Button>
             {handles ? <Button icon={<Plus size={18} aria-hidden />} onClick={() => setAdding(true)}>{t(drill ? 'incidents:new_drill' : 'incidents:new')}</Button> : null}
           </>
         }
@@ -100,9 +98,6 @@ export default function BoardPage() {
         {id ? <IncidentPanel key={id} id={id} now={now} act={act} onClose={() => setSearch({ id: undefined })} /> : null}
       </div>
       {adding ? <NewIncidentDialog drill={drill} from={from} onClose={() => (setAdding(false), setSearch({ alarm: undefined, case: undefined }))} onOpened={view => (setAdding(false), setSearch({ id: view.id, drill: view.drill ? 'yes' : undefined, view: undefined, alarm: undefined, case: undefined }))} /> : null}
-      <Dialog open={help} onClose={() => setHelp(false)} title={t('incidents:keys.title')}>
-        <dl className="keys">{KEYS.map(key => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{t(`incidents:keys.${key === '?' ? 'help' : key.toLowerCase()}`)}</dd></div>)}</dl>
-      </Dialog>
     </div>
   )
 }

@@ -46,6 +46,11 @@ export default function ChainPage() {
                     <tbody>{data.rows.map(row => <tr key={row.key}><th scope="row">{row.key ? named(lng, row.name, row.name_en) : t('ui.all')}</th><td className="tnum">{format.number(row.incidents, 0)}</td>{INTERVALS.map(i => <Cell key={i} cell={row.cells.find(c => c.interval === i)} />)}</tr>)}</tbody>
                   </table>
                 </div>
+                {data.rows[0]?.told.length ? (
+                  <ul className="plain-list small">
+                    {data.rows[0].told.map(told => <li key={told.by}>{t(told.by === 'road' ? 'incidents:chain.told_road' : 'incidents:chain.told_guess', { n: format.number(told.count, 0), error: clock(told.error_s), bias: clock(Math.abs(told.bias_s)), which: t(told.bias_s >= 0 ? 'incidents:chain.longer' : 'incidents:chain.shorter') })}</li>)}
+                  </ul>
+                ) : null}
               </Card>
             )
           }

@@ -1,10 +1,11 @@
 import { ArrowUpRight, BellRing, Check, FileArchive, FileText, Link2, Phone, Send, Truck, Undo2, X } from 'lucide-react'
 import { useEffect, useRef, useState, type FormEvent } from 'react'
-import { evidenceAddress, useEndTask, useIncident, useIncidentAct, useIncidentLog, useMe, useNearest, useOpsCatalogue, useOpsPeople, useProcedures, type IncidentMove, type IncidentView } from '@/api'
+import { evidenceAddress, useEndTask, useIncident, useIncidentAct, useIncidentLog, useMe, useOpsCatalogue, useOpsPeople, useProcedures, type IncidentMove, type IncidentView } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, cx, Dialog, Due, Failed, FailedNote, Field, format, Input, LinkButton, Loading, Note, Select, SeverityBadge, TextArea, toastError } from '@/ui'
 import { clock, DrillBadge, Stamps } from './parts'
 import { Runs } from './Runs'
+import { SendDialog } from './SendDialog'
 import { WarningsSection } from './WarningsSection'
 
 interface PanelProps {
@@ -81,14 +82,7 @@ function Tasks({ view, doing }: { view: IncidentView; doing: Doing }) {
 
 function Resources({ view, doing }: { view: IncidentView; doing: Doing }) {
   const t = useT()
-  const lng = useLanguage()
-  const catalogue = useOpsCatalogue()
   const [open, setOpen] = useState(false)
-  const near = useNearest(view.id, open)
-  const kind = (code: string) => {
-    const found = catalogue.data?.resource_kinds.find(k => k.code === code)
-    return found ? named(lng, found.name, found.name_en) : code
-  }
   return (
     <section className="stack-s" aria-labelledby="resources">
       <div className="spread"><h3 id="resources">{t('incidents:resources')}</h3>{view.may_handle && !view.ended ? <Button look="secondary" size="small" icon={<Truck size={16} aria-hidden />} onClick={() => setOpen(true)}>{t('incidents:send_resource')}</Button> : null}</div>
@@ -96,24 +90,12 @@ function Resources({ view, doing }: { view: IncidentView; doing: Doing }) {
         <ul className="plain-list stack-s">
           {view.dispatches.map(sent => (
             <li key={sent.id} className={cx('op-line', sent.ended && 'over')}>
-              <span className="grow"><b className="tnum">{sent.resource_code}</b> {sent.resource_name} <span className="small quiet">{sent.unit.name}</span><Stamps stamps={sent.stamps} sent={sent.sent_at} /></span>
+              <span className="grow"><b className="tnum">{sent.resource_code}</b> {sent.resource_name} <span className="small quiet">{sent.unit.name}{sent.eta_s == null ? '' : ` · ${t(sent.way_by === 'road' ? 'incidents:way.eta' : 'incidents:way.eta_guess', { time: clock(sent.eta_s) })}`}</span><Stamps stamps={sent.stamps} sent={sent.sent_at} /></span>
             </li>
           ))}
         </ul>
       )}
-      <Dialog open={open} onClose={() => setOpen(false)} title={t('incidents:send_resource')} wide>
-        <Note>{t('incidents:way_note', { factor: format.number(catalogue.data?.policy?.road_factor ?? 1, 2) })}</Note>
-        <FailedNote error={doing.error ?? near.error} />
-        <ul className="plain-list stack-s">
-          {(near.data ?? []).map(resource => (
-            <li key={resource.id} className="op-line">
-              <span className="grow"><b className="tnum">{resource.code}</b> {resource.name} <span className="small quiet">{kind(resource.kind)} · {resource.unit.name}</span></span>
-              <span className="tnum nowrap">{resource.metres == null ? '–' : `${format.number(resource.metres / 1000)} km`}{resource.seconds == null ? '' : ` · ≈ ${clock(resource.seconds)}`}</span>
-              {resource.state === 'free' ? <Button size="small" busy={doing.isPending} onClick={() => doing.mutate({ path: '/dispatches', json: { resource: resource.id } }, { onSuccess: () => setOpen(false) })}>{t('incidents:send')}<span className="visually-hidden"> {resource.code}</span></Button> : <Badge tone="waiting">{resource.incident_code ?? t(`incidents:resource.${resource.state}`)}</Badge>}
-            </li>
-          ))}
-        </ul>
-      </Dialog>
+      {open ? <SendDialog view={view} doing={doing} onClose={() => setOpen(false)} /> : null}
     </section>
   )
 }

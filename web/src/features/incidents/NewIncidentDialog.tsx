@@ -1,7 +1,7 @@
-import { useState, type FormEvent } from 'react'
+import { useMemo, useState, type FormEvent } from 'react'
 import { useCommunes, useMe, useOpenIncident, useOpsCatalogue, type IncidentView, type NewIncident, type Severity } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { CityMap } from '@/map'
+import { boundsOf, CityMap } from '@/map'
 import { Button, Check, Dialog, FailedNote, Field, Input, Note, Select, TextArea } from '@/ui'
 
 const SEVERITIES: readonly Severity[] = ['critical', 'high', 'medium', 'low']
@@ -24,6 +24,14 @@ export function NewIncidentDialog({ drill, from, onClose, onOpened }: { drill: b
     open.mutate({ key, ...rest, ...(severity ? { severity } : {}), ...(title?.trim() ? { title } : {}), ...(text?.trim() ? { text } : {}), ...(area ? { area } : {}), ...(address?.trim() ? { address } : {}) }, { onSuccess: onOpened })
   }
   const point = draft.lon !== undefined && draft.lat !== undefined ? [{ id: 'here', lon: draft.lon, lat: draft.lat, mark: 'critical' as const }] : []
+  // The province at once, then what was chosen.
+  const flyTo = useMemo(() => {
+    if (draft.lon !== undefined && draft.lat !== undefined) return { lon: draft.lon, lat: draft.lat, zoom: 13 }
+    const all = communes.data?.features ?? []
+    const chosen = all.filter(f => f.properties?.['code'] === draft.area)
+    const shown = chosen.length > 0 ? chosen : all
+    return shown.length > 0 ? { bounds: boundsOf({ type: 'FeatureCollection', features: shown }) } : undefined
+  }, [communes.data, draft.area, draft.lon, draft.lat])
   return (
     <Dialog open onClose={onClose} wide title={t(draft.drill ? 'incidents:new_drill' : 'incidents:new')}>
       <form className="stack" onSubmit={submit}>
@@ -40,7 +48,7 @@ export function NewIncidentDialog({ drill, from, onClose, onOpened }: { drill: b
               <Field label={t('incidents:area')}>{ids => <Select {...ids} value={draft.area ?? ''} onChange={e => set({ area: e.target.value })}><option value="">–</option>{names.map(c => <option key={c.code} value={c.code}>{c.name}</option>)}</Select>}</Field>
               <Field label={t('incidents:address')}>{ids => <Input {...ids} maxLength={300} value={draft.address ?? ''} onChange={e => set({ address: e.target.value })} />}</Field>
             </div>
-            <div className="incident-map"><CityMap label={t('incidents:point')} home={me.data?.home.code} communes={communes.data} bare cluster={false} points={point} /></div>
+            <div className="incident-map"><CityMap label={t('incidents:point')} home={me.data?.home.code} communes={communes.data} bare cluster={false} points={point} chosenArea={draft.area} flyTo={flyTo} /></div>
             <div className="two">
               <Field label={t('incidents:lon')}>{ids => <Input {...ids} type="number" step="any" min={-180} max={180} value={draft.lon ?? ''} onChange={e => set({ lon: e.target.value === '' ? undefined : Number(e.target.value) } as Partial<NewIncident>)} />}</Field>
               <Field label={t('incidents:lat')}>{ids => <Input {...ids} type="number" step="any" min={-90} max={90} value={draft.lat ?? ''} onChange={e => set({ lat: e.target.value === '' ? undefined : Number(e.target.value) } as Partial<NewIncident>)} />}</Field>

@@ -1,8 +1,8 @@
-import { FileArchive, Printer } from 'lucide-react'
+import { FileArchive, FileText, Printer } from 'lucide-react'
 import { useState, type FormEvent } from 'react'
-import { evidenceAddress, useAfterAction, useProcedures, usePutReview, type AfterAction, type IncidentReview } from '@/api'
+import { evidenceAddress, reportAddress, useAfterAction, useProcedures, usePutReview, type AfterAction, type IncidentReview } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Button, Card, FailedNote, Field, format, Loaded, Note, PageHeader, Select, TextArea, toast, useTitle } from '@/ui'
+import { Button, Card, FailedNote, Field, format, LinkButton, Loaded, Note, PageHeader, Select, TextArea, toast, useTitle } from '@/ui'
 import './incidents.css'
 import { clock, DrillBadge, Stamps, TargetNote } from './parts'
 
@@ -43,7 +43,7 @@ export default function ReportPage({ params }: { params: Record<string, string> 
         const off = i.runs.flatMap(run => run.steps.filter(s => s.state === 'skipped' || s.late).map(step => ({ run, step })))
         return (
           <div className="aar stack">
-            <PageHeader title={`${t('incidents:aar.title')} ${i.code}`} lead={i.title} actions={<span className="row no-print"><Button look="secondary" icon={<Printer size={18} aria-hidden />} onClick={() => window.print()}>{t('incidents:aar.print')}</Button>{i.may_handle ? <a className="btn btn-secondary" href={evidenceAddress(id)} download><FileArchive size={18} aria-hidden />{t('incidents:evidence')}</a> : null}</span>} />
+            <PageHeader title={`${t('incidents:aar.title')} ${i.code}`} lead={i.title} actions={<span className="row no-print"><LinkButton look="secondary" href={reportAddress(id, lng)} download icon={<FileText size={18} aria-hidden />}>{t('incidents:aar.pdf')}</LinkButton><Button look="secondary" icon={<Printer size={18} aria-hidden />} onClick={() => window.print()}>{t('incidents:aar.print')}</Button>{i.may_handle ? <a className="btn btn-secondary" href={evidenceAddress(id)} download><FileArchive size={18} aria-hidden />{t('incidents:evidence')}</a> : null}</span>} />
             {i.drill ? <Note tone="drill"><DrillBadge drill /> {t('incidents:drill_note')}</Note> : null}
             <Card>
               <h2>{t('incidents:aar.what')}</h2>

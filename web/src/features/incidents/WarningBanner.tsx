@@ -1,5 +1,5 @@
 import { Megaphone } from 'lucide-react'
-import { useNotices } from '@/api/incidents'
+import { useNotices } from '@/api/notices'
 import { named, useLanguage, useT } from '@/i18n'
 import { format } from '@/ui'
 import './warnings.css'

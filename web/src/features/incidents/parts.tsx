@@ -1,5 +1,4 @@
 import { FlaskConical } from 'lucide-react'
-import { useEffect, useRef } from 'react'
 import type { DispatchStamp, OpsTarget } from '@/api'
 import { useT } from '@/i18n'
 import { Badge, format } from '@/ui'
@@ -42,24 +41,4 @@ export function Stamps({ stamps, sent }: { stamps: readonly DispatchStamp[]; sen
       ))}
     </ol>
   )
-}
-
-/** Single keys, except while somebody writes. */
-export function useKeys(keys: Record<string, () => void>): void {
-  const latest = useRef(keys)
-  useEffect(() => {
-    latest.current = keys
-  })
-  useEffect(() => {
-    const press = (event: KeyboardEvent) => {
-      const at = event.target as HTMLElement | null
-      if (event.ctrlKey || event.metaKey || event.altKey || at?.closest('input, textarea, select, dialog, [contenteditable]')) return
-      const act = latest.current[event.key]
-      if (!act) return
-      event.preventDefault()
-      act()
-    }
-    document.addEventListener('keydown', press)
-    return () => document.removeEventListener('keydown', press)
-  }, [])
 }

@@ -1,9 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Calculator, ChartNoAxesCombined, Printer } from 'lucide-react'
+import { Calculator, ChartNoAxesCombined, FileText, Printer } from 'lucide-react'
 import { useMemo } from 'react'
-import { can, useCommunes, useCompute, useLive, useMe, useScorecard, useSets, type Indicator, type ScoreGroup, type Scorecard, type Standing } from '@/api'
+import { briefingAddress, can, useCommunes, useCompute, useLive, useMe, useScorecard, useSets, type Indicator, type ScoreGroup, type Scorecard, type Standing } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
-import { Badge, Button, cx, Empty, Failed, fold, format, Loading, Note, PageHeader, SearchBox, Select, toast, toastError, useTitle } from '@/ui'
+import { Badge, Button, cx, Empty, Failed, fold, format, LinkButton, Loading, Note, PageHeader, SearchBox, Select, toast, toastError, useTitle } from '@/ui'
 import { Spark, useSearch } from '@/ui/rich'
 import { Briefing } from './Briefing'
 import { StandingBadge, StandingIcon, STANDING_TONE, STANDINGS, StatedText, valueText } from './parts'
@@ -149,6 +149,7 @@ export default function ScorecardPage() {
         actions={
           <>
             {can(me.data, 'indicator-report') ? <Button look="secondary" busy={compute.isPending} icon={<Calculator size={18} aria-hidden />} onClick={run}>{t('lead:compute')}</Button> : null}
+            {set && can(me.data, 'scorecard-read') ? <LinkButton look="secondary" href={briefingAddress({ set, ...(area ? { area } : {}), ...(period ? { period } : {}) }, lng)} download icon={<FileText size={18} aria-hidden />}>{t('lead:pdf')}</LinkButton> : null}
             <Button look="secondary" icon={<Printer size={18} aria-hidden />} onClick={() => print()}>{t('lead:print')}</Button>
           </>
         }

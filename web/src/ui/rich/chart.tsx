@@ -16,13 +16,15 @@ export interface ChartColours {
   surface: string
   brand: string
   warm: string
+  /** Height of small words in px: it grows with the wall. */
+  small: number
   token: (name: string) => string
 }
 
 function colours(): ChartColours {
   const style = getComputedStyle(document.documentElement)
   const token = (name: string) => style.getPropertyValue(`--${name}`).trim()
-  return { ink: token('ink'), quiet: token('ink-2'), line: token('line'), surface: token('raised'), brand: token('brand'), warm: token('warm'), token }
+  return { ink: token('ink'), quiet: token('ink-2'), line: token('line'), surface: token('raised'), brand: token('brand'), warm: token('warm'), small: Math.round(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.8125), token }
 }
 
 /** A chart in the theme's colours. `option` is made from the colours, so that it follows the theme. `summary` says in words what the picture shows. */
@@ -45,7 +47,7 @@ export function Chart({ option, height = 260, summary }: { option: (c: ChartColo
   }, [])
   useEffect(() => {
     const c = colours()
-    const font = { fontFamily: 'Be Vietnam Pro', color: c.quiet }
+    const font = { fontFamily: 'Be Vietnam Pro', color: c.quiet, fontSize: c.small }
     chart.current?.setOption(
       {
         textStyle: font,

@@ -1,5 +1,5 @@
 import { useNavigate, useSearch as useRouterSearch } from '@tanstack/react-router'
-import { useCallback } from 'react'
+import { useCallback, useEffect, useState } from 'react'
 
 export type Search = Record<string, string | undefined>
 
@@ -15,4 +15,14 @@ export function useSearch(): [Search, (change: Search) => void] {
     [navigate],
   )
   return [Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, value === undefined ? undefined : String(value)])), set]
+}
+
+/** What is being typed, once the fingers rest: searches are asked for words, not for letters. */
+export function useSettled(words: string, restMs = 200): string {
+  const [settled, setSettled] = useState(words)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(words), restMs)
+    return () => clearTimeout(timer)
+  }, [words, restMs])
+  return settled
 }

@@ -6,10 +6,10 @@ import { Button, Dialog, Empty, FailedNote, format, Note, PageHeader, SearchBox,
 import { PagedTable, useSearch, type Column } from '@/ui/rich'
 import './admin.css'
 
-const PREFIXES = ['access.', 'case.', 'alarm.', 'oversight.', 'device.', 'pack.'] as const
+const PREFIXES = ['access.', 'case.', 'work.', 'dossiers.', 'alarm.', 'rule.', 'incident', 'panels.', 'notify.', 'oversight.', 'device.', 'history.', 'pack.'] as const
 
 function actionText(t: (key: string) => string, action: string): string {
-  const key = `admin:audit.action.${action.replaceAll('.', '_')}`
+  const key = `audit:action.${action.replaceAll('.', '_')}`
   return hasText(key) ? t(key) : action
 }
 
@@ -48,7 +48,7 @@ export default function AuditPage() {
       <div className="tools">
         <Select aria-label={t('admin:audit.area')} value={PREFIXES.find(p => p === search['prefix']) ?? ''} onChange={e => setWords(e.target.value)}>
           <option value="">{t('admin:audit.everything')}</option>
-          {PREFIXES.map(p => <option key={p} value={p}>{t(`admin:audit.prefix.${p.slice(0, -1)}`)}</option>)}
+          {PREFIXES.map(p => <option key={p} value={p}>{t(`audit:prefix.${p.replace('.', '')}`)}</option>)}
         </Select>
         <SearchBox label={t('admin:audit.search')} value={words} onChange={setWords} />
       </div>

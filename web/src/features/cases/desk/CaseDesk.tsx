@@ -1,10 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { ArrowLeft, BellRing, Eye, ExternalLink, MapPin, Pause, Split } from 'lucide-react'
+import { ArrowLeft, BellRing, Eye, ExternalLink, MapPin, Pause, Printer, Split } from 'lucide-react'
 import { useState } from 'react'
 import { can, photoAddress, useCase, useCommunes, useIdentity, useLive, useMe, type Case, type CaseLog, type CaseMove } from '@/api'
+import { casePaper } from '@/api/cases'
 import { named, useLanguage, useT } from '@/i18n'
 import { CityMap } from '@/map'
-import { Badge, Button, Card, cx, Due, Empty, Failed, FailedNote, format, LinkButton, Loading, Meter, Note, PhaseBadge, Photos, Stars, useTitle } from '@/ui'
+import { Badge, Button, Card, Check as CheckBox, cx, Due, Empty, Failed, FailedNote, format, LinkButton, Loading, Meter, Note, PhaseBadge, Photos, Stars, useTitle } from '@/ui'
 import { Tabs } from '@/ui/rich'
 import '../cases.css'
 import { Forwards } from './Forwards'
@@ -118,6 +119,25 @@ function Reporter({ item }: { item: Case }) {
   )
 }
 
+/** The case as a paper; with who reported only when that is asked for. */
+function Printing({ item }: { item: Case }) {
+  const t = useT()
+  const lng = useLanguage()
+  const me = useMe()
+  const [identity, setIdentity] = useState(false)
+  const may = can(me.data, 'case-identity') || Boolean(item.contact_shared && can(me.data, 'case-handle'))
+  return (
+    <Card tight>
+      <div className="stack-s">
+        <h3>{t('work:case.paper')}</h3>
+        <p className="small quiet">{t('work:case.paper_lead')}</p>
+        {may ? <CheckBox checked={identity} onChange={e => setIdentity(e.target.checked)}>{t('work:case.paper_identity')}</CheckBox> : null}
+        <div><LinkButton look="secondary" size="small" href={casePaper(item.id, identity, lng)} download icon={<Printer size={16} aria-hidden />}>{t('work:case.paper_get')}</LinkButton></div>
+      </div>
+    </Card>
+  )
+}
+
 /** Parts that other units work on, or the case that this one is a part of. */
 function Parts({ item, onSplit }: { item: Case; onSplit: () => void }) {
   const t = useT()
@@ -209,6 +229,7 @@ function Desk({ item }: { item: Case }) {
                       <div><dt>{t('citizen:case.unit')}</dt><dd>{item.unit.name}</dd></div>
                       <div><dt>{t('work:case.rule')}</dt><dd>{item.routing.rule || '–'}</dd></div>
                       <div><dt>{t('work:case.why')}</dt><dd>{item.routing.why || '–'}</dd></div>
+                      {item.routing.road ? <div><dt>{t('work:case.road')}</dt><dd>{t('work:case.road_seen', { road: item.routing.road.name || item.routing.road.number || '–', owner: item.routing.road.owner ?? '–', metres: format.number(item.routing.road.metres, 0) })}{item.routing.road.owner_by === 'number' ? ` ${t('work:case.road_guess')}` : ''}</dd></div> : null}
                     </dl>
                   ),
                 },
@@ -238,6 +259,7 @@ function Desk({ item }: { item: Case }) {
             </Card>
           ) : null}
           <Reporter item={item} />
+          <Printing item={item} />
           <BarSender item={item} />
         </div>
       </div>

@@ -87,7 +87,7 @@ export default function CrewsPage() {
               <ul className="plain-list order-list">
                 {page.items.map(order => (
                   <li key={order.id}>
-                    <a className="order-card" href={`/work/field/${order.id}`}>
+                    <a className="order-card order-card-two" href={`/work/field/${order.id}`}>
                       <span className="case-body"><strong>{order.text}</strong><span className="case-meta"><span className="tnum">{order.code}</span><span>{order.crew_name}</span><span>{order.area_name}</span></span></span>
                       <span className="stack-s"><Badge tone={order.phase}>{named(lng, order.state_name, order.state_name_en)}</Badge><Due at={order.due_at} /></span>
                     </a>

@@ -233,6 +233,7 @@ function Order({ order }: { order: WorkOrder }) {
             {to ? <LinkButton look="secondary" size="small" href={to} icon={<Navigation size={17} aria-hidden />}>{t('field:go_there')}</LinkButton> : null}
           </div>
           {order.planned_for ? <Badge>{t('field:planned', { day: format.date(order.planned_for) })}</Badge> : null}
+          {order.alarm && me.data?.permissions.includes('alarm-read') ? <LinkButton look="quiet" size="small" href={`/ioc?alarm=${order.alarm}`} icon={<ExternalLink size={16} aria-hidden />}>{t('field:open_alarm')}</LinkButton> : null}
           {officer && order.case ? <LinkButton look="quiet" size="small" href={`/work/${order.case.id}`} icon={<ExternalLink size={16} aria-hidden />}>{t('field:open_case')}</LinkButton> : null}
         </div>
       </Card>

@@ -1,12 +1,14 @@
-import { Download } from 'lucide-react'
+import { Download, Printer } from 'lucide-react'
 import { useState } from 'react'
+import { ownPaper } from '@/api/cases'
 import { useAskErasure, useHeldData, type HeldData } from '@/api/flow'
-import { useT } from '@/i18n'
-import { Button, Card, FailedNote, Field, Note, TextArea, toast } from '@/ui'
+import { useLanguage, useT } from '@/i18n'
+import { Button, Card, FailedNote, Field, LinkButton, Note, TextArea, toast } from '@/ui'
 
 /** What is held about who reported: to take away, and to have erased. */
 export function MyData({ code, keyOf }: { code: string; keyOf: string | undefined }) {
   const t = useT()
+  const lng = useLanguage()
   const held = useHeldData(code)
   const ask = useAskErasure(code)
   const [words, setWords] = useState('')
@@ -27,7 +29,10 @@ export function MyData({ code, keyOf }: { code: string; keyOf: string | undefine
       <div className="stack">
         <h2>{t('citizen:data.title')}</h2>
         <p className="small quiet">{t('citizen:data.lead')}</p>
-        <div><Button look="secondary" busy={held.isPending} icon={<Download size={18} aria-hidden />} onClick={download}>{t('citizen:data.download')}</Button></div>
+        <div className="row">
+          <LinkButton look="secondary" href={ownPaper(code, keyOf, lng)} download icon={<Printer size={18} aria-hidden />}>{t('citizen:data.paper')}</LinkButton>
+          <Button look="secondary" busy={held.isPending} icon={<Download size={18} aria-hidden />} onClick={download}>{t('citizen:data.download')}</Button>
+        </div>
         <FailedNote error={held.error ?? ask.error} />
         {known?.retention ? <p className="small quiet">{t('citizen:data.retention', { days: known.retention.anonymise_after_days, media: known.retention.media_after_days, act: known.retention.source_act })}</p> : null}
         {known?.erasure ? <Note tone={known.erasure === 'granted' ? 'good' : 'waiting'}>{t(`citizen:data.erasure.${known.erasure}`)} {known.erasure_reason}</Note> : null}

@@ -1,6 +1,6 @@
 import { ArrowDown, ArrowUp, FlaskConical, Pencil, Plus, RotateCcw, Save, Trash2 } from 'lucide-react'
 import { useState } from 'react'
-import { can, reportType, useCaseTypes, useMe, useResetRouting, useRouting, useSaveRouting, useTryRouting, type CaseType, type DryRun, type RoutingRule, type RoutingTest, type RoutingView } from '@/api'
+import { can, reportType, useCaseTypes, useMe, useResetRouting, useRoads, useRouting, useSaveRouting, useTryRouting, type CaseType, type DryRun, type RoutingRule, type RoutingTest, type RoutingView } from '@/api'
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, Card, cx, Dialog, FailedNote, Field, Figure, format, Input, Loaded, Note, PageHeader, Select, TextArea, toast, useTitle } from '@/ui'
 import '../cases.css'
@@ -18,6 +18,7 @@ function useReach(type: CaseType | undefined) {
       names.join(', ') || t('admin:routing.all_categories'),
       rule.areas?.length ? t('admin:routing.in_areas', { areas: rule.areas.join(', ') }) : '',
       rule.words?.length ? `“${rule.words.slice(0, 4).join('”, “')}”${rule.words.length > 4 ? '…' : ''}` : '',
+      rule.road ? t('admin:routing.beside', { owners: rule.road.owners.join(', '), m: rule.road.within_m }) : '',
       rule.hours ? rule.hours.join('–') : '',
       rule.weekdays?.length ? rule.weekdays.map(day => t(`admin:routing.day.${day}`)).join(', ') : '',
       rule.working === true ? t('admin:routing.work') : rule.working === false ? t('admin:routing.off') : '',
@@ -31,11 +32,14 @@ function RuleDialog({ rule, type, onDone, onClose }: { rule: RoutingRule; type: 
   const [draft, setDraft] = useState(rule)
   const [words, setWords] = useState((rule.words ?? []).join(', '))
   const [areas, setAreas] = useState((rule.areas ?? []).join(', '))
+  const [owners, setOwners] = useState((rule.road?.owners ?? []).join(', '))
+  const roads = useRoads()
+  const road = list(owners).length > 0 ? { owners: list(owners), within_m: draft.road?.within_m ?? 30 } : null
   const set = (part: Partial<RoutingRule>) => setDraft(before => ({ ...before, ...part }))
   const toUnit = draft.unit !== undefined && draft.unit !== null
   return (
     <Dialog open onClose={onClose} title={draft.code || t('admin:routing.new')}>
-      <form className="stack" onSubmit={event => (event.preventDefault(), onDone({ ...draft, words: list(words), areas: list(areas) }))}>
+      <form className="stack" onSubmit={event => (event.preventDefault(), onDone({ ...draft, words: list(words), areas: list(areas), road }))}>
         <Field label={t('admin:routing.code')} hint={t('admin:routing.code_hint')}>{ids => <Input {...ids} required maxLength={40} pattern="[a-z0-9_\-]+" value={draft.code} onChange={e => set({ code: e.target.value })} />}</Field>
         <Field label={t('admin:routing.categories')} hint={t('admin:routing.categories_hint')}>
           {ids => (
@@ -45,6 +49,10 @@ function RuleDialog({ rule, type, onDone, onClose }: { rule: RoutingRule; type: 
           )}
         </Field>
         <Field label={t('admin:routing.areas')} hint={t('admin:routing.areas_hint')}>{ids => <Input {...ids} value={areas} onChange={e => setAreas(e.target.value)} />}</Field>
+        <div className="two">
+          <Field label={t('admin:routing.owners')} hint={t('admin:routing.owners_hint', { owners: roads.data?.owners.map(o => o.code).join(', ') ?? '' })}>{ids => <Input {...ids} value={owners} onChange={e => setOwners(e.target.value)} />}</Field>
+          <Field label={t('admin:routing.within')}>{ids => <Input {...ids} type="number" min={1} max={500} disabled={!road} value={draft.road?.within_m ?? 30} onChange={e => set({ road: { owners: list(owners), within_m: Number(e.target.value) || 30 } })} />}</Field>
+        </div>
         <Field label={t('admin:routing.words')} hint={t('admin:routing.words_hint')}>{ids => <TextArea {...ids} rows={3} value={words} onChange={e => setWords(e.target.value)} />}</Field>
         <div className="two">
           <Field label={t('admin:routing.from')}>{ids => <Input {...ids} type="time" value={draft.hours?.[0] ?? ''} onChange={e => set({ hours: e.target.value ? [e.target.value, draft.hours?.[1] ?? '23:59'] : null })} />}</Field>

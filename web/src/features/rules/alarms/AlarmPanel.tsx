@@ -4,6 +4,7 @@ import { can, instant, useAcknowledge, useAlarm, useAlarmPages, useMe, useResetA
 import { named, useLanguage, useT } from '@/i18n'
 import { Badge, Button, cx, Failed, FailedNote, Field, format, Input, Loading, Note, Select, SeverityBadge, TextArea, toast } from '@/ui'
 import { Chart, type ChartColours } from '@/ui/rich/chart'
+import { AlarmWork } from './AlarmWork'
 import './alarms.css'
 
 /** The rule's attribute with its title and unit, as the packs name them. */
@@ -188,6 +189,7 @@ function Panel({ alarm, focusNote, onPlace, onOpen }: { alarm: AlarmDetail; focu
       <Shelf alarm={alarm} />
       {alarm.children > 0 ? <Children alarm={alarm} onOpen={onOpen} /> : null}
       {can(me.data, 'incident-handle') ? <a className="btn btn-secondary" href={`/ioc/incidents?alarm=${alarm.id}`}><Siren size={18} aria-hidden />{t('ioc:alarm.open_incident')}</a> : null}
+      <AlarmWork alarm={alarm} />
       <section className="stack-s" aria-labelledby="why">
         <h3 id="why">{t('ioc:alarm.why')}</h3>
         {alarm.why.condition ? <p className="condition">{alarm.why.condition}</p> : null}

@@ -1,0 +1,91 @@
+/** Traffic of the demo: the operator's map, a segment against its usual, a sign told and approved by a second person, works that meet; then what everybody sees. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { PHONE, lookOver, say, startCity, until } from './city.mjs'
+
+let city
+before(async () => {
+  city = await startCity()
+})
+after(() => city?.close())
+
+test('an operator sees roads, travel times, signs and works', async () => {
+  const page = await city.visitor({ login: 'truongca', lands: '/ioc/traffic' })
+  await page.getByRole('heading', { level: 1, name: say('traffic:title') }).waitFor()
+  await until('segments are on the map', async () => (await (await page.request.get(`${city.base}/api/traffic/map`)).json()).features.length === 12)
+  await until('the usual is reckoned', async () => {
+    const all = await (await page.request.get(`${city.base}/api/traffic/segments`)).json()
+    return all.items.every(s => s.now.usual_volume > 0 && s.now.level !== 'unknown')
+  })
+  const segment = (await (await page.request.get(`${city.base}/api/traffic/segments`)).json()).items[0]
+  await page.goto(`${city.base}/ioc/traffic?segment=${segment.id}`)
+  await page.getByRole('heading', { level: 2, name: segment.name }).waitFor()
+  await page.getByText(/Burke Road, Melbourne/).first().waitFor()
+  await city.shot(page, 'traffic-1-segment')
+  assert.deepEqual(await lookOver(page), [])
+  await page.goto(`${city.base}/ioc/traffic?view=times`)
+  await page.getByText('Cầu phía bắc → Cửa ngõ phía nam').waitFor()
+  await city.shot(page, 'traffic-2-times')
+  // A ready message is shown at once; the sign of the demo has nobody who answers.
+  await page.goto(`${city.base}/ioc/traffic?view=signs`)
+  const sign = page.getByRole('listitem').filter({ hasText: 'Biển cầu phía bắc' })
+  await sign.getByRole('button', { name: say('traffic:sign.say') }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel(say('traffic:sign.library')).selectOption('flooded')
+  await dialog.getByRole('button', { name: say('traffic:sign.say') }).click()
+  await sign.getByText('ĐƯỜNG NGẬP').first().waitFor()
+  // Own words wait for a second person.
+  await sign.getByRole('button', { name: say('traffic:sign.say') }).click()
+  await dialog.getByLabel(say('traffic:sign.words')).fill('CẦU HẸP\nĐI CHẬM')
+  await dialog.getByRole('button', { name: say('traffic:sign.say') }).click()
+  await dialog.waitFor({ state: 'detached' })
+  await sign.getByRole('button', { name: say('traffic:sign.messages') }).click()
+  await sign.getByText(say('traffic:sign.state.waiting')).first().waitFor()
+  await city.shot(page, 'traffic-3-signs')
+  assert.deepEqual(await lookOver(page), [])
+  await page.goto(`${city.base}/ioc/traffic?view=works`)
+  await page.getByText('Thảm lại mặt đường (minh hoạ)').first().waitFor()
+  await city.shot(page, 'traffic-4-works')
+  await page.setViewportSize({ width: 360, height: 780 })
+  await page.goto(`${city.base}/ioc/traffic?lang=en`)
+  await page.getByRole('heading', { level: 1, name: 'Traffic' }).waitFor()
+  await page.waitForLoadState('networkidle').catch(() => {})
+  await city.shot(page, 'traffic-5-phone-en', true)
+  assert.deepEqual(await lookOver(page, { lang: 'en' }), [])
+  city.noFaults()
+  await page.context().close()
+})
+
+test('everybody sees slow roads, works and travel times', async () => {
+  const page = await city.visitor({ viewport: PHONE })
+  await page.goto(`${city.base}/traffic`)
+  await page.getByRole('heading', { level: 1, name: say('traffic:public.title') }).waitFor()
+  await page.getByText('Thảm lại mặt đường (minh hoạ)').waitFor()
+  await page.getByText(/Burke Road, Melbourne/).first().waitFor()
+  await page.setViewportSize({ width: 360, height: 780 })
+  await city.shot(page, 'traffic-6-public-phone', true)
+  assert.deepEqual(await lookOver(page), [])
+  const feed = await (await page.request.get(`${city.base}/api/traffic/public/feed.geojson`)).json()
+  assert.ok(feed.features.filter(f => f.properties.kind === 'segment').every(f => f.properties.source.includes('CC BY 4.0')))
+  await page.setViewportSize({ width: 1440, height: 900 })
+  await page.goto(`${city.base}/traffic?lang=en`)
+  await page.getByRole('heading', { level: 1, name: 'Traffic now' }).waitFor()
+  await page.getByRole('button', { name: 'Show the map' }).click()
+  await page.getByText('Walking day (for show)').waitFor()
+  await city.shot(page, 'traffic-7-public-en', true)
+  assert.deepEqual(await lookOver(page, { lang: 'en' }), [])
+  city.noFaults()
+  await page.context().close()
+})
+
+test('an administrator keeps segments and signs', async () => {
+  const page = await city.visitor({ login: 'truongca', lands: '/admin/traffic' })
+  await page.getByText('TB-N1').first().waitFor()
+  await city.shot(page, 'traffic-8-admin')
+  assert.deepEqual(await lookOver(page), [])
+  await page.getByText('TB-N1').first().click()
+  await page.getByRole('dialog').getByLabel(say('traffic:segment.line')).waitFor()
+  await city.shot(page, 'traffic-9-segment')
+  city.noFaults()
+  await page.context().close()
+})
