@@ -121,10 +121,10 @@ impl Darkroom {
         self.beside(&self.lookers, work).await
     }
 
-    /// Develops uploads when a worker is free now. When all are busy, files that look like photos are kept as they are for later, so
-    /// that nobody waits for the photos of others.
+    /// Develops uploads at once when nothing else is being worked on. Else files that look like photos are kept as they are for later: what works
+    /// here gets the processor last, so a sender who waited for it would wait for everything else as well.
     pub async fn take(&self, uploads: Vec<Bytes>) -> Result<Taken> {
-        if uploads.is_empty() || self.workers.available_permits() > 0 {
+        if uploads.is_empty() || self.workers.available_permits() == WORKERS {
             return self.develop(uploads).await.map(Taken::Developed);
         }
         let mut waiting = Vec::with_capacity(uploads.len());

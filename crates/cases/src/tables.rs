@@ -393,6 +393,16 @@ pub(crate) async fn case(store: &Store, id: Uuid) -> Result<Option<CaseRecord>> 
     store.row("select * from case_main where id = ?", params![id]).await?.map(|r| CaseRecord::read(&r)).transpose()
 }
 
+/// Cases with the mail addresses that were given with them, in any order; those that are not there are left out.
+pub(crate) async fn cases_with_mail(store: &Store, ids: &[Uuid]) -> Result<Vec<(CaseRecord, Option<String>)>> {
+    let sql = format!(
+        "select m.*, r.email as reporter_email from case_main m left join case_reporter r on r.case_id = m.id where m.id in ({})",
+        marks(ids.len())
+    );
+    let rows = store.rows(&sql, ids.iter().map(|id| Param::from(*id)).collect()).await?;
+    rows.iter().map(|r| Ok((CaseRecord::read(r)?, r.opt_text("reporter_email")?))).collect()
+}
+
 /// A case by public code.
 pub(crate) async fn case_by_code(store: &Store, code: &str) -> Result<Option<CaseRecord>> {
     store.row("select * from case_main where code = ?", params![text::normal_code(code)]).await?.map(|r| CaseRecord::read(&r)).transpose()

@@ -1,5 +1,6 @@
 //! Into the outbox: what happened becomes messages to those who are to know, in one change. Doing it twice puts nothing in twice.
 
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use dothi_kernel::time::later;
@@ -90,8 +91,16 @@ fn topics(news: &News, what: &Happening) -> Vec<String> {
 }
 
 impl Notify {
-    /// Tells those who are to know. Repeating it after a crash puts nothing in twice.
-    pub async fn happened(&self, caller: &Caller, what: &Happening) -> Result<()> {
+    /// The topics of what happened that anybody follows now: one look for many happenings.
+    pub async fn followed<'a>(&self, happenings: impl Iterator<Item = &'a Happening>) -> Result<HashSet<String>> {
+        let declared = self.declared();
+        let about: BTreeSet<String> = happenings.flat_map(|what| declared.news.iter().filter(|n| matches(n, what)).flat_map(|n| topics(n, what))).collect();
+        if about.is_empty() { Ok(HashSet::new()) } else { tables::followed(&self.store, &about.into_iter().collect::<Vec<_>>()).await }
+    }
+
+    /// Tells those who are to know. Repeating it after a crash puts nothing in twice. `followed` is what [`Notify::followed`] gave for it
+    /// and others together.
+    pub async fn happened(&self, caller: &Caller, what: &Happening, followed: &HashSet<String>) -> Result<()> {
         let declared = self.declared();
         let Some(policy) = declared.policy.clone() else { return Ok(()) };
         for news in declared.news.iter().filter(|n| matches(n, what)) {
@@ -99,7 +108,7 @@ impl Notify {
             if news.tell == Tell::Reporter {
                 self.tell_reporter(caller, what, news, template, &policy).await?;
             }
-            let topics = topics(news, what);
+            let topics: Vec<String> = topics(news, what).into_iter().filter(|t| followed.contains(t)).collect();
             let (mut after, mut told) = (String::new(), 0);
             while !topics.is_empty() && told < MOST {
                 let found = tables::followers(&self.store, &topics, &after, STEP).await?;

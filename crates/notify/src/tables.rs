@@ -1,6 +1,8 @@
 //! The only SQL of the domain. Addresses stand in `notify_channel.address` and, until a message has ended, in
 //! `notify_message.address`; nowhere else.
 
+use std::collections::HashSet;
+
 use dothi_kernel::{Error, Result, Timestamp};
 use dothi_store::{Migration, Param, Row, Store, Tx, params};
 use serde_json::Value;
@@ -176,6 +178,12 @@ pub(crate) async fn followers(store: &Store, topics: &[String], after: &str, lim
     let mut values: Vec<Param> = topics.iter().map(Param::from).collect();
     values.extend([Param::from(after), Param::from(limit)]);
     store.rows(&sql, values).await?.iter().map(follow_of).collect()
+}
+
+/// Which of these topics anybody follows.
+pub(crate) async fn followed(store: &Store, topics: &[String]) -> Result<HashSet<String>> {
+    let sql = format!("select distinct topic from notify_follow where topic in ({}) and confirmed_at is not null", dothi_store::marks(topics.len()));
+    store.rows(&sql, topics.iter().map(Param::from).collect()).await?.iter().map(|r| r.text("topic")).collect()
 }
 
 /// What a channel, or a person by any channel, follows; newest first.

@@ -10,6 +10,7 @@ use dothi_kernel::{Caller, Event, EventRecord, Result};
 use dothi_rules::Outcome;
 
 use crate::City;
+use crate::word::Told;
 
 /// Name of the cursor.
 pub const CONSUMER: &str = "reactions";
@@ -58,8 +59,15 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
     let mut outcome = Ok(records.len());
     // Values computed from these events go back together: one commit, not one for each.
     let mut computed = Outcome::default();
+    let told = match crate::word::gather(city, &records).await {
+        Ok(told) => Some(told),
+        Err(e) => {
+            tracing::warn!(error = %e, "events about cases are read one by one");
+            None
+        }
+    };
     for record in &records {
-        match react(city, record, &mut computed).await {
+        match react(city, record, told.as_ref(), &mut computed).await {
             Ok(()) => done = record.seq,
             Err(e) if skip && record.seq == failing => {
                 tracing::error!(seq = record.seq, event = record.event.name(), error = %e, "a reaction was given up");
@@ -90,12 +98,21 @@ async fn step(city: &Arc<City>, failing: i64, skip: bool) -> Result<usize, (i64,
     outcome
 }
 
+/// Who is to know about a case is told; when the events could not be read together, this one is read alone, so that a broken case holds
+/// up its own events only.
+async fn tell(city: &City, record: &EventRecord, told: Option<&Told>) -> Result<()> {
+    match told {
+        Some(told) => crate::word::tell(city, record, told).await,
+        None => crate::word::tell(city, record, &crate::word::gather(city, std::slice::from_ref(record)).await?).await,
+    }
+}
+
 /// The platform itself, at the instant of what happened.
 fn at(city: &Arc<City>, record: &EventRecord) -> Caller {
     Caller { now: record.at, ..Caller::system(CONSUMER, city.store.clock().as_ref()) }
 }
 
-async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -> Result<()> {
+async fn react(city: &Arc<City>, record: &EventRecord, told: Option<&Told>, computed: &mut Outcome) -> Result<()> {
     match &record.event {
         // New observations may raise and clear alarms, and give computed attributes back to the city model; those of detectors
         // are how roads flow.
@@ -111,15 +128,14 @@ async fn react(city: &Arc<City>, record: &EventRecord, computed: &mut Outcome) -
         }
         // What people did and what stands where changes the indicators that are computed from it.
         Event::CaseAnswered { .. } | Event::CaseRated { .. } | Event::CaseMoved { .. } | Event::CaseOpened { .. } => {
-            // Who is to know about a case is told.
-            crate::word::tell(city, record).await?;
+            tell(city, record, told).await?;
             if let Event::CaseMoved { case, .. } = &record.event {
                 city.forwarder.consider(&Caller::system(CONSUMER, city.store.clock().as_ref()), *case).await?;
             }
             city.oversight.on_event(record).await
         }
         Event::LetterAsked { letter } => crate::word::write(city, *letter).await,
-        Event::CaseDue { .. } => crate::word::tell(city, record).await,
+        Event::CaseDue { .. } => tell(city, record, told).await,
         Event::EntityChanged { .. } => city.oversight.on_event(record).await,
         // A button or detector of the city model may stand in premises: then it is a signal there. Some alarms open an incident by
         // themselves, as a pack says.

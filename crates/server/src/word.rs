@@ -1,5 +1,6 @@
 //! Word to people: what happened to a case, as `notify` tells it; and what can be followed, as `cases` and `access` know it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,18 +18,46 @@ use crate::City;
 /// The words with which a rating is asked for.
 const RATE: &str = "rate";
 
-/// Tells those who are to know of an event about a case.
-pub async fn tell(city: &Arc<City>, record: &EventRecord) -> Result<()> {
+/// What several events about cases give to tell, read together: under load, a reading for each would cost more than the reports.
+pub struct Told {
+    happenings: HashMap<i64, Happening>,
+    followed: HashSet<String>,
+}
+
+/// Reads what there is to tell of these events.
+pub async fn gather(city: &City, records: &[EventRecord]) -> Result<Told> {
+    let mut about = Vec::new();
+    for record in records {
+        match &record.event {
+            Event::CaseOpened { case, .. } => about.push((record.seq, On::Opened, "", 0, (*case, None))),
+            Event::CaseMoved { case, step, to, .. } => about.push((record.seq, On::Moved, step.as_str(), 0, (*case, Some(to.as_str())))),
+            Event::CaseDue { case, percent, .. } => about.push((record.seq, On::Due, "", *percent, (*case, None))),
+            _ => {}
+        }
+    }
+    let mut told = Told { happenings: HashMap::new(), followed: HashSet::new() };
+    if about.is_empty() {
+        return Ok(told);
+    }
     let system = Caller::system("notify", city.store.clock().as_ref());
-    let (id, on, step, percent, to) = match &record.event {
-        Event::CaseOpened { case, .. } => (*case, On::Opened, "", 0, None),
-        Event::CaseMoved { case, step, to, .. } => (*case, On::Moved, step.as_str(), 0, Some(to.as_str())),
-        Event::CaseDue { case, percent, .. } => (*case, On::Due, "", *percent, None),
-        Event::CaseRated { code, .. } => return city.notify.overtaken(&system, code, RATE).await,
-        _ => return Ok(()),
-    };
-    let Some(news) = city.cases.news(&system, id, to).await? else { return Ok(()) };
-    city.notify.happened(&system, &happening(record.seq, on, step, percent, news)).await
+    let wanted: Vec<_> = about.iter().map(|(.., case)| *case).collect();
+    let news = city.cases.news(&system, &wanted).await?;
+    let found = about.into_iter().zip(news).filter_map(|((seq, on, step, percent, _), news)| Some((seq, happening(seq, on, step, percent, news?))));
+    told.happenings = found.collect();
+    told.followed = city.notify.followed(told.happenings.values()).await?;
+    Ok(told)
+}
+
+/// Tells those who are to know of an event about a case.
+pub async fn tell(city: &City, record: &EventRecord, told: &Told) -> Result<()> {
+    let system = Caller::system("notify", city.store.clock().as_ref());
+    if let Event::CaseRated { code, .. } = &record.event {
+        return city.notify.overtaken(&system, code, RATE).await;
+    }
+    match told.happenings.get(&record.seq) {
+        Some(what) => city.notify.happened(&system, what, &told.followed).await,
+        None => Ok(()),
+    }
 }
 
 /// Writes a letter that somebody asked for about their account.

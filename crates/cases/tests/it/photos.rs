@@ -142,7 +142,7 @@ async fn when_many_photos_come_at_once_nobody_waits_and_none_is_lost() {
         for receipt in &receipts {
             waiting += usize::from(app.cases.get(&app.system(), receipt.id).await.unwrap().photos.is_empty());
         }
-        assert!(waiting > 0, "two are worked on at a time");
+        assert!(waiting > 0, "only who comes to an empty room waits for the picture");
         let mut refused = 0;
         for receipt in &receipts {
             let words = MoveInput::default();

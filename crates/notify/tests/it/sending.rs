@@ -79,7 +79,12 @@ impl Rig {
     }
 
     async fn moved(&self, seq: i64, code: &str, step: &str) {
-        self.notify.happened(&self.system(), &happening(seq, On::Moved, code, step)).await.unwrap();
+        self.happened(&happening(seq, On::Moved, code, step)).await;
+    }
+
+    async fn happened(&self, what: &Happening) {
+        let followed = self.notify.followed([what].into_iter()).await.unwrap();
+        self.notify.happened(&self.system(), what, &followed).await.unwrap();
     }
 
     fn browser(&self, name: &str) -> Browser {
@@ -152,9 +157,9 @@ async fn who_reported_gets_word_once_and_what_was_sent_is_forgotten() {
     both(&[MIGRATIONS], |store| async move {
         let rig = rig(store).await;
         let opened = happening(1, On::Opened, "HY-1", "");
-        rig.notify.happened(&rig.system(), &opened).await.unwrap();
+        rig.happened(&opened).await;
         // The reaction was repeated after a crash.
-        rig.notify.happened(&rig.system(), &opened).await.unwrap();
+        rig.happened(&opened).await;
         rig.send().await;
         let got = rig.mail.got();
         assert_eq!(got.len(), 1);
@@ -225,7 +230,7 @@ async fn names_in_other_letters_go_where_the_server_takes_them() {
             rig.mail.offer("SMTPUTF8");
         }
         let opened = Happening { reporter: Some("nguyễn.văn@thư.example.vn".into()), ..happening(1, On::Opened, "HY-1", "") };
-        rig.notify.happened(&rig.system(), &opened).await.unwrap();
+        rig.happened(&opened).await;
         rig.send().await;
         assert_eq!(rig.states().await.last().unwrap().1, if offered { "sent" } else { "dead" });
         let to: Vec<String> = rig.mail.got().into_iter().map(|g| g.to).collect();
@@ -328,7 +333,7 @@ async fn places_come_as_one_letter_a_day_and_nothing_ordinary_at_night() {
     rig.notify.confirm(&rig.nobody(), &token).await.unwrap();
     for (seq, code) in [(1, "HY-1"), (2, "HY-2"), (3, "HY-2")] {
         let quiet = Happening { reporter: None, ..happening(seq, On::Moved, code, "approve") };
-        rig.notify.happened(&rig.system(), &quiet).await.unwrap();
+        rig.happened(&quiet).await;
     }
     rig.send().await;
     assert_eq!(rig.mail.got().len(), 1, "held until the morning");
@@ -382,7 +387,7 @@ async fn officers_hear_of_their_own_units_work() {
     let citizen = FollowRequest { topic: "work".into(), push: Some(rig.browser("b9").input), ..FollowRequest::default() };
     assert_eq!(rig.notify.follow(&rig.nobody(), citizen).await.unwrap_err().code(), "access.sign-in-needed");
     rig.moved(1, "HY-1", "reassign").await;
-    rig.notify.happened(&rig.system(), &happening(2, On::Due, "HY-1", "")).await.unwrap();
+    rig.happened(&happening(2, On::Due, "HY-1", "")).await;
     rig.send().await;
     let told: Vec<_> = rig.push.got().iter().map(|p| p.head.lines().next().unwrap().to_string()).collect();
     assert!(told.len() == 2 && told.iter().all(|line| line.starts_with("POST /b7 ")), "{told:?}");
