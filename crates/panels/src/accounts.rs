@@ -10,7 +10,7 @@ use crate::dc09::{Key, Scheme};
 use crate::model::{AccountInput, AccountRow, FindQuery, KeyForm, KeyInput, MaintenanceInput, MessageRow, PathView, Stranger};
 use crate::receive::{PATHS, supervision};
 use crate::tables::{self, Account};
-use crate::{Panels, bounded, needed, stale, tables_signals};
+use crate::{FORM, Panels, tables_signals};
 
 /// Most panels of an installation: they are held in memory.
 const ACCOUNTS: i64 = 100_000;
@@ -29,7 +29,7 @@ fn wrong(field: &'static str) -> Error {
 
 /// A panel's number: 3 to 16 hexadecimal digits, or the URN of a thing.
 fn number(text: &str) -> Result<(String, Scheme)> {
-    let text = needed(text, 200, "account")?;
+    let text = FORM.needed(text, 200, "account")?;
     if text.starts_with("urn:") {
         return Ok((text, Scheme::Device));
     }
@@ -136,7 +136,7 @@ impl Panels {
             None => None,
         };
         if old.as_ref().is_some_and(|o| input.version != Some(o.version)) {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         let made = self.settle_account(caller, &mut tx, old, &input).await?;
         self.set_watch(&mut tx).await?;
@@ -200,7 +200,7 @@ impl Panels {
         let made = Account {
             scheme,
             account,
-            name: bounded(&input.name, 120, "name")?,
+            name: FORM.bounded(&input.name, 120, "name")?,
             premises: input.premises,
             clock_past: input.clock_past,
             clock_ahead: input.clock_ahead,
@@ -255,7 +255,7 @@ impl Panels {
                 return Err(Error::unprocessable("panels.maintenance", "Maintenance ends later than now, and not later than the policy allows.")
                     .with("latest", longest));
             }
-            Some(until) => (account.maintenance_until, account.maintenance_why) = (Some(until), Some(needed(&input.reason, 300, "reason")?)),
+            Some(until) => (account.maintenance_until, account.maintenance_why) = (Some(until), Some(FORM.needed(&input.reason, 300, "reason")?)),
             None => (account.maintenance_until, account.maintenance_why) = (None, None),
         }
         account.version += 1;

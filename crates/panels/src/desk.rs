@@ -12,7 +12,7 @@ use crate::pack::{Class, Policy};
 use crate::signals::{severity, told_of};
 use crate::tables::{self, Filter, Premises};
 use crate::tables_signals::{self as rows, Message, Signal, Tally};
-use crate::{Panels, bounded, stale};
+use crate::{FORM, Panels};
 
 const MESSAGES: usize = 100;
 /// Premises in the list of chronic offenders.
@@ -152,7 +152,7 @@ impl Panels {
             return self.view(s).await;
         }
         if s.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         (s.acked_at, s.acked_by) = (Some(caller.now), Some(caller.name.to_string()));
         s.version += 1;
@@ -167,7 +167,7 @@ impl Panels {
     /// 404, 409 `panels.version`, `panels.closed`, 422 `panels.verdict`, `panels.empty`.
     pub async fn judge(&self, caller: &Caller, id: Uuid, input: &VerdictInput) -> Result<SignalView> {
         caller.require(Permission::AlarmHandle, Scope::ANY)?;
-        let reason = bounded(&input.reason, 500, "reason")?;
+        let reason = FORM.bounded(&input.reason, 500, "reason")?;
         let ends = match input.verdict.as_str() {
             "confirm" => false,
             "real" | "false" | "test" => true,
@@ -180,7 +180,7 @@ impl Panels {
         let mut s = rows::signal_in(&mut tx, id).await?.ok_or_else(unknown)?;
         self.require(caller, Permission::AlarmHandle, &s.unit)?;
         if s.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         if !s.open {
             return Err(Error::conflict("panels.closed", "This signal is over."));

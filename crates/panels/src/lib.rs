@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::Store;
 use jiff::tz::TimeZone;
 
@@ -32,6 +32,9 @@ use crate::receive::Watch;
 use crate::tables::Account;
 
 pub use tables::MIGRATIONS;
+
+/// Texts of forms: 422 `panels.too-long` and `panels.empty`, 409 `panels.version`.
+pub(crate) const FORM: Form = Form { too_long: "panels.too-long", empty: "panels.empty", version: "panels.version" };
 
 /// What is installed, ready to be asked.
 #[derive(Default)]
@@ -179,26 +182,4 @@ impl Panels {
         let name = || self.directory.commune(code).map_or_else(|| code.to_string(), |p| p.commune_name);
         (!code.is_empty()).then(|| UnitRef { id: code.to_string(), name: name() })
     }
-}
-
-/// Trims and bounds a text of a form. 422 `panels.too-long` names the field.
-pub(crate) fn bounded(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = text.trim();
-    if text.chars().count() > most || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Error::unprocessable("panels.too-long", "A field is longer than it may be, or holds signs that are no text.").with("field", field));
-    }
-    Ok(text.to_string())
-}
-
-/// [`bounded`], and not empty. 422 `panels.empty`.
-pub(crate) fn needed(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = bounded(text, most, field)?;
-    if text.is_empty() {
-        return Err(Error::unprocessable("panels.empty", "A field that is needed is empty.").with("field", field));
-    }
-    Ok(text)
-}
-
-pub(crate) fn stale() -> Error {
-    Error::conflict("panels.version", "Somebody else changed this meanwhile; look again.")
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::{Contact, FindQuery, Plan, PremisesInput, PremisesRow, PremisesView, Private, Zone};
 use crate::signals::severity;
 use crate::tables::{self, Filter, Found, Premises};
-use crate::{Panels, bounded, needed, stale};
+use crate::{FORM, Panels};
 
 /// Zones of one premises file.
 const ZONES: usize = 500;
@@ -40,21 +40,26 @@ pub(crate) fn checked_private(given: Private) -> Result<Private> {
     }
     let contact = |c: Contact| {
         Ok(Contact {
-            name: needed(&c.name, 120, "contact.name")?,
-            role: bounded(&c.role, 120, "contact.role")?,
-            phone: bounded(&c.phone, 40, "contact.phone")?,
+            name: FORM.needed(&c.name, 120, "contact.name")?,
+            role: FORM.bounded(&c.role, 120, "contact.role")?,
+            phone: FORM.bounded(&c.phone, 40, "contact.phone")?,
             key: c.key,
         })
     };
-    Ok(Private { contacts: given.contacts.into_iter().map(contact).collect::<Result<_>>()?, keys: bounded(&given.keys, 1_000, "keys")? })
+    Ok(Private { contacts: given.contacts.into_iter().map(contact).collect::<Result<_>>()?, keys: FORM.bounded(&given.keys, 1_000, "keys")? })
 }
 
 fn checked_zones(given: Vec<Zone>) -> Result<Vec<Zone>> {
     if given.len() > ZONES {
         return Err(Error::unprocessable("panels.too-many", "There are more detectors than a file may hold.").with("limit", ZONES));
     }
-    let zone =
-        |z: Zone| Ok(Zone { zone: needed(&z.zone, 16, "zone.zone")?, name: needed(&z.name, 120, "zone.name")?, place: bounded(&z.place, 120, "zone.place")? });
+    let zone = |z: Zone| {
+        Ok(Zone {
+            zone: FORM.needed(&z.zone, 16, "zone.zone")?,
+            name: FORM.needed(&z.name, 120, "zone.name")?,
+            place: FORM.bounded(&z.place, 120, "zone.place")?,
+        })
+    };
     given.into_iter().map(zone).collect()
 }
 
@@ -82,7 +87,7 @@ impl Panels {
         let mut filter = Filter::default();
         filter.units("p.unit", units.as_ref());
         if let Some(words) = query.q.as_deref().map(str::trim).filter(|w| !w.is_empty()) {
-            let words = bounded(words, 100, "q")?;
+            let words = FORM.bounded(words, 100, "q")?;
             for word in dothi_kernel::text::fold(&words).split_whitespace() {
                 let like = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
                 filter.add("p.folded like ? escape '\\'", params![format!("%{like}%")]);
@@ -153,7 +158,7 @@ impl Panels {
         if let Some(old) = &old {
             self.require(caller, Permission::DeviceManage, &old.unit)?;
             if input.version != Some(old.version) {
-                return Err(stale());
+                return Err(FORM.stale());
             }
         }
         let made = self.settle_premises(caller, &mut tx, old, input).await?;
@@ -163,7 +168,7 @@ impl Panels {
 
     /// Writes premises within a change, after checking them.
     pub(crate) async fn settle_premises(&self, caller: &Caller, tx: &mut Tx, old: Option<Premises>, input: PremisesInput) -> Result<Premises> {
-        let code = needed(&input.code, 40, "code")?;
+        let code = FORM.needed(&input.code, 40, "code")?;
         let location = input.location.map(|p| Point::new(p.lon, p.lat)).transpose()?;
         let commune = self.commune_of(input.commune.as_deref(), location)?;
         let unit = self.unit_of(caller, input.unit.as_deref(), &commune)?;
@@ -174,15 +179,15 @@ impl Panels {
         let made = Premises {
             id: old.as_ref().map_or_else(|| tx.id(), |o| o.id),
             code,
-            name: needed(&input.name, 200, "name")?,
-            kind: bounded(&input.kind, 80, "kind")?,
-            address: needed(&input.address, 300, "address")?,
+            name: FORM.needed(&input.name, 200, "name")?,
+            kind: FORM.bounded(&input.kind, 80, "kind")?,
+            address: FORM.needed(&input.address, 300, "address")?,
             commune,
             unit,
             location,
-            hazards: bounded(&input.hazards, 4_000, "hazards")?,
-            water: bounded(&input.water, 1_000, "water")?,
-            approach: bounded(&input.approach, 2_000, "approach")?,
+            hazards: FORM.bounded(&input.hazards, 4_000, "hazards")?,
+            water: FORM.bounded(&input.water, 1_000, "water")?,
+            approach: FORM.bounded(&input.approach, 2_000, "approach")?,
             zones: checked_zones(input.zones)?,
             plans: old.as_ref().map_or_else(Vec::new, |o| o.plans.clone()),
             at: caller.now,
@@ -225,7 +230,7 @@ impl Panels {
     pub async fn add_plan(&self, caller: &Caller, id: Uuid, name: &str, bytes: Bytes) -> Result<PremisesView> {
         let found = self.seen_premises(caller, id).await?;
         self.require(caller, Permission::DeviceManage, &found.premises.unit)?;
-        let name = needed(name, 120, "name")?;
+        let name = FORM.needed(name, 120, "name")?;
         if bytes.len() > PLAN {
             return Err(Error::too_large("panels.plan.large", "The drawing is too large.").with("limit_bytes", PLAN));
         }

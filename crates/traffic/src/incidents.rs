@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::model::{AlarmWords, FindQuery, IncidentRow, Measure, VerdictInput};
 use crate::tables::{self, Incident};
-use crate::{Traffic, needed, seen, stale};
+use crate::{FORM, Traffic, seen};
 
 fn unknown() -> Error {
     Error::not_found("traffic.incident.unknown", "There is no such incident.")
@@ -72,13 +72,13 @@ impl Traffic {
     /// A person says whether it is real. Needs `traffic-handle` in the road's unit. 404, 409 `traffic.version`.
     pub async fn judge_incident(&self, caller: &Caller, id: Uuid, input: &VerdictInput) -> Result<IncidentRow> {
         caller.require(Permission::TrafficHandle, Scope::ANY)?;
-        let why = needed(&input.reason, 300, "reason")?;
+        let why = FORM.needed(&input.reason, 300, "reason")?;
         let mut tx = self.store.begin(caller).await?;
         let old = tables::incident_in(&mut tx, id).await?.ok_or_else(unknown)?;
         let segment = self.net().get(old.segment).cloned().ok_or_else(unknown)?;
         self.require(caller, Permission::TrafficHandle, &segment.unit)?;
         if old.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         let verdict = if input.real { "real" } else { "false" };
         let made =

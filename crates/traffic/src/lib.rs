@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, History, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Form, History, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::{Migration, Store};
 use jiff::tz::TimeZone;
 use uuid::Uuid;
@@ -45,6 +45,9 @@ use crate::pack::{Policy, RouteDef, TrafficPack};
 
 /// The domain's schema, and that of the road graph.
 pub const MIGRATIONS: &[Migration] = &[tables::SCHEMA, tables_roads::ROADS];
+
+/// Texts of forms: 422 `traffic.too-long` and `traffic.empty`, 409 `traffic.version`.
+pub(crate) const FORM: Form = Form { too_long: "traffic.too-long", empty: "traffic.empty", version: "traffic.version" };
 
 /// How far an order to a sign got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,26 +211,4 @@ impl Traffic {
 /// Whether a matter of a unit is among those seen.
 pub(crate) fn seen(units: Option<&BTreeSet<String>>, unit: &str) -> bool {
     unit.is_empty() || units.is_none_or(|u| u.contains(unit))
-}
-
-/// Trims and bounds a text of a form. 422 `traffic.too-long` names the field.
-pub(crate) fn bounded(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = text.trim();
-    if text.chars().count() > most || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Error::unprocessable("traffic.too-long", "A field is longer than it may be, or holds signs that are no text.").with("field", field));
-    }
-    Ok(text.to_string())
-}
-
-/// [`bounded`], and not empty. 422 `traffic.empty`.
-pub(crate) fn needed(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = bounded(text, most, field)?;
-    if text.is_empty() {
-        return Err(Error::unprocessable("traffic.empty", "A field that is needed is empty.").with("field", field));
-    }
-    Ok(text)
-}
-
-pub(crate) fn stale() -> Error {
-    Error::conflict("traffic.version", "Somebody else changed this meanwhile; look again.")
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::import::{self, ROWS};
 use crate::model::{DayPoint, FindQuery, Import, Measure, Segment, SegmentInput, SegmentRow, SegmentView};
 use crate::now::{Net, length};
-use crate::{Traffic, bounded, needed, seen, stale, tables};
+use crate::{FORM, Traffic, seen, tables};
 
 /// Points of a line.
 const POINTS: usize = 2_000;
@@ -61,20 +61,20 @@ impl Traffic {
         }
         let mut made = Segment {
             id: old.map_or_else(|| self.store.clock().id(), |s| s.id),
-            code: needed(&input.code, 40, "code")?,
-            name: needed(&input.name, 160, "name")?,
+            code: FORM.needed(&input.code, 40, "code")?,
+            name: FORM.needed(&input.name, 160, "name")?,
             class: input.class,
-            direction: bounded(&input.direction, 120, "direction")?,
+            direction: FORM.bounded(&input.direction, 120, "direction")?,
             length_m,
             free_speed: within(input.free_speed, class.free_speed, 200.0, "free_speed")?,
             speed_limit: input.speed_limit.map(|v| within(Some(v), v, 200.0, "speed_limit")).transpose()?,
             lanes: input.lanes,
             jam_density: within(input.jam_density, class.jam_density, 1_000.0, "jam_density")?,
-            unit: bounded(&input.unit, 60, "unit")?,
+            unit: FORM.bounded(&input.unit, 60, "unit")?,
             commune: String::new(),
             downstream: input.downstream,
             detectors: input.detectors,
-            source: bounded(&input.source, 300, "source")?,
+            source: FORM.bounded(&input.source, 300, "source")?,
             active: input.active,
             line: input.line,
             at: caller.now,
@@ -96,7 +96,7 @@ impl Traffic {
         if let Some(old) = &old {
             self.require(caller, Permission::TrafficManage, &old.unit)?;
             if id.is_some() && input.version != Some(old.version) {
-                return Err(stale());
+                return Err(FORM.stale());
             }
         } else if tables::count_segments(&mut tx).await? >= ROWS as i64 {
             return Err(Error::unprocessable("traffic.segment.many", "There are as many segments as this installation keeps.").with("limit", ROWS));
@@ -194,7 +194,7 @@ impl Traffic {
     /// Segments by code, with their present. `q` looks at code, name and direction.
     pub async fn segments(&self, caller: &Caller, query: &FindQuery) -> Result<Page<SegmentRow>> {
         let units = self.visible(caller)?;
-        let words = dothi_kernel::text::fold(&bounded(query.q.as_deref().unwrap_or_default(), 100, "q")?);
+        let words = dothi_kernel::text::fold(&FORM.bounded(query.q.as_deref().unwrap_or_default(), 100, "q")?);
         let net = self.net();
         let wanted = |s: &Segment| {
             let text = dothi_kernel::text::fold(&format!("{} {} {}", s.code, s.name, s.direction));

@@ -15,7 +15,7 @@ use crate::model::{FindQuery, Letters, Message, MessageInput, Segment, SettleInp
 use crate::pack::{MessageDef, Occasion, Policy};
 use crate::tables::Incident;
 use crate::tables_signs::{self as tables, Kept, Sign};
-use crate::{Fate, Traffic, needed, seen, stale};
+use crate::{FORM, Fate, Traffic, seen};
 
 /// Signs of an installation.
 const SIGNS: usize = 1_000;
@@ -133,12 +133,12 @@ impl Traffic {
         if let Some(old) = &old {
             self.require(caller, Permission::TrafficManage, &old.input.unit)?;
             if input.version != Some(old.version) {
-                return Err(stale());
+                return Err(FORM.stale());
             }
         } else if all.len() >= SIGNS {
             return Err(Error::unprocessable("traffic.sign.many", "There are as many signs as this installation keeps.").with("limit", SIGNS));
         }
-        let code = needed(&input.code, 40, "code")?;
+        let code = FORM.needed(&input.code, 40, "code")?;
         if all.iter().any(|s| s.input.code == code && old.as_ref().is_none_or(|o| o.id != s.id)) {
             return Err(Error::conflict("traffic.sign.code-taken", "Another sign has this code.").with("code", code));
         }
@@ -146,9 +146,9 @@ impl Traffic {
         let input = SignInput {
             version: Some(version),
             code,
-            name: needed(&input.name, 160, "name")?,
-            device: needed(&input.device, 120, "device")?,
-            command: needed(&input.command, 60, "command")?,
+            name: FORM.needed(&input.name, 160, "name")?,
+            device: FORM.needed(&input.device, 120, "device")?,
+            command: FORM.needed(&input.command, 60, "command")?,
             ..input
         };
         let fresh = || Sign {
@@ -250,7 +250,7 @@ impl Traffic {
         let sign = tables::sign_in(&mut tx, kept.message.sign).await?.ok_or_else(unknown)?;
         self.require(caller, Permission::TrafficHandle, &sign.input.unit)?;
         if kept.message.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         let state = match (kept.message.state.as_str(), input.approve) {
             ("proposed", true) => "approved",

@@ -8,7 +8,7 @@ use crate::baseline::Course;
 use crate::model::TravelTime;
 use crate::pack::{Policy, RouteDef};
 use crate::reckon::{SLOTS, percentile, slot};
-use crate::{Traffic, needed, tables};
+use crate::{FORM, Traffic, tables};
 
 const ROUTES: usize = 200;
 const SEGMENTS: usize = 200;
@@ -39,7 +39,12 @@ impl Traffic {
         caller.require(Permission::TrafficManage, Scope::ANY)?;
         let bad = |why: &str| Error::unprocessable("traffic.route.invalid", "The route is not usable.").with("reason", why);
         let known = self.net();
-        let route = RouteDef { code: needed(&route.code, 40, "code")?, from: needed(&route.from, 80, "from")?, to: needed(&route.to, 80, "to")?, ..route };
+        let route = RouteDef {
+            code: FORM.needed(&route.code, 40, "code")?,
+            from: FORM.needed(&route.from, 80, "from")?,
+            to: FORM.needed(&route.to, 80, "to")?,
+            ..route
+        };
         if route.segments.is_empty() || route.segments.len() > SEGMENTS {
             return Err(bad("1 to 200 segments"));
         }

@@ -9,7 +9,7 @@ use crate::model::{Closure, Conflict, FindQuery, PublishInput, WorkInput, WorkRo
 use crate::now::Net;
 use crate::segments::checked_line;
 use crate::tables_works::{self as tables, Work};
-use crate::{Traffic, bounded, needed, seen, stale};
+use crate::{FORM, Traffic, seen};
 
 /// Stretches of one that recurs: two years of nights.
 const NIGHTS: usize = 800;
@@ -128,11 +128,11 @@ impl Traffic {
             return Err(bad("say which unit answers for it"));
         }
         Ok(WorkInput {
-            title: needed(&input.title, 200, "title")?,
-            title_en: bounded(&input.title_en, 200, "title_en")?,
-            detour: bounded(&input.detour, 500, "detour")?,
-            contact: bounded(&input.contact, 120, "contact")?,
-            permit: bounded(&input.permit, 80, "permit")?,
+            title: FORM.needed(&input.title, 200, "title")?,
+            title_en: FORM.bounded(&input.title_en, 200, "title_en")?,
+            detour: FORM.bounded(&input.detour, 500, "detour")?,
+            contact: FORM.bounded(&input.contact, 120, "contact")?,
+            permit: FORM.bounded(&input.permit, 80, "permit")?,
             version: None,
             ..input
         })
@@ -154,7 +154,7 @@ impl Traffic {
         if let Some(old) = &old {
             self.require(caller, Permission::TrafficHandle, &old.input.unit)?;
             if read != Some(old.version) {
-                return Err(stale());
+                return Err(FORM.stale());
             }
         } else if tables::count_open(&mut tx, caller.now).await? >= MOST {
             return Err(Error::unprocessable("traffic.work.many", "There are as many works as this installation keeps.").with("limit", MOST));
@@ -188,7 +188,7 @@ impl Traffic {
         let old = tables::work_in(&mut tx, id).await?.ok_or_else(unknown)?;
         self.require(caller, Permission::TrafficApprove, &old.input.unit)?;
         if old.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
         let made = Work {
             state: if input.publish { "published".into() } else { "withdrawn".into() },

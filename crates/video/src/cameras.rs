@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::model::{Board, CameraInput, CameraRow, CameraView, DetectorDef, FindQuery, Hours, Mask, Record};
 use crate::tables::{self, Camera};
-use crate::{Video, bounded, needed, sight, source, stale, tables_seen};
+use crate::{FORM, Video, sight, source, tables_seen};
 
 /// Most cameras of an installation: they are held in memory.
 const CAMERAS: i64 = 10_000;
@@ -23,7 +23,7 @@ fn wrong(field: &'static str) -> Error {
 
 /// A URL without name and password, and these.
 fn address(text: &str) -> Result<(String, Option<(String, String)>)> {
-    let text = needed(text, 500, "url")?;
+    let text = FORM.needed(text, 500, "url")?;
     if source::clip(&text).is_some() {
         return Ok((text, None));
     }
@@ -65,7 +65,7 @@ fn check_masks(masks: &[Mask]) -> Result<()> {
         return Err(wrong("masks"));
     }
     for mask in masks {
-        bounded(&mask.name, 100, "masks")?;
+        FORM.bounded(&mask.name, 100, "masks")?;
         mask.polygon().check().map_err(|_| wrong("masks"))?;
     }
     Ok(())
@@ -232,7 +232,7 @@ impl Video {
                 let old = tables::camera_in(&mut tx, id).await?.ok_or_else(|| Error::not_found("video.camera.unknown", "There is no such camera."))?;
                 self.require(caller, Permission::CameraManage, &old)?;
                 if input.version != Some(old.version) {
-                    return Err(stale());
+                    return Err(FORM.stale());
                 }
                 Some(old)
             }
@@ -285,7 +285,7 @@ impl Video {
         check_masks(&masks)?;
         let detectors = input.detectors.clone().or(old.map(|o| o.detectors.clone())).unwrap_or_default();
         self.check_detectors(&detectors)?;
-        let code = needed(&input.code, 40, "code")?;
+        let code = FORM.needed(&input.code, 40, "code")?;
         if !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
             return Err(wrong("code"));
         }
@@ -294,17 +294,17 @@ impl Video {
         Ok(Camera {
             id: old.map_or_else(|| tx.id(), |o| o.id),
             entity: old.map_or_else(|| format!("urn:ngsi-ld:Camera:{code}"), |o| o.entity.clone()),
-            name: needed(&input.name, 200, "name")?,
-            address: bounded(&input.address, 300, "address")?,
+            name: FORM.needed(&input.name, 200, "name")?,
+            address: FORM.bounded(&input.address, 300, "address")?,
             location,
             bearing: within(input.bearing, 0.0, 360.0, "bearing")?,
             angle: within(input.angle, 1.0, 360.0, "angle")?,
             reach: within(input.reach, 1.0, 5_000.0, "reach")?,
             unit: self.unit_of(input, &commune, &policy.functions)?,
             commune,
-            sector: bounded(&input.sector, 40, "sector")?,
+            sector: FORM.bounded(&input.sector, 40, "sector")?,
             purpose: input.purpose.clone(),
-            legal: bounded(&input.legal, 500, "legal")?,
+            legal: FORM.bounded(&input.legal, 500, "legal")?,
             retention_days: input.retention_days,
             record: input.record,
             hours: input.hours.clone(),

@@ -16,7 +16,7 @@ use crate::replay::span;
 use crate::sight::Burner;
 use crate::tables::{Camera, Filter};
 use crate::tables_seen::{self, Segment};
-use crate::{Video, cursor, jobs, mp4, reason, stale};
+use crate::{FORM, Video, cursor, jobs, mp4, reason};
 
 /// Largest result.
 const LARGEST: usize = 512 * 1024 * 1024;
@@ -212,9 +212,9 @@ impl Video {
             return Err(Error::forbidden("video.export.own", "A second person must allow what you asked for."));
         }
         if e.state != "asked" || e.version != input.version {
-            return Err(stale());
+            return Err(FORM.stale());
         }
-        let why = if input.approve { crate::bounded(&input.reason, 500, "reason")? } else { reason(&input.reason)? };
+        let why = if input.approve { FORM.bounded(&input.reason, 500, "reason")? } else { reason(&input.reason)? };
         e.state = if input.approve { "waiting" } else { "refused" }.into();
         (e.settled_by, e.settled_at, e.settled_why) = (Some(caller.name.to_string()), Some(caller.now), Some(why));
         e.version += 1;

@@ -27,7 +27,7 @@ mod tables_seen;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::Store;
 use dothi_store::outside::Guard;
 use jiff::tz::TimeZone;
@@ -43,6 +43,9 @@ use crate::source::Reach;
 use crate::tables::Camera;
 
 pub use tables::MIGRATIONS;
+
+/// Texts of forms: 422 `video.too-long` and `video.empty`, 409 `video.version`.
+pub(crate) const FORM: Form = Form { too_long: "video.too-long", empty: "video.empty", version: "video.version" };
 
 /// What one installation is told about cameras.
 #[derive(Debug, Clone, Default)]
@@ -251,35 +254,13 @@ fn scope<'a>(unit: &'a str, sector: &'a str) -> Scope<'a> {
     if sector.is_empty() { scope } else { scope.sector(sector) }
 }
 
-/// Trims and bounds a text of a form. 422 `video.too-long` names the field.
-pub(crate) fn bounded(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = text.trim();
-    if text.chars().count() > most || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Error::unprocessable("video.too-long", "A field is longer than it may be, or holds signs that are no text.").with("field", field));
-    }
-    Ok(text.to_string())
-}
-
-/// [`bounded`], and not empty. 422 `video.empty`.
-pub(crate) fn needed(text: &str, most: usize, field: &'static str) -> Result<String> {
-    let text = bounded(text, most, field)?;
-    if text.is_empty() {
-        return Err(Error::unprocessable("video.empty", "A field that is needed is empty.").with("field", field));
-    }
-    Ok(text)
-}
-
 /// A reason of 3 to 500 characters. 422 `video.reason`.
 pub(crate) fn reason(text: &str) -> Result<String> {
-    let text = bounded(text, 500, "reason")?;
+    let text = FORM.bounded(text, 500, "reason")?;
     if text.chars().count() < 3 {
         return Err(Error::unprocessable("video.reason", "Say why, in 3 to 500 characters."));
     }
     Ok(text)
-}
-
-pub(crate) fn stale() -> Error {
-    Error::conflict("video.version", "Somebody else changed this meanwhile; look again.")
 }
 
 /// `<microseconds>~<id>`. 400 `page.after`.

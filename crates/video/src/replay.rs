@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::{Bookmark, BookmarkInput, Hold, ReasonInput, Recordings, Replay, Segment, Span, SpanInput};
 use crate::tables::Camera;
 use crate::tables_seen;
-use crate::{Video, mp4, needed, reason, sight};
+use crate::{FORM, Video, mp4, reason, sight};
 
 /// Longest span that is looked at, asked for or replayed at once.
 const LOOK: Duration = Duration::from_secs(31 * 86_400);
@@ -142,7 +142,7 @@ impl Video {
     pub async fn bookmark(&self, caller: &Caller, id: Uuid, input: &BookmarkInput) -> Result<Bookmark> {
         let camera = self.own(caller, Permission::CameraWatch, id)?;
         let mut tx = self.store.begin(caller).await?;
-        let made = Bookmark { id: tx.id(), at: input.at, words: needed(&input.words, 300, "words")?, who: caller.name.to_string(), made_at: caller.now };
+        let made = Bookmark { id: tx.id(), at: input.at, words: FORM.needed(&input.words, 300, "words")?, who: caller.name.to_string(), made_at: caller.now };
         tables_seen::put_bookmark(&mut tx, id, &made).await?;
         tx.emit(Event::CameraChanged { camera: id, what: "bookmark".into(), unit: camera.unit.clone() });
         tx.commit().await?;

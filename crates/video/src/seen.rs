@@ -10,7 +10,7 @@ use crate::hub::Lease;
 use crate::model::{LogQuery, ViewRow};
 use crate::tables::{Camera, Filter};
 use crate::tables_seen::{self, Seen};
-use crate::{Video, cursor, reason};
+use crate::{FORM, Video, cursor, reason};
 
 /// Kinds of lines.
 const KINDS: [&str; 4] = ["live", "replay", "snapshot", "export"];
@@ -74,7 +74,7 @@ impl Video {
         if !camera.active {
             return Err(Error::conflict("video.inactive", "The camera is not in use."));
         }
-        let why = if self.policy(caller.now)?.live_reason { reason(why)? } else { crate::bounded(why, 500, "reason")? };
+        let why = if self.policy(caller.now)?.live_reason { reason(why)? } else { FORM.bounded(why, 500, "reason")? };
         let mut filter = Filter::default();
         filter.add("kind = 'live' and ended_at is null and who = ?", params![&*caller.name]);
         if tables_seen::seen_list(&self.store, &filter, AT_ONCE).await?.len() >= AT_ONCE {
