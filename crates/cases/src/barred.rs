@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::model::Contact;
 use crate::tables_intake::{self as sql, BarredRecord};
-use crate::{Cases, public, tables, text};
+use crate::{CURSORS, Cases, tables, text};
 
 /// Longest time somebody is barred, days.
 const LONGEST_DAYS: u32 = 730;
@@ -203,8 +203,8 @@ impl Cases {
     /// The list, newest first.
     pub async fn barred(&self, caller: &Caller, query: &PageQuery) -> Result<Page<Barred>> {
         caller.require(Permission::CaseTriage, Scope::ANY)?;
-        let found = sql::barred(&self.store, public::cursor(query.after.as_deref())?, query.limit() + 1).await?;
-        let page = Page::of(found, query.limit(), |b| format!("{}.{}", b.at.as_microsecond(), b.id));
+        let found = sql::barred(&self.store, CURSORS.after(query.after.as_deref())?, query.limit() + 1).await?;
+        let page = Page::of(found, query.limit(), |b| CURSORS.write(b.at, b.id));
         Ok(Page { items: page.items.into_iter().map(|b| shown(b, caller.now)).collect(), next: page.next, total: None })
     }
 

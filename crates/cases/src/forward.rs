@@ -22,7 +22,7 @@ use crate::open311_read::Record;
 use crate::open311_wire::{Trouble, Wire, w3c};
 use crate::tables::{self, CaseRecord, LogRecord};
 use crate::tables_forward::{self as sql, ForwardRecord, Mapping, PeerRecord};
-use crate::{Cases, public, text};
+use crate::{CURSORS, Cases, text};
 
 /// Hand-overs worked on at once.
 const AT_ONCE: usize = 16;
@@ -388,10 +388,10 @@ impl Forwarder {
         if !caller.may(Permission::PeopleManage, Scope::ANY) {
             caller.require(Permission::CaseTriage, Scope::ANY)?;
         }
-        let rows = sql::listed(&self.cases.store, state.filter(|s| !s.is_empty()), public::cursor(page.after.as_deref())?, page.limit() + 1).await?;
+        let rows = sql::listed(&self.cases.store, state.filter(|s| !s.is_empty()), CURSORS.after(page.after.as_deref())?, page.limit() + 1).await?;
         let peers = sql::peers(&self.cases.store).await?;
         let views: Vec<Forward> = rows.into_iter().filter_map(|(f, code)| peers.iter().find(|p| p.id == f.peer).map(|p| view(f, p, &code))).collect();
-        Ok(Page::of(views, page.limit(), |f| format!("{}.{}", f.at.as_microsecond(), f.id)))
+        Ok(Page::of(views, page.limit(), |f| CURSORS.write(f.at, f.id)))
     }
 
     /// A person decides: send again, take back, or say under which id it exists there. On record. 409 `case.forward.state`.

@@ -72,7 +72,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Permission, Result, Scope, Staff, Timestamp, UnitRef};
 use dothi_store::Store;
 
 use crate::model::{CategoryView, NamedCode, TypeView};
@@ -82,6 +82,9 @@ use crate::tables::CaseRecord;
 
 pub use news::CaseNews;
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('.');
 
 /// Past cases read at once.
 const CHUNK: usize = 500;

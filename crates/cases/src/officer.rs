@@ -12,7 +12,7 @@ use crate::masks::PhotoRef;
 use crate::model::{Answer, Case, CaseRow, ClockView, Counts, Identity, ListQuery, LogEntry, MoveRef};
 use crate::pack::CaseType;
 use crate::tables::{self, CaseRecord, Filter, LogRecord, Waiting};
-use crate::{Cases, consent, public, tables_consent, tables_media, text};
+use crate::{CURSORS, Cases, consent, tables_consent, tables_media, text};
 
 impl CaseRecord {
     /// Whether the deadline is over (or was, when the case ended).
@@ -76,19 +76,19 @@ impl Cases {
             Some(_) => return Err(Error::invalid("case.photos", "A filter by photos is undecided.")),
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
-        let after = public::cursor(query.after.as_deref())?;
+        let after = CURSORS.after::<Uuid>(query.after.as_deref())?;
         let newest = match query.sort.as_deref().unwrap_or("due") {
             "due" => false,
             "opened" => true,
             _ => return Err(Error::invalid("case.sort", "A list is sorted by due or opened.")),
         };
-        if let Some((us, id)) = after {
+        if let Some((at, id)) = after {
             let condition = if newest { "(opened_at < ? or (opened_at = ? and id < ?))" } else { "(due_at > ? or (due_at = ? and id > ?))" };
-            filter.add(condition, params![us, us, id]);
+            filter.add(condition, params![at, at, id]);
         }
         let order = if newest { "opened_at desc, id desc" } else { "due_at, id" };
         let found = tables::cases(&self.store, filter, order, limit + 1).await?;
-        let page = Page::of(found, limit, |c| format!("{}.{}", if newest { c.opened_at } else { c.clock.due }.as_microsecond(), c.id));
+        let page = Page::of(found, limit, |c| CURSORS.write(if newest { c.opened_at } else { c.clock.due }, c.id));
         let mut items = Vec::with_capacity(page.items.len());
         for case in &page.items {
             let case_type = self.type_of(case).await?;

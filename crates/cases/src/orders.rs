@@ -18,7 +18,7 @@ use crate::tables::{self, CaseRecord, Filter, LogRecord};
 use crate::tables_work::{self, OrderLogRecord, OrderPhotoRecord, OrderRecord};
 use crate::work::{CheckLine, CrewStep, MaterialLine, NewOrder, OrderCase, OrderLog, OrderMove, OrderPhoto, OrdersQuery, WorkOrder};
 use crate::work_pack::{CheckAnswer, CheckItem, InstalledKind, PHOTO_ITEMS};
-use crate::{Cases, public, tables_media, text};
+use crate::{CURSORS, Cases, tables_media, text};
 
 /// Most photos of one step.
 const PHOTOS: usize = 10;
@@ -248,12 +248,12 @@ impl Cases {
                 filter.add(condition, params![value]);
             }
         }
-        if let Some((us, id)) = public::cursor(query.after.as_deref())? {
-            filter.add("(due_at > ? or (due_at = ? and id > ?))", params![us, us, id]);
+        if let Some((at, id)) = CURSORS.after::<Uuid>(query.after.as_deref())? {
+            filter.add("(due_at > ? or (due_at = ? and id > ?))", params![at, at, id]);
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
         let found = tables_work::orders(&self.store, filter, limit + 1).await?;
-        let page = Page::of(found, limit, |o| format!("{}.{}", o.due_at.as_microsecond(), o.id));
+        let page = Page::of(found, limit, |o| CURSORS.write(o.due_at, o.id));
         Ok(Page { items: self.order_views(caller, page.items).await?, next: page.next, total: None })
     }
 

@@ -13,7 +13,7 @@ use crate::model::{Answer, Followers, MoveInput, MoveRef, OwnDetails, PublicCase
 use crate::moves::Step;
 use crate::pack::CaseType;
 use crate::tables::{self, CaseRecord, Filter, LogRecord, PhotoRecord};
-use crate::{Cases, tables_media, text};
+use crate::{CURSORS, Cases, tables_media, text};
 
 /// Symbols on one public map.
 const MAP_LIMIT: usize = 5_000;
@@ -97,15 +97,6 @@ fn timeline(log: &[LogRecord], case_type: &CaseType, unit: impl Fn(&str) -> Unit
         .collect()
 }
 
-/// Reads a keyset cursor: microseconds and id.
-pub(crate) fn cursor(after: Option<&str>) -> Result<Option<(i64, String)>> {
-    let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-    let Some(after) = after else { return Ok(None) };
-    let (us, id) = after.split_once('.').ok_or_else(bad)?;
-    let id: Uuid = id.parse().map_err(|_| bad())?;
-    Ok(Some((us.parse().map_err(|_| bad())?, id.to_string())))
-}
-
 impl Cases {
     fn public_filter(query: &PublicQuery) -> Result<Filter> {
         let mut filter = Filter::default();
@@ -136,11 +127,11 @@ impl Cases {
 
     /// A page of public cases that pass a filter, newest first.
     pub(crate) async fn public_page(&self, caller: &Caller, mut filter: Filter, limit: usize, after: Option<&str>) -> Result<Page<PublicCase>> {
-        if let Some((us, id)) = cursor(after)? {
-            filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![us, us, id]);
+        if let Some((at, id)) = CURSORS.after::<Uuid>(after)? {
+            filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![at, at, id]);
         }
         let found = tables::cases(&self.store, filter, "opened_at desc, id desc", limit + 1).await?;
-        let page = Page::of(found, limit, |c| format!("{}.{}", c.opened_at.as_microsecond(), c.id));
+        let page = Page::of(found, limit, |c| CURSORS.write(c.opened_at, c.id));
         Ok(Page { items: self.public_cases(caller, &page.items).await?, next: page.next, total: None })
     }
 
@@ -310,11 +301,11 @@ impl Cases {
         let person = caller.person()?;
         let mut filter = Filter::default();
         filter.add("id in (select case_id from case_reporter where person = ?)", params![person]);
-        if let Some((us, id)) = cursor(query.after.as_deref())? {
-            filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![us, us, id]);
+        if let Some((at, id)) = CURSORS.after::<Uuid>(query.after.as_deref())? {
+            filter.add("(opened_at < ? or (opened_at = ? and id < ?))", params![at, at, id]);
         }
         let found = tables::cases(&self.store, filter, "opened_at desc, id desc", query.limit() + 1).await?;
-        let page = Page::of(found, query.limit(), |c| format!("{}.{}", c.opened_at.as_microsecond(), c.id));
+        let page = Page::of(found, query.limit(), |c| CURSORS.write(c.opened_at, c.id));
         let mut items = self.public_cases(caller, &page.items).await?;
         for (item, case) in items.iter_mut().zip(&page.items) {
             // Their own words are theirs to see, also before the centre has looked.

@@ -226,7 +226,7 @@ pub(crate) async fn of_case_in(tx: &mut Tx, case: Uuid) -> Result<Vec<ForwardRec
 }
 
 /// Hand-overs in a state (all that have not ended when none is named), oldest first; with the case's code.
-pub(crate) async fn listed(store: &Store, state: Option<&str>, after: Option<(i64, String)>, limit: usize) -> Result<Vec<(ForwardRecord, String)>> {
+pub(crate) async fn listed(store: &Store, state: Option<&str>, after: Option<(Timestamp, Uuid)>, limit: usize) -> Result<Vec<(ForwardRecord, String)>> {
     let mut sql = "select f.*, m.code as code from case_forward f join case_main m on m.id = f.case_id where ".to_string();
     let mut values: Vec<Param> = Vec::new();
     match state {

@@ -80,10 +80,10 @@ pub(crate) async fn barred_hit(tx: &mut Tx, hashes: &[String]) -> Result<Option<
 }
 
 /// Entries, newest first, from a cursor on.
-pub(crate) async fn barred(store: &Store, after: Option<(i64, String)>, limit: usize) -> Result<Vec<BarredRecord>> {
-    let (us, id) = after.unwrap_or((i64::MAX, String::new()));
+pub(crate) async fn barred(store: &Store, after: Option<(Timestamp, Uuid)>, limit: usize) -> Result<Vec<BarredRecord>> {
+    let (at, id) = after.unwrap_or((Timestamp::MAX, Uuid::nil()));
     let sql = "select * from case_barred where (at < ? or (at = ? and id < ?)) order by at desc, id desc limit ?";
-    store.rows(sql, params![us, us, id, limit]).await?.iter().map(read).collect()
+    store.rows(sql, params![at, at, id, limit]).await?.iter().map(read).collect()
 }
 
 /// Ends an entry; false when there is none that counts.

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::model::{ApplicantView, DossierRow, DossierView, ListQuery, LogView, SlipInput, SlipView, Supplement};
 use crate::tables::{self, Dossier, Entry, Filter, Order, SlipRow};
 use crate::tables_board::Deltas;
-use crate::{Dossiers, Rules, clock, unknown};
+use crate::{CURSORS, Dossiers, Rules, clock, unknown};
 
 const LOG: usize = 200;
 
@@ -35,12 +35,12 @@ impl Dossiers {
             filter.add("code >= ? and code < ?", params![code, format!("{code}\u{10ffff}")]);
         }
         let page = PageQuery { limit: query.limit, after: query.after.clone() };
-        let after = page.after.as_deref().map(cursor).transpose()?;
+        let after = CURSORS.after::<String>(page.after.as_deref())?;
         let limit = page.limit();
         let rows = tables::list(&self.store, &filter, order, after.as_ref().map(|(at, code)| (*at, code.as_str())), limit + 1).await?;
         let page = Page::of(rows, limit, |d| {
             let at = if order == Order::Due { d.due_at } else { d.received_at };
-            format!("{}~{}", at.map_or(0, |t| t.as_microsecond()), d.code)
+            CURSORS.write(at.unwrap_or(Timestamp::UNIX_EPOCH), &d.code)
         });
         Ok(Page { items: page.items.iter().map(|d| self.row(&rules, d, caller.now, soon)).collect(), next: page.next, total: None })
     }
@@ -226,12 +226,6 @@ fn narrow(filter: &mut Filter, what: &str, now: Timestamp, soon: Timestamp) -> R
         }
     }
     Ok(Order::Received)
-}
-
-fn cursor(text: &str) -> Result<(i64, String)> {
-    let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-    let (at, code) = text.split_once('~').ok_or_else(bad)?;
-    Ok((at.parse().map_err(|e| bad().because(e))?, code.to_string()))
 }
 
 fn slip_view(s: SlipRow) -> SlipView {

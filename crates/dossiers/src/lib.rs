@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::outside::Guard;
 use dothi_store::{Store, secret};
 use regex::Regex;
@@ -45,6 +45,9 @@ use crate::pack::{DossiersPack, Policy, Procedure, StateDef};
 pub use rehearsal::run_tests;
 pub use sheet::sheet;
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('~');
 
 /// What is installed, ready to be asked.
 #[derive(Default)]

@@ -362,7 +362,7 @@ pub(crate) enum Order {
 }
 
 /// A page of dossiers; `after` is the last row's instant and code.
-pub(crate) async fn list(store: &Store, filter: &Filter, order: Order, after: Option<(i64, &str)>, limit: usize) -> Result<Vec<Dossier>> {
+pub(crate) async fn list(store: &Store, filter: &Filter, order: Order, after: Option<(Timestamp, &str)>, limit: usize) -> Result<Vec<Dossier>> {
     let mut filter = filter.clone();
     let (column, direction, sign) = match order {
         Order::Due => ("due_at", "asc", ">"),

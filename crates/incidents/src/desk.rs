@@ -14,7 +14,7 @@ use crate::model::{
     AlarmFacts, By, Incident, IncidentChange, IncidentQuery, IncidentRow, IncidentView, Link, LinkInput, LogLine, MergeInput, MoveInput, NewIncident, NewNote,
     Place, SplitInput,
 };
-use crate::{Incidents, Rules, maybe, stale, tables, tables_ops, unknown, words};
+use crate::{CURSORS, Incidents, Rules, maybe, stale, tables, tables_ops, unknown, words};
 
 const TITLE: usize = 200;
 pub(crate) const TEXT: usize = 4_000;
@@ -230,7 +230,7 @@ impl Incidents {
         let found = tables::list(&self.store, query, units.as_ref()).await?;
         let limit = dothi_kernel::PageQuery { limit: query.limit, after: None }.limit();
         let rows: Vec<IncidentRow> = found.into_iter().map(|i| self.row(&rules, i)).collect();
-        Ok(Page::of(rows, limit, |r| format!("{}:{}", r.incident.opened_at.as_microsecond(), r.incident.id)))
+        Ok(Page::of(rows, limit, |r| CURSORS.write(r.incident.opened_at, r.incident.id)))
     }
 
     /// A page of the log, newest first. `after` is the `n` of the last one seen.

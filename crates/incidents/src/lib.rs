@@ -34,7 +34,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use dothi_kernel::calendar::WorkCalendar;
 use dothi_kernel::roads::Roads;
-use dothi_kernel::{Caller, Directory, Error, Permission, Result, Scope, Staff};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Permission, Result, Scope, Staff};
 use dothi_store::Store;
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +45,9 @@ use crate::model::{AlarmCounts, AlarmFacts, CaseFacts};
 use crate::pack::{IncidentsPack, KindDef, Ladder, Named, Policy, ResourceKind, RosterDef, SeverityDef, Target};
 
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors(':');
 
 /// What other domains know; the server wires it.
 #[async_trait]

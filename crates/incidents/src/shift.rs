@@ -10,7 +10,7 @@ use crate::desk::TEXT;
 use crate::model::{By, IncidentQuery};
 use crate::model_ops::{HandInput, OpenIncident, OpenMatters, OpenStep, OpsOrder, OpsShift, OrderView, ShiftNow, TakeInput, Words};
 use crate::procedures::second_person;
-use crate::{Incidents, stale, tables, tables_ops, unknown, words};
+use crate::{CURSORS, Incidents, stale, tables, tables_ops, unknown, words};
 
 const LINES: usize = 200;
 
@@ -138,7 +138,7 @@ impl Incidents {
     pub async fn shifts(&self, caller: &Caller, page: &PageQuery) -> Result<Page<OpsShift>> {
         caller.require(Permission::IncidentHandle, Scope::ANY)?;
         let found = tables_ops::shifts(&self.store, page).await?;
-        Ok(Page::of(found, page.limit(), |s| format!("{}:{}", s.begun_at.as_microsecond(), s.id)))
+        Ok(Page::of(found, page.limit(), |s| CURSORS.write(s.begun_at, s.id)))
     }
 
     /// A line for the operator log of the shift that runs.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::model::{By, Incident, IncidentQuery, Link, LogLine, Task};
 use crate::pack::IncidentsPack;
-use crate::{stale, unknown};
+use crate::{CURSORS, stale, unknown};
 
 /// Schema.
 pub const MIGRATIONS: &[Migration] = &[Migration { domain: "incidents", version: 1, sql: include_str!("schema.sql") }];
@@ -110,10 +110,9 @@ pub(crate) async fn list(store: &Store, query: &IncidentQuery, units: Option<&BT
     docs(&store.rows(&sql, given).await?)
 }
 
-/// `micros:id`.
-pub(crate) fn cursor(text: &str) -> Option<(i64, String)> {
-    let (at, id) = text.split_once(':')?;
-    Some((at.parse().ok()?, id.parse::<Uuid>().ok()?.to_string()))
+/// A place in a list by time; a list whose `after` is none begins at its beginning.
+pub(crate) fn cursor(text: &str) -> Option<(Timestamp, Uuid)> {
+    CURSORS.read(text)
 }
 
 /// Open incidents of a type since an instant, for joining.

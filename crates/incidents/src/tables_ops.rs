@@ -211,7 +211,7 @@ pub(crate) async fn update_shift(tx: &mut Tx, s: &mut OpsShift) -> Result<()> {
 
 /// Shifts, newest first.
 pub(crate) async fn shifts(store: &Store, page: &PageQuery) -> Result<Vec<OpsShift>> {
-    let (at, id) = page.after.as_deref().and_then(cursor).unwrap_or((i64::MAX, String::new()));
+    let (at, id) = page.after.as_deref().and_then(cursor).unwrap_or((Timestamp::MAX, Uuid::nil()));
     let sql = "select doc from incident_shift where begun_at < ? or (begun_at = ? and id < ?) order by begun_at desc, id desc limit ?";
     docs(&store.rows(sql, params![at, at, id, page.limit() + 1]).await?)
 }

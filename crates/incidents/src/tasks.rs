@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::desk::TEXT;
 use crate::model::{By, EndTask, IncidentView, NewTask, Task};
-use crate::{Incidents, maybe, tables, words};
+use crate::{CURSORS, Incidents, maybe, tables, words};
 
 /// Open tasks of one incident.
 const OPEN: usize = 200;
@@ -81,6 +81,6 @@ impl Incidents {
         let units = self.visible(caller)?;
         let state = Some(state.unwrap_or("open")).filter(|s| *s != "all");
         let found = tables::tasks_of(&self.store, units.as_ref(), state, page).await?;
-        Ok(Page::of(found, page.limit(), |t| format!("{}:{}", t.at.as_microsecond(), t.id)))
+        Ok(Page::of(found, page.limit(), |t| CURSORS.write(t.at, t.id)))
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::By;
 use crate::model_ops::{NewWarning, PublicWarning, Settling, WarningNotice, WarningWords};
 use crate::procedures::second_person;
-use crate::{Incidents, maybe, stale, tables, tables_ops, unknown, words};
+use crate::{CURSORS, Incidents, maybe, stale, tables, tables_ops, unknown, words};
 
 const HOUR: i64 = 3_600_000_000;
 const POINTS: usize = 200;
@@ -182,7 +182,7 @@ impl Incidents {
     pub async fn warnings(&self, caller: &Caller, incident: Option<Uuid>, page: &PageQuery) -> Result<Page<PublicWarning>> {
         caller.require(Permission::IncidentRead, Scope::ANY)?;
         let found = tables_ops::warnings(&self.store, incident, page).await?;
-        Ok(Page::of(found, page.limit(), |w| format!("{}:{}", w.made_at.as_microsecond(), w.id)))
+        Ok(Page::of(found, page.limit(), |w| CURSORS.write(w.made_at, w.id)))
     }
 
     /// Warnings in force, for everybody. Exercises are never among them.

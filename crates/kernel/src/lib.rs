@@ -27,7 +27,7 @@ pub use event::{Event, EventRecord};
 pub use form::Form;
 pub use history::History;
 pub use measure::{Evidence, Measure, Measures};
-pub use page::{Page, PageQuery};
+pub use page::{Cursors, Page, PageQuery};
 pub use places::{Directory, PersonRef, Place, Staff, Things, UnitRef};
 pub use time::{Clock, FakeClock, SystemClock, Timestamp};
 pub use value::{Observation, Value};

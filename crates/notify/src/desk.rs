@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::model::{Health, MessageQuery, MessageRow, Preview, TemplateRef};
 use crate::pack::sample;
 use crate::render::render;
-use crate::{Notify, tables};
+use crate::{CURSORS, Notify, tables};
 
 /// States a message can be in.
 const STATES: [&str; 6] = ["waiting", "held", "sent", "dead", "withdrawn", "folded"];
@@ -27,14 +27,10 @@ impl Notify {
         if state.is_some_and(|s| !STATES.contains(&s)) {
             return Err(Error::invalid("notify.message.state", "There is no such state of messages."));
         }
-        let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-        let before = match query.after.as_deref().map(|a| a.split_once('.').ok_or_else(bad)).transpose()? {
-            None => None,
-            Some((at, id)) => Some((at.parse::<i64>().map_err(|_| bad())?, id.parse::<Uuid>().map_err(|_| bad())?.to_string())),
-        };
+        let before = CURSORS.after(query.after.as_deref())?;
         let limit = PageQuery { limit: query.limit, after: None }.limit();
         let rows = tables::messages(&self.store, state, before, limit + 1).await?;
-        Ok(Page::of(rows, limit, |m| format!("{}.{}", m.at.as_microsecond(), m.id)))
+        Ok(Page::of(rows, limit, |m| CURSORS.write(m.at, m.id)))
     }
 
     /// How the sending stands. Needs `system-read`.

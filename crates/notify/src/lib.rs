@@ -20,7 +20,7 @@ mod wire;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use dothi_kernel::{Caller, Error, Permission, Result, Scope};
+use dothi_kernel::{Caller, Cursors, Error, Permission, Result, Scope};
 use dothi_store::outside::Guard;
 use dothi_store::secret::{fresh, hash};
 use dothi_store::{Store, Tx};
@@ -36,6 +36,9 @@ use crate::push::Vapid;
 
 pub use outbox::{Happening, Letter};
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('.');
 
 /// Messages that are on their way at once.
 const AT_ONCE: usize = 8;

@@ -507,7 +507,7 @@ fn row_of(r: &Row) -> Result<MessageRow> {
 }
 
 /// Messages, newest first, before an instant and id.
-pub(crate) async fn messages(store: &Store, state: Option<&str>, before: Option<(i64, String)>, limit: usize) -> Result<Vec<MessageRow>> {
+pub(crate) async fn messages(store: &Store, state: Option<&str>, before: Option<(Timestamp, Uuid)>, limit: usize) -> Result<Vec<MessageRow>> {
     let mut sql = "select * from notify_message where 1 = 1".to_string();
     let mut values: Vec<Param> = Vec::new();
     if let Some(state) = state {

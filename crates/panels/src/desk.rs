@@ -12,7 +12,7 @@ use crate::pack::{Class, Policy};
 use crate::signals::{severity, told_of};
 use crate::tables::{self, Filter, Premises};
 use crate::tables_signals::{self as rows, Message, Signal, Tally};
-use crate::{FORM, Panels};
+use crate::{CURSORS, FORM, Panels};
 
 const MESSAGES: usize = 100;
 /// Premises in the list of chronic offenders.
@@ -20,13 +20,6 @@ const OFFENDERS: usize = 100;
 
 fn unknown() -> Error {
     Error::not_found("panels.signal.unknown", "There is no such signal.")
-}
-
-/// `<microseconds>~<id>`. 400 `page.after`.
-fn cursor(text: &str) -> Result<(Timestamp, Uuid)> {
-    let bad = || Error::invalid("page.after", "This is not a `next` of a page before.");
-    let (at, id) = text.split_once('~').ok_or_else(bad)?;
-    Ok((dothi_kernel::time::micros(at.parse().map_err(|_| bad())?), id.parse().map_err(|_| bad())?))
 }
 
 impl Panels {
@@ -48,11 +41,12 @@ impl Panels {
             filter.add("premises = ?", params![premises]);
         }
         if let Some(after) = &query.after {
-            let (at, id) = cursor(after)?;
+            let bad = || Error::invalid("page.after", "This is not a `next` of a page before.");
+            let (at, id) = CURSORS.read::<Uuid>(after).ok_or_else(bad)?;
             filter.add("(at < ? or (at = ? and id < ?))", params![at, at, id]);
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
-        let page = Page::of(rows::list(&self.store, &filter, limit + 1).await?, limit, |s| format!("{}~{}", s.at.as_microsecond(), s.id));
+        let page = Page::of(rows::list(&self.store, &filter, limit + 1).await?, limit, |s| CURSORS.write(s.at, s.id));
         Ok(Page { items: self.rows(&page.items).await?, next: page.next, total: None })
     }
 

@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use dothi_kernel::{Caller, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::Store;
 use jiff::tz::TimeZone;
 
@@ -32,6 +32,9 @@ use crate::receive::Watch;
 use crate::tables::Account;
 
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('~');
 
 /// Texts of forms: 422 `panels.too-long` and `panels.empty`, 409 `panels.version`.
 pub(crate) const FORM: Form = Form { too_long: "panels.too-long", empty: "panels.empty", version: "panels.version" };

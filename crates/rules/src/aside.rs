@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::life::{DESIGNED, Room};
 use crate::model::{Acknowledgement, Alarm, AlarmState, Aside, AsideQuery, NewAside, Shelve, Suppression};
 use crate::practice::REASON;
-use crate::{Rules, tables, tables_aside};
+use crate::{CURSORS, Rules, tables, tables_aside};
 
 /// Job that begins and ends what is set aside; the key is its id.
 pub(crate) const ASIDE: &str = "rules.aside";
@@ -212,10 +212,7 @@ impl Rules {
         if let Some(kind) = query.kind {
             filter.add("kind = ?", vec![kind.code().into()]);
         }
-        if let Some(after) = &query.after {
-            let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-            let (at, id) = after.split_once('.').ok_or_else(bad)?;
-            let at: i64 = at.parse().map_err(|_| bad())?;
+        if let Some((at, id)) = CURSORS.after::<String>(query.after.as_deref())? {
             filter.add("(begins_at < ? or (begins_at = ? and id < ?))", vec![at.into(), at.into(), id.into()]);
         }
         let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
@@ -223,7 +220,7 @@ impl Rules {
         for row in &mut rows {
             row.entity_name = row.entity.as_deref().and_then(|e| self.things.brief(e)).map(|b| b.0);
         }
-        Ok(Page::of(rows, limit, |a| format!("{}.{}", a.begins_at.as_microsecond(), a.id)))
+        Ok(Page::of(rows, limit, |a| CURSORS.write(a.begins_at, a.id)))
     }
 
     /// How many alarms are shelved now.

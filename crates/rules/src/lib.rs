@@ -32,7 +32,7 @@ mod window;
 use std::sync::Arc;
 
 use dothi_kernel::history::{QueryLimits, SeriesQuery};
-use dothi_kernel::{Caller, CallerKind, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Timestamp, Value};
+use dothi_kernel::{Caller, CallerKind, Cursors, Directory, Error, Event, EventRecord, History, Page, Permission, Result, Scope, Things, Timestamp, Value};
 use dothi_store::{Store, Tx};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -46,6 +46,9 @@ use crate::model::{Alarm, AlarmDetail, AlarmQuery, AlarmState, AqiAnswer, AqiInp
 use crate::pack::{Rule, RulesPack};
 use crate::practice::Practice;
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('.');
 
 /// Past that functions may read, µs.
 const PAST: i64 = 26 * 3_600_000_000;
@@ -449,10 +452,7 @@ impl Rules {
         if let Some(sector) = &query.sector {
             filter.add("sector = ?", vec![sector.into()]);
         }
-        if let Some(after) = &query.after {
-            let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-            let (at, id) = after.split_once('.').ok_or_else(bad)?;
-            let at: i64 = at.parse().map_err(|_| bad())?;
+        if let Some((at, id)) = CURSORS.after::<String>(query.after.as_deref())? {
             filter.add("(raised_at < ? or (raised_at = ? and id < ?))", vec![at.into(), at.into(), id.into()]);
         }
         let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
@@ -460,7 +460,7 @@ impl Rules {
         for a in &mut rows {
             a.stale = a.cleared_at.is_none() && a.closed_at.is_none() && stale.is_some_and(|stale| a.raised_at < stale);
         }
-        Ok(Page::of(rows, limit, |a| format!("{}.{}", a.raised_at.as_microsecond(), a.id)))
+        Ok(Page::of(rows, limit, |a| CURSORS.write(a.raised_at, a.id)))
     }
 
     pub(crate) fn visible(caller: &Caller) -> tables::Filter {

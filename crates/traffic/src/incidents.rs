@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::model::{AlarmWords, FindQuery, IncidentRow, Measure, VerdictInput};
 use crate::tables::{self, Incident};
-use crate::{FORM, Traffic, seen};
+use crate::{CURSORS, FORM, Traffic, seen};
 
 fn unknown() -> Error {
     Error::not_found("traffic.incident.unknown", "There is no such incident.")
@@ -40,14 +40,7 @@ impl Traffic {
     /// Incidents of one's units, newest first. Needs `traffic-read`. 400 `page.after`.
     pub async fn incidents(&self, caller: &Caller, query: &FindQuery) -> Result<Page<IncidentRow>> {
         let units = self.visible(caller)?;
-        let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-        let mut before = match &query.after {
-            None => None,
-            Some(after) => {
-                let (at, id) = after.split_once('.').ok_or_else(bad)?;
-                Some((dothi_kernel::time::micros(at.parse().map_err(|_| bad())?), id.parse().map_err(|_| bad())?))
-            }
-        };
+        let mut before = CURSORS.after(query.after.as_deref())?;
         let open = query.state.as_deref().and_then(|s| match s {
             "open" => Some(true),
             "closed" => Some(false),
@@ -65,7 +58,7 @@ impl Traffic {
                 break;
             }
         }
-        let page = Page::of(rows, limit, |i: &Incident| format!("{}.{}", i.since.as_microsecond(), i.id));
+        let page = Page::of(rows, limit, |i: &Incident| CURSORS.write(i.since, i.id));
         Ok(Page { items: page.items.iter().map(|i| self.incident_row(i)).collect(), next: page.next, total: None })
     }
 

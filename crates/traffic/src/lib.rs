@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dothi_kernel::calendar::WorkCalendar;
-use dothi_kernel::{Caller, Directory, Error, Form, History, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Form, History, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::{Migration, Store};
 use jiff::tz::TimeZone;
 use uuid::Uuid;
@@ -45,6 +45,9 @@ use crate::pack::{Policy, RouteDef, TrafficPack};
 
 /// The domain's schema, and that of the road graph.
 pub const MIGRATIONS: &[Migration] = &[tables::SCHEMA, tables_roads::ROADS];
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('.');
 
 /// Texts of forms: 422 `traffic.too-long` and `traffic.empty`, 409 `traffic.version`.
 pub(crate) const FORM: Form = Form { too_long: "traffic.too-long", empty: "traffic.empty", version: "traffic.version" };

@@ -9,7 +9,7 @@ use crate::model::{Closure, Conflict, FindQuery, PublishInput, WorkInput, WorkRo
 use crate::now::Net;
 use crate::segments::checked_line;
 use crate::tables_works::{self as tables, Work};
-use crate::{FORM, Traffic, seen};
+use crate::{CURSORS, FORM, Traffic, seen};
 
 /// Stretches of one that recurs: two years of nights.
 const NIGHTS: usize = 800;
@@ -231,14 +231,7 @@ impl Traffic {
     /// Works and events of one's units: those that are not over by their beginning, or with `state=closed` those that are.
     pub async fn works(&self, caller: &Caller, query: &FindQuery) -> Result<Page<WorkRow>> {
         let units = self.visible(caller)?;
-        let bad = || Error::invalid("page.after", "`after` is not a cursor of this list.");
-        let mut after = match &query.after {
-            None => None,
-            Some(text) => {
-                let (at, id) = text.split_once('.').ok_or_else(bad)?;
-                Some((dothi_kernel::time::micros(at.parse().map_err(|_| bad())?), id.parse::<Uuid>().map_err(|_| bad())?))
-            }
-        };
+        let mut after = CURSORS.after(query.after.as_deref())?;
         let open = query.state.as_deref() != Some("closed");
         let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
         let mut rows: Vec<Work> = Vec::new();
@@ -252,7 +245,7 @@ impl Traffic {
             }
         }
         let others = tables::standing(&self.store, caller.now).await?;
-        let page = Page::of(rows, limit, |w: &Work| format!("{}.{}", w.input.from.as_microsecond(), w.id));
+        let page = Page::of(rows, limit, |w: &Work| CURSORS.write(w.input.from, w.id));
         Ok(Page { items: page.items.into_iter().map(|w| self.row_of_work(caller, w, &others)).collect(), next: page.next, total: None })
     }
 }

@@ -16,7 +16,7 @@ use crate::replay::span;
 use crate::sight::Burner;
 use crate::tables::{Camera, Filter};
 use crate::tables_seen::{self, Segment};
-use crate::{FORM, Video, cursor, jobs, mp4, reason};
+use crate::{CURSORS, FORM, Video, cursor, jobs, mp4, reason};
 
 /// Largest result.
 const LARGEST: usize = 512 * 1024 * 1024;
@@ -172,7 +172,7 @@ impl Video {
             filter.add("(asked_at < ? or (asked_at = ? and id < ?))", params![at, at, id]);
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
-        let page = Page::of(tables_seen::exports(&self.store, &filter, limit + 1).await?, limit, |e| format!("{}~{}", e.asked_at.as_microsecond(), e.id));
+        let page = Page::of(tables_seen::exports(&self.store, &filter, limit + 1).await?, limit, |e| CURSORS.write(e.asked_at, e.id));
         Ok(Page { items: page.items.into_iter().map(|e| self.export_view(caller, e)).collect(), next: page.next, total: None })
     }
 

@@ -27,7 +27,7 @@ mod tables_seen;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use dothi_kernel::{Caller, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
+use dothi_kernel::{Caller, Cursors, Directory, Error, Form, Permission, Result, Scope, Timestamp, UnitRef};
 use dothi_store::Store;
 use dothi_store::outside::Guard;
 use jiff::tz::TimeZone;
@@ -43,6 +43,9 @@ use crate::source::Reach;
 use crate::tables::Camera;
 
 pub use tables::MIGRATIONS;
+
+/// Where pages of lists by time end.
+pub(crate) const CURSORS: Cursors = Cursors('~');
 
 /// Texts of forms: 422 `video.too-long` and `video.empty`, 409 `video.version`.
 pub(crate) const FORM: Form = Form { too_long: "video.too-long", empty: "video.empty", version: "video.version" };
@@ -263,9 +266,7 @@ pub(crate) fn reason(text: &str) -> Result<String> {
     Ok(text)
 }
 
-/// `<microseconds>~<id>`. 400 `page.after`.
+/// Reads an `after` of [`CURSORS`]. 400 `page.after`.
 pub(crate) fn cursor(text: &str) -> Result<(Timestamp, Uuid)> {
-    let bad = || Error::invalid("page.after", "This is not a `next` of a page before.");
-    let (at, id) = text.split_once('~').ok_or_else(bad)?;
-    Ok((dothi_kernel::time::micros(at.parse().map_err(|_| bad())?), id.parse().map_err(|_| bad())?))
+    CURSORS.read(text).ok_or_else(|| Error::invalid("page.after", "This is not a `next` of a page before."))
 }

@@ -10,7 +10,7 @@ use crate::hub::Lease;
 use crate::model::{LogQuery, ViewRow};
 use crate::tables::{Camera, Filter};
 use crate::tables_seen::{self, Seen};
-use crate::{FORM, Video, cursor, reason};
+use crate::{CURSORS, FORM, Video, cursor, reason};
 
 /// Kinds of lines.
 const KINDS: [&str; 4] = ["live", "replay", "snapshot", "export"];
@@ -115,7 +115,7 @@ impl Video {
             filter.add("(begun_at < ? or (begun_at = ? and id < ?))", params![at, at, id]);
         }
         let limit = PageQuery { limit: query.limit, after: None }.limit();
-        let page = Page::of(tables_seen::seen_list(&self.store, &filter, limit + 1).await?, limit, |s| format!("{}~{}", s.begun_at.as_microsecond(), s.id));
+        let page = Page::of(tables_seen::seen_list(&self.store, &filter, limit + 1).await?, limit, |s| CURSORS.write(s.begun_at, s.id));
         Ok(Page { items: page.items.into_iter().map(|s| self.view_row(s)).collect(), next: page.next, total: None })
     }
 
