@@ -8,7 +8,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dothi_kernel::geo::Point;
-use dothi_kernel::{Caller, Error, Kind, Page, PageQuery, Place, Result, Timestamp};
+use dothi_kernel::http::{malformed, no_such_path, unreadable};
+use dothi_kernel::{Caller, Error, Page, PageQuery, Place, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +17,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub use crate::http_gate::session_cookie;
-use crate::http_gate::{rejected, session_of};
+use crate::http_gate::session_of;
 use crate::model::{
     Found, GrantView, Me, NewGrant, NewPerson, NewToken, Person, PersonKind, RoleView, SignedIn, SpecialDay, Token, TokenWithSecret, Unit, UnitHistory,
     UnitKind,
@@ -57,26 +58,22 @@ pub fn router(this: Arc<Access>) -> OpenApiRouter {
 
 fn body<T>(given: Body<T>) -> Result<T> {
     given.map(|Json(t)| t).map_err(|e| {
-        let kind = match e.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Kind::Unsupported,
-            _ => Kind::Invalid,
-        };
         // The parser's words may quote what was sent; a password must not come back, so only the form is named.
-        match e {
-            JsonRejection::JsonDataError(_) => rejected(kind, "a field is missing, unknown or of the wrong type"),
-            JsonRejection::JsonSyntaxError(_) => rejected(kind, "not JSON"),
-            other => rejected(kind, other.status()),
-        }
+        let why = match &e {
+            JsonRejection::JsonDataError(_) => "a field is missing, unknown or of the wrong type".to_string(),
+            JsonRejection::JsonSyntaxError(_) => "not JSON".to_string(),
+            other => other.status().to_string(),
+        };
+        unreadable(e.status(), Some(why))
     })
 }
 
 fn wanted<T>(given: Wanted<T>) -> Result<T> {
-    given.map(|Query(t)| t).map_err(|e| rejected(Kind::Invalid, e.body_text()))
+    given.map(|Query(t)| t).map_err(|e| malformed(Some(e.body_text())))
 }
 
 fn at<T>(given: At<T>) -> Result<T> {
-    given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
+    given.map(|Path(t)| t).map_err(|_| no_such_path())
 }
 
 fn with_cookie(access: &Access, status: StatusCode, signed: SignedIn) -> Result<Response> {

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use dothi_kernel::{Caller, Error, Kind, Result};
+use dothi_kernel::{Caller, Result};
 
 use crate::Access;
 use crate::model::Credentials;
@@ -96,14 +96,5 @@ impl Access {
     pub(crate) fn cookie(&self, session: &str, seconds: u64) -> String {
         let secure = if self.settings.secure_cookies { "; Secure" } else { "" };
         format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
-    }
-}
-
-/// Errors of extractors in the platform's form.
-pub(crate) fn rejected(kind: Kind, why: impl std::fmt::Display) -> Error {
-    match kind {
-        Kind::TooLarge => Error::too_large("request.too-large", "The request is too large."),
-        Kind::Unsupported => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
-        _ => Error::invalid("request.malformed", "The request is not in the expected form.").with("reason", why),
     }
 }

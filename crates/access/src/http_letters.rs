@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use dothi_kernel::{Caller, Kind, Result};
+use dothi_kernel::http::malformed;
+use dothi_kernel::{Caller, Result};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Access;
-use crate::http_gate::rejected;
 use crate::letters::Address;
 
 type Domain = State<Arc<Access>>;
@@ -31,7 +31,7 @@ pub(crate) fn router(this: Arc<Access>) -> OpenApiRouter {
 
 /// A password must not come back in an error, so only the form is named.
 fn body<T>(given: Body<T>) -> Result<T> {
-    given.map(|Json(t)| t).map_err(|_| rejected(Kind::Invalid, "a field is missing, unknown or of the wrong type"))
+    given.map(|Json(t)| t).map_err(|_| malformed(Some("a field is missing, unknown or of the wrong type".into())))
 }
 
 /// A mail address.

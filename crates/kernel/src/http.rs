@@ -1,4 +1,4 @@
-//! How errors and callers look over HTTP, for all domains alike.
+//! How errors and callers look over HTTP, and what a request that cannot be read is told, for all domains alike.
 
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
@@ -44,4 +44,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         parts.extensions.get::<Caller>().cloned().ok_or_else(|| Error::internal("finding the caller", "no caller in the request's extensions"))
     }
+}
+
+/// A body that could not be read, by the extractor's status: 413 `request.too-large`, 415 `request.media-type`, or [`malformed`].
+pub fn unreadable(status: StatusCode, why: Option<String>) -> Error {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
+        _ => malformed(why),
+    }
+}
+
+/// A body or query of another form. 400 `request.malformed`; `why` are the parser's words, left out where they may quote what must
+/// not come back in an answer.
+pub fn malformed(why: Option<String>) -> Error {
+    let error = Error::invalid("request.malformed", "The request is not in the expected form.");
+    match why {
+        Some(why) => error.with("reason", why),
+        None => error,
+    }
+}
+
+/// A file with more than so many bytes. 413 `request.too-large`; `why` goes to the log.
+pub fn file_too_large(limit: usize, why: impl std::fmt::Display) -> Error {
+    Error::too_large("request.too-large", "The file is too large.").with("limit_bytes", limit).because(why)
+}
+
+/// A path whose parts are not what they should be (an id that is none). 404 `request.path`.
+pub fn no_such_path() -> Error {
+    Error::not_found("request.path", "There is no such thing.")
 }

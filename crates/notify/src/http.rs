@@ -7,7 +7,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Html;
-use dothi_kernel::{Caller, Error, Page, Result};
+use dothi_kernel::http::{malformed, no_such_path, unreadable};
+use dothi_kernel::{Caller, Page, Result};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,25 +39,17 @@ pub fn router(this: Arc<Notify>) -> OpenApiRouter {
         .with_state(this)
 }
 
-fn malformed() -> Error {
-    Error::invalid("request.malformed", "The request is not in the expected form.")
-}
-
 /// The parser's words may quote what was sent; an address must not come back in an error.
 fn body<T>(given: Body<T>) -> Result<T> {
-    given.map(|Json(t)| t).map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
-        _ => malformed(),
-    })
+    given.map(|Json(t)| t).map_err(|e| unreadable(e.status(), None))
 }
 
 fn wanted<T>(given: Wanted<T>) -> Result<T> {
-    given.map(|Query(t)| t).map_err(|_| malformed())
+    given.map(|Query(t)| t).map_err(|_| malformed(None))
 }
 
 fn at<T>(given: At<T>) -> Result<T> {
-    given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
+    given.map(|Path(t)| t).map_err(|_| no_such_path())
 }
 
 /// The token of an address or a browser.

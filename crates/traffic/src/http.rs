@@ -8,7 +8,8 @@ use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, Que
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dothi_kernel::{Caller, Error, Page, Result};
+use dothi_kernel::http::{file_too_large, malformed, no_such_path, unreadable};
+use dothi_kernel::{Caller, Page, Result};
 use serde_json::Value;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -30,27 +31,19 @@ pub(crate) type At<T> = Result<Path<T>, PathRejection>;
 pub(crate) type Sent = Result<Bytes, BytesRejection>;
 
 pub(crate) fn body<T>(given: Body<T>) -> Result<T> {
-    given.map(|Json(t)| t).map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
-        _ => malformed(e.body_text()),
-    })
+    given.map(|Json(t)| t).map_err(|e| unreadable(e.status(), Some(e.body_text())))
 }
 
 pub(crate) fn wanted<T>(given: Wanted<T>) -> Result<T> {
-    given.map(|Query(t)| t).map_err(|e| malformed(e.body_text()))
-}
-
-fn malformed(why: String) -> Error {
-    Error::invalid("request.malformed", "The request is not in the expected form.").with("reason", why)
+    given.map(|Query(t)| t).map_err(|e| malformed(Some(e.body_text())))
 }
 
 pub(crate) fn at<T>(given: At<T>) -> Result<T> {
-    given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
+    given.map(|Path(t)| t).map_err(|_| no_such_path())
 }
 
 pub(crate) fn sent(given: Sent, limit: usize) -> Result<Bytes> {
-    given.map_err(|e| Error::too_large("request.too-large", "The file is too large.").with("limit_bytes", limit).because(e.body_text()))
+    given.map_err(|e| file_too_large(limit, e.body_text()))
 }
 
 /// All routes under `/api/traffic`.

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use dothi_kernel::{Caller, Error, Page, Result};
+use dothi_kernel::http::{file_too_large, malformed, no_such_path, unreadable};
+use dothi_kernel::{Caller, Page, Result};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -29,23 +30,15 @@ pub(crate) type At<T> = Result<Path<T>, PathRejection>;
 const TABLE: usize = 8 * 1024 * 1024;
 
 pub(crate) fn body<T>(given: Body<T>) -> Result<T> {
-    given.map(|Json(t)| t).map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large("request.too-large", "The request is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::unsupported("request.media-type", "Send JSON with `Content-Type: application/json`."),
-        _ => malformed(e.body_text()),
-    })
+    given.map(|Json(t)| t).map_err(|e| unreadable(e.status(), Some(e.body_text())))
 }
 
 pub(crate) fn wanted<T>(given: Wanted<T>) -> Result<T> {
-    given.map(|Query(t)| t).map_err(|e| malformed(e.body_text()))
-}
-
-fn malformed(why: String) -> Error {
-    Error::invalid("request.malformed", "The request is not in the expected form.").with("reason", why)
+    given.map(|Query(t)| t).map_err(|e| malformed(Some(e.body_text())))
 }
 
 pub(crate) fn at<T>(given: At<T>) -> Result<T> {
-    given.map(|Path(t)| t).map_err(|_| Error::not_found("request.path", "There is no such thing."))
+    given.map(|Path(t)| t).map_err(|_| no_such_path())
 }
 
 /// Bytes that stay with who asked.
@@ -180,6 +173,6 @@ async fn ask_device(State(this): This, caller: Caller, input: Body<OnvifInput>) 
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = Import), (status = 401), (status = 403), (status = 413), (status = 422)))]
 async fn import(State(this): This, caller: Caller, bytes: Result<Bytes, BytesRejection>) -> Result<Json<Import>> {
-    let bytes = bytes.map_err(|e| Error::too_large("request.too-large", "The file is too large.").with("limit_bytes", TABLE).because(e.body_text()))?;
+    let bytes = bytes.map_err(|e| file_too_large(TABLE, e.body_text()))?;
     Ok(Json(this.import(&caller, &bytes).await?))
 }
