@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use dothi_kernel::geo::BBox;
+use dothi_kernel::rank::place;
 use dothi_kernel::{Result, Timestamp};
 use dothi_store::Store;
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
@@ -179,9 +180,9 @@ pub(crate) struct SpotQuery<'a> {
     pub phase: Option<&'a str>,
 }
 
-/// The value at a share of a list, nearest rank.
-fn rank(used: &mut [u32], tenths: usize) -> Option<i64> {
-    let at = (used.len() * tenths).div_ceil(10).checked_sub(1)?;
+/// The percentile of a list, which need not be sorted for it.
+fn percentile(used: &mut [u32], percent: u32) -> Option<i64> {
+    let at = place(used.len(), percent)?;
     let (_, value, _) = used.select_nth_unstable(at);
     Some(i64::from(*value))
 }
@@ -206,8 +207,8 @@ impl StatRecord {
     }
 
     fn rank(&mut self) {
-        self.median = rank(&mut self.used, 5);
-        self.p90 = rank(&mut self.used, 9);
+        self.median = percentile(&mut self.used, 50);
+        self.p90 = percentile(&mut self.used, 90);
         self.used = Vec::new();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dothi_kernel::rank::place;
 use dothi_kernel::{Caller, Error, Result};
 
 use crate::model::{Board, BoardQuery, BoardRow, Cell};
@@ -13,17 +14,17 @@ const MONTHS: usize = 120;
 
 /// The median and the ninth tenth of half-days, in days.
 fn quantiles(took: &[(u32, i64)]) -> (Option<f64>, Option<f64>) {
-    let total: i64 = took.iter().map(|(_, n)| n).sum();
-    let at = |share: f64| {
-        let rank = ((total as f64) * share).ceil().max(1.0) as i64;
-        let mut seen = 0;
-        took.iter().find(|(_, n)| {
+    let counts = || took.iter().map(|(half, n)| (*half, usize::try_from(*n).unwrap_or(0)));
+    let total: usize = counts().map(|(_, n)| n).sum();
+    let days = |percent: u32| {
+        let (at, mut seen) = (place(total, percent)?, 0);
+        let (half, _) = counts().find(|(_, n)| {
             seen += n;
-            seen >= rank
-        })
+            seen > at
+        })?;
+        Some(f64::from(half) / 2.0)
     };
-    let days = |share| (total > 0).then(|| at(share)).flatten().map(|(half, _)| f64::from(*half) / 2.0);
-    (days(0.5), days(0.9))
+    (days(50), days(90))
 }
 
 /// Two decimals.

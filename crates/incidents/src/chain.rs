@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dothi_kernel::rank::percentile;
 use dothi_kernel::time::micros;
 use dothi_kernel::{Caller, Result, Timestamp};
 use jiff::civil::Time;
@@ -21,12 +22,6 @@ fn seconds(from: Timestamp, to: Timestamp) -> Option<i64> {
     Some((to.as_microsecond() - from.as_microsecond()) / 1_000_000).filter(|s| *s >= 0)
 }
 
-/// Nearest-rank percentile of sorted values.
-pub(crate) fn percentile(sorted: &[i64], percent: u32) -> i64 {
-    let rank = (sorted.len() * percent as usize).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(0)
-}
-
 /// Incidents of a group, what was measured by interval, and by how much the travel differed from what was told, by how that was reckoned.
 #[derive(Default)]
 struct Group {
@@ -44,7 +39,7 @@ fn travel(dispatch: &Dispatch) -> Option<i64> {
 fn told(off: BTreeMap<String, Vec<i64>>) -> Vec<ToldWell> {
     let median = |mut values: Vec<i64>| {
         values.sort_unstable();
-        percentile(&values, 50)
+        percentile(&values, 50).unwrap_or(0)
     };
     let one = |(by, off): (String, Vec<i64>)| ToldWell { by, count: off.len(), error_s: median(off.iter().map(|s| s.abs()).collect()), bias_s: median(off) };
     off.into_iter().map(one).collect()
@@ -82,9 +77,9 @@ fn cells(rules: &Rules, kind: Option<&str>, mut values: BTreeMap<&'static str, V
             Some(ChainCell {
                 interval: (*interval).to_string(),
                 count: sorted.len(),
-                p50: percentile(&sorted, 50),
-                p90: percentile(&sorted, 90),
-                reached: target.as_ref().map(|t| percentile(&sorted, t.percentile)),
+                p50: percentile(&sorted, 50).unwrap_or(0),
+                p90: percentile(&sorted, 90).unwrap_or(0),
+                reached: target.as_ref().map(|t| percentile(&sorted, t.percentile).unwrap_or(0)),
                 target,
             })
         })

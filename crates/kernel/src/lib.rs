@@ -16,6 +16,7 @@ pub mod http;
 pub mod measure;
 pub mod page;
 pub mod places;
+pub mod rank;
 pub mod roads;
 pub mod text;
 pub mod time;

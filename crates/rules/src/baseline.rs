@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dothi_kernel::rank::median;
 use jiff::tz::TimeZone;
 
 /// Hours of a week.
@@ -33,12 +34,6 @@ fn slot(t: i64, zone: &TimeZone) -> usize {
     day * 24 + usize::try_from(local.hour()).unwrap_or(0)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    if n % 2 == 1 { values[n / 2] } else { (values[n / 2 - 1] + values[n / 2]) / 2.0 }
-}
-
 impl Baselines {
     /// From hourly means: entity, attribute, an instant of the hour (µs), mean.
     pub fn of(means: impl Iterator<Item = (Arc<str>, Arc<str>, i64, f64)>, zone: &TimeZone) -> Self {
@@ -50,9 +45,9 @@ impl Baselines {
         for ((entity, attribute), slots) in hours {
             let mut usual: Box<[Usual; SLOTS]> = Box::new([None; SLOTS]);
             for (n, mut values) in slots.into_iter().enumerate().filter(|(_, values)| values.len() >= LEAST) {
-                let middle = median(&mut values);
+                let Some(middle) = median(&mut values) else { continue };
                 let mut off: Vec<f64> = values.iter().map(|v| (v - middle).abs()).collect();
-                let spread = NORMAL * median(&mut off);
+                let spread = NORMAL * median(&mut off).unwrap_or(0.0);
                 usual[n] = (spread > 0.0).then_some((middle as f32, spread as f32));
             }
             series.entry(entity).or_default().push((attribute, usual));

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dothi_kernel::calendar::WorkCalendar;
+use dothi_kernel::rank::median;
 use dothi_kernel::time::micros;
 use serde::{Deserialize, Serialize};
 
@@ -75,15 +76,6 @@ fn between(calendar: &WorkCalendar, t: i64) -> (usize, usize, f64) {
     (slot(calendar, before).0, slot(calendar, before + HOUR).0, share)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
-}
-
 impl Usual {
     /// Reckons it from samples; those that are no numbers are left out.
     pub fn of(calendar: &WorkCalendar, samples: &[Sample]) -> Self {
@@ -94,7 +86,7 @@ impl Usual {
             values[slot].push(s.value);
             days[slot].insert(day);
         }
-        let medians = values.iter_mut().map(|v| median(v) as f32).collect();
+        let medians = values.iter_mut().map(|v| median(v).unwrap_or(0.0) as f32).collect();
         let count = |d: &BTreeSet<i32>| u16::try_from(d.len()).unwrap_or(u16::MAX);
         let mut this = Self { median: medians, spread: vec![0.0; SLOTS], days: days.iter().map(count).collect() };
         let mut far: Vec<Vec<f64>> = vec![Vec::new(); SLOTS];
@@ -103,7 +95,7 @@ impl Usual {
                 far[slot(calendar, s.t).0].push((s.value - line).abs());
             }
         }
-        this.spread = far.iter_mut().map(|f| (NORMAL * median(f)) as f32).collect();
+        this.spread = far.iter_mut().map(|f| (NORMAL * median(f).unwrap_or(0.0)) as f32).collect();
         this
     }
 
@@ -180,11 +172,4 @@ pub fn speed_of_volume(volume: f64, free: f64, jam_density: f64, lanes: u32) -> 
     let most = free * jam_density * f64::from(lanes.max(1)) / 4.0;
     let share = if most > 0.0 { (volume / most).clamp(0.0, 1.0) } else { 0.0 };
     free / 2.0 * (1.0 + (1.0 - share).sqrt())
-}
-
-/// The value below which a share of the values lies (nearest rank); none without values.
-pub fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let rank = (share * values.len() as f64).ceil().max(1.0) as usize;
-    values.get(rank - 1).or(values.last()).copied()
 }

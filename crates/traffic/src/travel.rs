@@ -1,13 +1,14 @@
 //! Routes and how long they take.
 
 use dothi_kernel::calendar::WorkCalendar;
+use dothi_kernel::rank::percentile;
 use dothi_kernel::{Caller, Error, Event, Permission, Result, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Course;
 use crate::model::TravelTime;
 use crate::pack::{Policy, RouteDef};
-use crate::reckon::{SLOTS, percentile, slot};
+use crate::reckon::{SLOTS, slot};
 use crate::{FORM, Traffic, tables};
 
 const ROUTES: usize = 200;
@@ -28,8 +29,9 @@ impl RouteUsual {
         for (t, seconds) in course {
             hours[slot(calendar, *t).0].push(*seconds);
         }
-        let mut at = |share: f64| hours.iter_mut().map(|h| percentile(h, share).map(|s| s as f32)).collect();
-        Self { usual: at(0.5), p90: at(0.9) }
+        hours.iter_mut().for_each(|h| h.sort_by(f64::total_cmp));
+        let at = |percent: u32| hours.iter().map(|h| percentile(h, percent).map(|s| s as f32)).collect();
+        Self { usual: at(50), p90: at(90) }
     }
 }
 

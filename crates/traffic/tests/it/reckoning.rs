@@ -3,7 +3,7 @@
 use dothi_kernel::calendar::WorkCalendar;
 use dothi_kernel::time::micros;
 use dothi_traffic::model::Level;
-use dothi_traffic::reckon::{Sample, Skill, Usual, next_hour, percentile, skill, slot, speed_of_occupancy, speed_of_volume};
+use dothi_traffic::reckon::{Sample, Skill, Usual, next_hour, skill, slot, speed_of_occupancy, speed_of_volume};
 use proptest::prelude::*;
 
 use crate::{QUARTER, SECOND, calendar, pack};
@@ -132,6 +132,4 @@ fn the_forecast_is_only_worth_showing_when_it_is_nearer_than_the_naive_words() {
     assert!(next_hour(&calendar, &usual, found.keep, last, 3).unwrap() > 0.0);
     assert!(!Skill { error: 5.0, error_last: 5.0, error_week: 9.0, ..found }.helps(), "no better than the last value");
     assert!(skill(&calendar, &samples[..200], start + 100 * QUARTER, 3).is_none(), "too little to say anything");
-    assert_eq!(percentile(&mut [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0], 0.9), Some(9.0));
-    assert_eq!(percentile(&mut [], 0.9), None);
 }
