@@ -69,6 +69,17 @@ fn say(what: &str, times: Vec<f64>, bytes: usize) {
     println!("{what:<44} {:>9.1} ms  (worst {worst:>8.1})   {bytes:>9} bytes on the wire", median(times));
 }
 
+/// Asks for one after the other; prints their times and the size of the last.
+async fn ask_each(client: &reqwest::Client, what: &str, urls: impl Iterator<Item = String>) {
+    let (mut times, mut size) = (Vec::new(), 0);
+    for url in urls {
+        let (ms, bytes, _) = ask(client, &url).await;
+        times.push(ms);
+        size = bytes;
+    }
+    say(what, times, size);
+}
+
 /// Prints what the map costs with so many things that reported for so many minutes.
 pub async fn measure(things: u64, minutes: i64) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -90,13 +101,8 @@ pub async fn measure(things: u64, minutes: i64) {
         .to_string();
     let (first, bytes, mut version) = ask(&client, &format!("{base}/{code}")).await;
     say("the first snapshot", vec![first], bytes);
-    let (mut times, mut size) = (Vec::new(), 0);
-    for _ in 0..9 {
-        let (ms, bytes, _) = ask(&client, &format!("{base}/{code}")).await;
-        times.push(ms);
-        size = bytes;
-    }
-    say("a snapshot that another screen had", times, size);
+    ask_each(&client, "a snapshot that another screen had", (0..9).map(|_| format!("{base}/{code}"))).await;
+    // Not like the others: each answer says from which version the next one asks.
     let (mut times, mut size) = (Vec::new(), 0);
     for round in 0..9 {
         put(&mut connection, REPORTS.min(things), Some(61 + round), begin, false).await;
@@ -106,21 +112,9 @@ pub async fn measure(things: u64, minutes: i64) {
         times.push(ms);
     }
     say(&format!("what {REPORTS} reports changed"), times, size);
-    let (mut times, mut size) = (Vec::new(), 0);
-    for round in 0..5 {
-        let at = Timestamp::from_second(begin + 1_800 + round * 60).expect("an instant");
-        let (ms, bytes, _) = ask(&client, &format!("{base}/{code}/at?time={at}")).await;
-        times.push(ms);
-        size = bytes;
-    }
-    say("an instant of the past", times, size);
-    let (mut times, mut size) = (Vec::new(), 0);
-    for round in 0..3 {
-        let instant = |s: i64| Timestamp::from_second(s).expect("an instant");
-        let url = format!("{base}/{code}/between?from={}&to={}&frames=61", instant(begin + round), instant(begin + 3_600 + round));
-        let (ms, bytes, _) = ask(&client, &url).await;
-        times.push(ms);
-        size = bytes;
-    }
-    say("an hour of the past to play", times, size);
+    let instant = |s: i64| Timestamp::from_second(s).expect("an instant");
+    let moments = (0..5).map(|round| format!("{base}/{code}/at?time={}", instant(begin + 1_800 + round * 60)));
+    ask_each(&client, "an instant of the past", moments).await;
+    let hours = (0..3).map(|round| format!("{base}/{code}/between?from={}&to={}&frames=61", instant(begin + round), instant(begin + 3_600 + round)));
+    ask_each(&client, "an hour of the past to play", hours).await;
 }
