@@ -395,10 +395,8 @@ pub(crate) async fn case(store: &Store, id: Uuid) -> Result<Option<CaseRecord>> 
 
 /// Cases with the mail addresses that were given with them, in any order; those that are not there are left out.
 pub(crate) async fn cases_with_mail(store: &Store, ids: &[Uuid]) -> Result<Vec<(CaseRecord, Option<String>)>> {
-    let sql = format!(
-        "select m.*, r.email as reporter_email from case_main m left join case_reporter r on r.case_id = m.id where m.id in ({})",
-        marks(ids.len())
-    );
+    let sql =
+        format!("select m.*, r.email as reporter_email from case_main m left join case_reporter r on r.case_id = m.id where m.id in ({})", marks(ids.len()));
     let rows = store.rows(&sql, ids.iter().map(|id| Param::from(*id)).collect()).await?;
     rows.iter().map(|r| Ok((CaseRecord::read(r)?, r.opt_text("reporter_email")?))).collect()
 }
