@@ -59,13 +59,14 @@ impl Cases {
         if key.is_some_and(|k| !(8..=200).contains(&k.len())) {
             return Err(Error::invalid("case.idempotency-key", "An Idempotency-Key has 8 to 200 characters."));
         }
-        let limits = self.flood_limits(caller, &case_type);
-        for (who, rate) in &limits {
-            let seen = tables::flood_peek(&self.store, who, span_start(caller.now, *rate)).await?;
-            // A repeated request must get its answer even when the limit is reached, so a key passes the early look.
-            if key.is_none() && seen >= i64::from(rate.count) {
-                return Err(flooded(*rate));
-            }
+        let limit = self.flood_limit(caller, &case_type);
+        let sender = limit.as_ref().map(|(who, rate)| (who.as_str(), span_start(caller.now, *rate)));
+        // Photos cost work before the change looks at the limit. A repeated request must get its answer even when the limit is
+        // reached, so a key passes.
+        if let Some(((who, since), (_, rate))) = sender.zip(limit.as_ref()).filter(|_| key.is_none() && !photos.is_empty())
+            && tables::flood_peek(&self.store, who, since).await? >= i64::from(rate.count)
+        {
+            return Err(flooded(*rate));
         }
         let asked =
             text::hash(&[&serde_json::to_string(&report).unwrap_or_default(), &photos.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(",")]);
@@ -74,7 +75,7 @@ impl Cases {
         let learned = self.learned(kind, caller.now).await?;
         let id = self.store.clock().id();
         let mut tx = self.store.begin(caller).await?;
-        let code = self.free_code(&mut tx, &case_type.code_prefix).await?;
+        let (code, sent) = self.free_code(&mut tx, &case_type.code_prefix, sender).await?;
         let mut case = self.new_case(caller, (id, code), (type_version, &case_type), category, checked)?;
         let own_key = |id: Uuid| match key {
             Some(key) => text::derived_code(&[&self.secret, key, &id.to_string()]),
@@ -98,12 +99,12 @@ impl Cases {
                 return self.repeat(&before, &asked, own_key);
             }
         }
-        let longest = [case_type.limits.per_address, case_type.limits.per_person, case_type.limits.per_key].map(|r| r.minutes).into_iter().max().unwrap_or(0);
-        for (who, rate) in &limits {
-            let since = span_start(caller.now, *rate);
-            if tables::flood_count(&mut tx, who, since).await? >= i64::from(rate.count) {
+        if let Some((who, rate)) = &limit {
+            if sent >= i64::from(rate.count) {
                 return Err(flooded(*rate));
             }
+            let rates = [case_type.limits.per_address, case_type.limits.per_person, case_type.limits.per_key];
+            let longest = rates.iter().map(|r| r.minutes).max().unwrap_or(0);
             tables::flood_note(&mut tx, who, span_start(caller.now, Rate { count: 0, minutes: longest })).await?;
         }
         let (address, area) = (case.address.as_deref().unwrap_or(""), case.area_name.as_deref().unwrap_or(""));
@@ -360,12 +361,12 @@ impl Cases {
         })
     }
 
-    /// A public code that is free.
-    pub(crate) async fn free_code(&self, tx: &mut Tx, prefix: &str) -> Result<String> {
+    /// A public code that is free; and, in the same reading, how often a sender sent something since an instant.
+    pub(crate) async fn free_code(&self, tx: &mut Tx, prefix: &str, sender: Option<(&str, Timestamp)>) -> Result<(String, i64)> {
         for _ in 0..20 {
             let code = format!("{prefix}-{}", text::random_code(6));
-            if !tables::code_taken(tx, &code).await? {
-                return Ok(code);
+            if let (false, sent) = tables::code_taken(tx, &code, sender).await? {
+                return Ok((code, sent));
             }
         }
         Err(Error::internal("finding a free code", "twenty tries failed"))
@@ -398,13 +399,14 @@ impl Cases {
         }
     }
 
-    fn flood_limits(&self, caller: &Caller, case_type: &CaseType) -> Vec<(String, Rate)> {
-        match caller.kind {
-            CallerKind::System | CallerKind::Staff => Vec::new(),
-            CallerKind::Program => vec![(self.who(caller), case_type.limits.per_key)],
-            CallerKind::Citizen => vec![(self.who(caller), case_type.limits.per_person)],
-            CallerKind::Anonymous => vec![(self.who(caller), case_type.limits.per_address)],
-        }
+    fn flood_limit(&self, caller: &Caller, case_type: &CaseType) -> Option<(String, Rate)> {
+        let rate = match caller.kind {
+            CallerKind::System | CallerKind::Staff => return None,
+            CallerKind::Program => case_type.limits.per_key,
+            CallerKind::Citizen => case_type.limits.per_person,
+            CallerKind::Anonymous => case_type.limits.per_address,
+        };
+        Some((self.who(caller), rate))
     }
 }
 

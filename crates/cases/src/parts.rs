@@ -135,7 +135,7 @@ impl Cases {
         let budget = case_type.budget(&category.code, &whole.urgency, &self.calendar);
         let part = CaseRecord {
             id: tx.id(),
-            code: self.free_code(tx, &case_type.code_prefix).await?,
+            code: self.free_code(tx, &case_type.code_prefix, None).await?.0,
             category: category.code.clone(),
             topic: category.topic.clone(),
             text: words,

@@ -406,9 +406,13 @@ pub(crate) async fn case_by_code(store: &Store, code: &str) -> Result<Option<Cas
     store.row("select * from case_main where code = ?", params![text::normal_code(code)]).await?.map(|r| CaseRecord::read(&r)).transpose()
 }
 
-/// Whether a public code is taken.
-pub(crate) async fn code_taken(tx: &mut Tx, code: &str) -> Result<bool> {
-    Ok(tx.row("select 1 as one from case_main where code = ?", params![code]).await?.is_some())
+/// Whether a public code is taken; and how often a sender sent something since an instant.
+pub(crate) async fn code_taken(tx: &mut Tx, code: &str, sender: Option<(&str, Timestamp)>) -> Result<(bool, i64)> {
+    let (who, since) = sender.unwrap_or(("", Timestamp::MAX));
+    let sql = "select (select count(*) from case_main where code = ?) as taken, \
+               (select count(*) from case_flood where who = ? and at > ?) as sent";
+    let row = tx.row(sql, params![code, who, since]).await?.ok_or_else(|| Error::internal("looking for a code", "no answer"))?;
+    Ok((row.int("taken")? > 0, row.int("sent")?))
 }
 
 /// Keeps who reported, apart from the case.
@@ -569,13 +573,7 @@ pub(crate) async fn hide_photo(tx: &mut Tx, case: Uuid, sha: &str) -> Result<()>
     Ok(())
 }
 
-/// Submissions of somebody since an instant.
-pub(crate) async fn flood_count(tx: &mut Tx, who: &str, since: Timestamp) -> Result<i64> {
-    let row = tx.row("select cast(count(*) as bigint) as n from case_flood where who = ? and at > ?", params![who, since]).await?;
-    row.map_or(Ok(0), |r| r.int("n"))
-}
-
-/// The same outside a change, for an early look.
+/// How often a sender sent something since an instant: an early look, outside the change.
 pub(crate) async fn flood_peek(store: &Store, who: &str, since: Timestamp) -> Result<i64> {
     let row = store.row("select cast(count(*) as bigint) as n from case_flood where who = ? and at > ?", params![who, since]).await?;
     row.map_or(Ok(0), |r| r.int("n"))

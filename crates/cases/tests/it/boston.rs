@@ -146,9 +146,15 @@ fn pack(rows: &[Row], codes: &BTreeMap<&str, String>, calendar: &WorkCalendar) -
         }
     };
     base.categories = codes.iter().map(category).collect();
-    let mut departments: BTreeMap<&str, std::collections::BTreeSet<String>> = BTreeMap::new();
+    // A type goes to the department that had most of it; some were passed on later, which the set does not tell apart.
+    let mut had: BTreeMap<&str, BTreeMap<&str, u32>> = BTreeMap::new();
     for row in rows {
-        departments.entry(&row.department).or_default().insert(codes[row.kind.as_str()].clone());
+        *had.entry(&row.kind).or_default().entry(&row.department).or_default() += 1;
+    }
+    let mut departments: BTreeMap<&str, std::collections::BTreeSet<String>> = BTreeMap::new();
+    for (kind, by) in had {
+        let most = by.into_iter().max_by_key(|(_, n)| *n).unwrap().0;
+        departments.entry(most).or_default().insert(codes[kind].clone());
     }
     let blank: RoutingRule = serde_json::from_value(serde_json::json!({ "code": "x", "why": "the type's department" })).unwrap();
     // The last rule takes whatever no other did; here there is nothing left for it.
@@ -278,6 +284,7 @@ async fn boston_of_2015_goes_the_whole_way_and_is_as_late_as_it_was() {
         );
     }
     eprintln!("routed to the department at once: {:.1} %", 100.0 * f64::from(routed_right) / rows.len() as f64);
+    assert!(f64::from(routed_right) > 0.9 * rows.len() as f64, "{routed_right} of {} routed", rows.len());
     assert!(ended.cases > 500 && ended.share(ended.agree) > 0.9, "{ended:?}");
     assert!((ended.share(ended.ours) - ended.share(ended.theirs)).abs() < 0.05, "{ended:?}");
 }
