@@ -88,8 +88,7 @@ pub(crate) async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, p
         }
         return Ok(Form { body: json(&bytes)?, photos: Vec::new(), _slot: None });
     }
-    // Refused at once when too many others are being sent.
-    let slot = cases.upload_slot()?;
+    let slot = room(cases, request.headers())?;
     let mut multipart = Multipart::from_request(request, &()).await.map_err(|e| body_error(e.status(), &e.body_text()))?;
     let (mut body, mut photos) = (None, Vec::new());
     while let Some(field) = multipart.next_field().await.map_err(|e| body_error(e.status(), &e.body_text()))? {
@@ -107,7 +106,14 @@ pub(crate) async fn form<T: DeserializeOwned>(cases: &Cases, request: Request, p
         }
     }
     let body = body.ok_or_else(|| Error::invalid("case.form.part", "The form's JSON part is missing.").with("part", part))?;
-    Ok(Form { body, photos, _slot: Some(slot) })
+    Ok(Form { body, photos, _slot: slot })
+}
+
+/// Room for a form with photos, refused at once when too many others are being sent. A form that says it is too short for a photo
+/// needs none: who sends words must not be sent away because of photos.
+pub(crate) fn room(cases: &Cases, headers: &HeaderMap) -> Result<Option<OwnedSemaphorePermit>> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    if length.is_some_and(|n| n <= JSON_PART) { Ok(None) } else { cases.upload_slot().map(Some) }
 }
 
 /// The client's idempotency key.

@@ -168,7 +168,7 @@ async fn form(cases: &Cases, raw: Option<String>, request: Request) -> Result<(A
     let unreadable = |why: String| Error::invalid("case.form.unreadable", "The form cannot be read.").because(why);
     let mut found = pairs(raw.as_deref().unwrap_or(""));
     if kind.starts_with("multipart/form-data") {
-        let slot = cases.upload_slot()?;
+        let slot = crate::http::room(cases, request.headers())?;
         let mut multipart = Multipart::from_request(request, &()).await.map_err(|e| unreadable(e.body_text()))?;
         let mut photos = Vec::new();
         while let Some(field) = multipart.next_field().await.map_err(|e| unreadable(e.body_text()))? {
@@ -183,7 +183,7 @@ async fn form(cases: &Cases, raw: Option<String>, request: Request) -> Result<(A
                 return Err(Error::invalid("case.form.part", "The form has a part that does not belong there."));
             }
         }
-        return Ok((Args::new(found).with_photos(photos), Some(slot)));
+        return Ok((Args::new(found).with_photos(photos), slot));
     }
     let bytes = Bytes::from_request(request, &()).await.map_err(|e| unreadable(e.body_text()))?;
     if bytes.len() > FORM {

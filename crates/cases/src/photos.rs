@@ -110,19 +110,24 @@ impl Darkroom {
         })
     }
 
-    /// Works on a file from outside beside the runtime, when one of the workers is free. What a decoder cannot bear is 415
-    /// `case.photo.unreadable`.
+    /// Works on a file from outside beside the runtime, when one of the workers is free. Somebody waits for it, so it has the processor
+    /// like other requests. What a decoder cannot bear is 415 `case.photo.unreadable`.
     pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        self.beside(&self.workers, work).await
+        let permit = enter(&self.workers).await?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.unwrap_or_else(|e| Err(unreadable(&e)))
     }
 
     /// The same for work that nobody waits for: one at a time, and never in the way of those who do.
     pub async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        self.beside(&self.lookers, work).await
+        self.behind(&self.lookers, work).await
     }
 
-    /// Develops uploads at once when nothing else is being worked on. Else files that look like photos are kept as they are for later: what works
-    /// here gets the processor last, so a sender who waited for it would wait for everything else as well.
+    /// Develops uploads at once when nothing else is being worked on. Else files that look like photos are kept as they are for later,
+    /// so that nobody waits for the photos of others.
     pub async fn take(&self, uploads: Vec<Bytes>) -> Result<Taken> {
         if uploads.is_empty() || self.workers.available_permits() == WORKERS {
             return self.develop(uploads).await.map(Taken::Developed);
@@ -135,26 +140,40 @@ impl Darkroom {
         Ok(Taken::Waiting(waiting))
     }
 
-    /// Turns uploads into stored photos.
+    /// Turns uploads into stored photos; somebody waits for them.
     pub async fn develop(&self, uploads: Vec<Bytes>) -> Result<Vec<Photo>> {
         let mut photos = Vec::with_capacity(uploads.len());
         for upload in uploads {
             let encoded = self.work(move || reencode(&upload)).await?;
-            let full = self.store.blobs().put(encoded.full.into(), "image/jpeg").await?;
-            let thumb = self.store.blobs().put(encoded.thumb.into(), "image/jpeg").await?;
-            photos.push(Photo { full, thumb, width: encoded.width, height: encoded.height, told: encoded.told });
+            photos.push(self.keep(encoded).await?);
         }
         Ok(photos)
     }
 
-    async fn beside<T: Send + 'static>(&self, room: &Arc<Semaphore>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = room.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))?;
+    /// Turns an upload that was kept for later into a stored photo.
+    pub async fn develop_later(&self, upload: Bytes) -> Result<Photo> {
+        let encoded = self.behind(&self.workers, move || reencode(&upload)).await?;
+        self.keep(encoded).await
+    }
+
+    async fn keep(&self, encoded: Encoded) -> Result<Photo> {
+        let full = self.store.blobs().put(encoded.full.into(), "image/jpeg").await?;
+        let thumb = self.store.blobs().put(encoded.thumb.into(), "image/jpeg").await?;
+        Ok(Photo { full, thumb, width: encoded.width, height: encoded.height, told: encoded.told })
+    }
+
+    async fn behind<T: Send + 'static>(&self, room: &Arc<Semaphore>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let permit = enter(room).await?;
         let done = self.backroom.work(move || {
             let _permit = permit;
             work()
         });
         done.await.unwrap_or_else(|| Err(unreadable(&"the decoder gave up")))
     }
+}
+
+async fn enter(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    room.clone().acquire_owned().await.map_err(|e| Error::internal("waiting for the darkroom", e))
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {

@@ -29,10 +29,10 @@ impl Cases {
         let system = Caller::system("cases", self.store.clock().as_ref());
         for (n, sha) in tables_uploads::uploads_of(&self.store, case).await? {
             let (_, bytes) = self.store.blobs().get(&sha).await?;
-            let developed = self.darkroom.develop(vec![bytes]).await;
+            let developed = self.darkroom.develop_later(bytes).await;
             let mut tx = self.store.begin(&system).await?;
             match developed {
-                Ok(photos) => self.keep_photos(&mut tx, case, "report", &photos).await?,
+                Ok(photo) => self.keep_photos(&mut tx, case, "report", &[photo]).await?,
                 Err(e) if matches!(e.kind(), Kind::Unsupported | Kind::TooLarge) => {
                     tx.audit("case.photo.dropped", &format!("case:{case}"), &json!({ "because": e.code() })).await?;
                 }

@@ -4,6 +4,7 @@ use dothi_kernel::Permission;
 use dothi_testkit::TestCity;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::walks;
 
@@ -89,6 +90,34 @@ async fn bad_reports_are_refused_with_reasons() {
     assert_eq!(send(with("text", json!("x".repeat(50_000))), None).await.0 / 100, 4);
     assert_eq!(send(with("lat", json!("north")), None).await.0, 400);
     assert_eq!(send(good, Some(walks::photo(1))).await.0, 201);
+    city.finish().await;
+}
+
+/// Twelve senders whose photos never end take all the room there is for photos.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_taken_while_there_is_no_room_for_photos() {
+    let city = TestCity::start().await;
+    let category = walks::category(&city).await;
+    let mut slow = Vec::new();
+    for _ in 0..12 {
+        let mut sender = tokio::net::TcpStream::connect(city.http).await.unwrap();
+        let head = "POST /api/cases HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 900000\r\n\r\n--b\r\n";
+        sender.write_all(head.as_bytes()).await.unwrap();
+        slow.push(sender);
+    }
+    let report = json!({"category": category, "text": "Rác chất đống", "lon": walks::LON, "lat": walks::LAT});
+    let send = |photo: Option<usize>| {
+        let form = reqwest::multipart::Form::new().part("report", reqwest::multipart::Part::text(report.to_string()).mime_str("application/json").unwrap());
+        let form = match photo {
+            Some(bytes) => form.part("photo", reqwest::multipart::Part::bytes(vec![0; bytes]).file_name("a.jpg")),
+            None => form,
+        };
+        let visitor = city.anonymous();
+        async move { visitor.request(Method::POST, "/api/cases").multipart(form).send().await.unwrap().status().as_u16() }
+    };
+    city.until("no room for another photo", || async { (send(Some(100_000)).await == 503).then_some(()) }).await;
+    assert_eq!(send(None).await, 201);
+    drop(slow);
     city.finish().await;
 }
 
