@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dothi_kernel::{Result, Timestamp};
-use dothi_store::JobRunner;
+use dothi_store::{Job, JobRunner};
 
 use crate::{Access, tables};
 
@@ -24,34 +24,34 @@ impl Access {
     pub fn jobs(self: Arc<Self>, runner: JobRunner) -> JobRunner {
         let (turn, sessions) = (self.clone(), self);
         runner
-            .on(TURN, move |_| {
+            .on(TURN, move |job| {
                 let this = turn.clone();
-                async move { this.turn().await }
+                async move { this.turn(&job).await }
             })
-            .on(SESSIONS, move |_| {
+            .on(SESSIONS, move |job| {
                 let this = sessions.clone();
-                async move { this.sweep().await }
+                async move { this.sweep(&job).await }
             })
     }
 
-    async fn turn(&self) -> Result<()> {
+    async fn turn(&self, job: &Job) -> Result<()> {
         self.reload().await?;
         let snapshot = self.snapshot();
         let Some(day) = snapshot.next_turn().and_then(|d| d.parse::<jiff::civil::Date>().ok()) else { return Ok(()) };
         let zone = snapshot.calendar.as_ref().map_or(jiff::tz::TimeZone::UTC, |c| c.zone().clone());
         let Ok(midnight) = zone.to_timestamp(day.at(0, 0, 0, 0)) else { return Ok(()) };
         let mut tx = self.store.begin_as("access").await?;
-        tx.schedule(TURN, "units", midnight).await?;
+        tx.again(job, midnight).await?;
         tx.commit().await
     }
 
-    async fn sweep(&self) -> Result<()> {
+    async fn sweep(&self, job: &Job) -> Result<()> {
         let next = tables::next_session_end(&self.store).await?;
         let mut tx = self.store.begin_as("access").await?;
         tables::sweep_sessions(&mut tx).await?;
         if let Some(end) = next {
             let hour = next_hour(tx.now());
-            tx.schedule(SESSIONS, "sweep", end.max(hour)).await?;
+            tx.again(job, end.max(hour)).await?;
         }
         tx.commit().await
     }

@@ -230,7 +230,7 @@ impl Cases {
         if more {
             let system = Caller::system("cases", self.store.clock().as_ref());
             let mut tx = self.store.begin(&system).await?;
-            tx.schedule(FACES_JOB, &job.key, system.now).await?;
+            tx.again(job, system.now).await?;
             tx.commit().await?;
         }
         Ok(())

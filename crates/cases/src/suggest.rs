@@ -447,9 +447,10 @@ impl Cases {
             let figures = json!({ "version": version, "cases": record.cases, "macro_f1": record.category.macro_f1 });
             tx.audit("case.learn", &format!("case-type:{kind}"), &figures).await?;
         }
-        tables_suggest::want_no_more(&mut tx, kind).await?;
-        let next = self.next_night(system.now)?;
-        tx.schedule(LEARN_JOB, kind, next).await?;
+        // Somebody who asked meanwhile waits for a model of what ended until then.
+        if tx.again(job, self.next_night(system.now)?).await? {
+            tables_suggest::want_no_more(&mut tx, kind).await?;
+        }
         tx.commit().await?;
         self.advisers.0.write().unwrap_or_else(PoisonError::into_inner).remove(kind);
         Ok(())

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 
 use dothi_kernel::{Caller, Error, Event, EventRecord, Result};
-use dothi_store::JobRunner;
+use dothi_store::{Job, JobRunner};
 
 use crate::Oversight;
 use crate::compute::Areas;
@@ -83,32 +83,26 @@ impl Oversight {
         runner
             .on(COMPUTE, move |job| {
                 let this = self.clone();
-                async move { this.run(Areas::Home, COMPUTE, &job.key).await }
+                async move { this.run(Areas::Home, &job).await }
             })
             .on(COMMUNES, move |job| {
                 let this = communes.clone();
-                async move { this.run(Areas::Communes, COMMUNES, &job.key).await }
+                async move { this.run(Areas::Communes, &job).await }
             })
     }
 
-    async fn run(&self, areas: Areas, kind: &str, domain: &str) -> Result<()> {
+    async fn run(&self, areas: Areas, job: &Job) -> Result<()> {
         let system = Caller::system("oversight", self.store.clock().as_ref());
-        let set_for = || self.set_for.lock().unwrap_or_else(PoisonError::into_inner).get(domain).copied();
-        let before = set_for();
-        let report = self.compute_all(&system, areas, Some(domain)).await?;
+        let report = self.compute_all(&system, areas, Some(&job.key)).await?;
         if !report.failed.is_empty() {
             return Err(Error::internal("computing indicators", report.failed.join(", ")));
-        }
-        // What happened while it was computed may not be in the values yet, and has set an earlier instant that must stand.
-        if set_for() != before {
-            return Ok(());
         }
         let next = match areas {
             Areas::Home => up(system.now.as_microsecond(), IDLE),
             Areas::Communes => up(system.now.as_microsecond(), 24 * HOUR),
         };
         let mut tx = self.store.begin(&system).await?;
-        tx.schedule(kind, domain, dothi_kernel::time::micros(next)).await?;
+        tx.again(job, dothi_kernel::time::micros(next)).await?;
         tx.commit().await
     }
 }

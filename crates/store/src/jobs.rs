@@ -53,6 +53,22 @@ impl Tx {
         Ok(())
     }
 
+    /// Sets the timer of the running job to its next time, unless somebody set it anew while the job ran: that one stands, as what it was
+    /// set for may not be in what the job did. Says whether it was set.
+    pub async fn again(&mut self, job: &Job, at: Timestamp) -> Result<bool> {
+        let set = self
+            .row(
+                "update job set run_at = ?, version = version + 1, attempts = 0, locked_until = 0, last_error = null \
+                 where kind = ? and key = ? and version = ? returning version",
+                params![at, &job.kind, &job.key, job.version],
+            )
+            .await?;
+        if set.is_some() && at <= self.now() {
+            self.note_job();
+        }
+        Ok(set.is_some())
+    }
+
     /// Removes a timer.
     pub async fn unschedule(&mut self, kind: &str, key: &str) -> Result<()> {
         self.put("delete from job where kind = ? and key = ?", params![kind, key]).await

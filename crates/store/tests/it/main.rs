@@ -264,6 +264,43 @@ async fn jobs_run_when_due_retry_and_keep_a_newer_timer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_timer_set_while_its_job_runs_stands() {
+    both(&[NOTES], |s| async move {
+        let at = |s: &Store, seconds: i64| dothi_kernel::time::micros(s.clock().now().as_microsecond() + seconds * 1_000_000);
+        let mut tx = s.begin(&system(&s)).await.unwrap();
+        for key in ["quiet", "busy"] {
+            tx.schedule("round", key, s.clock().now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let (count, store) = (ran.clone(), s.store.clone());
+        let runner = JobRunner::new(s.store.clone()).on("round", move |job| {
+            let (count, s) = (count.clone(), store.clone());
+            async move {
+                let system = Caller::system("t", s.clock().as_ref());
+                let first = count.fetch_add(1, Ordering::SeqCst) < 2;
+                if first && job.key == "busy" {
+                    let mut tx = s.begin(&system).await?;
+                    tx.schedule("round", "busy", at(&s, 10)).await?;
+                    tx.commit().await?;
+                }
+                let mut tx = s.begin(&system).await?;
+                assert_eq!(tx.again(&job, at(&s, 3600)).await?, !(first && job.key == "busy"));
+                tx.commit().await
+            }
+        });
+        assert_eq!(runner.run_due(10).await.unwrap(), 2);
+        s.clock.advance_seconds(11);
+        assert_eq!(runner.run_due(10).await.unwrap(), 1, "busy, at the instant that was set meanwhile");
+        s.clock.advance_seconds(3600);
+        assert_eq!(runner.run_due(10).await.unwrap(), 2);
+        let health = s.job_health().await.unwrap();
+        assert_eq!((health.due, health.waiting, health.dead), (0, 2, 0), "both go on, none failed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_are_taken_once() {
     both(&[NOTES], |s| async move {
         let mut tx = s.begin(&system(&s)).await.unwrap();
