@@ -1,9 +1,10 @@
 //! Photos: decoded for real within bounds, turned upright, and written anew as JPEG, so that nothing but the picture
 //! (no place, no device, no names) is kept.
 
+use std::collections::VecDeque;
 use std::io::Cursor;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dothi_kernel::geo::Point;
@@ -27,6 +28,11 @@ const MAX_ALLOC: u64 = 320 * 1024 * 1024;
 const SLOTS: usize = 12;
 /// Photos worked on at once.
 const WORKERS: usize = 2;
+/// Reports with photos within [`CALM`] whose senders are shown their photos at once. When more come, developing would take the
+/// processor from those who send.
+const FEW: usize = 8;
+/// See [`FEW`].
+const CALM: Duration = Duration::from_secs(10);
 /// Photos looked at for faces at once.
 const LOOKERS: usize = 1;
 /// Recordings held in memory at once.
@@ -85,13 +91,15 @@ pub(crate) struct Darkroom {
     workers: Arc<Semaphore>,
     lookers: Arc<Semaphore>,
     recordings: Arc<Semaphore>,
+    /// When the last [`FEW`] reports with photos came.
+    recent: Mutex<VecDeque<Instant>>,
 }
 
 impl Darkroom {
     pub fn new(store: Store) -> Result<Self> {
         let room = |n| Arc::new(Semaphore::new(n));
         let backroom = Backroom::new(WORKERS + LOOKERS)?;
-        Ok(Self { store, backroom, slots: room(SLOTS), workers: room(WORKERS), lookers: room(LOOKERS), recordings: room(RECORDINGS) })
+        Ok(Self { store, backroom, slots: room(SLOTS), workers: room(WORKERS), lookers: room(LOOKERS), recordings: room(RECORDINGS), recent: Mutex::default() })
     }
 
     /// Room for one upload; hold it while the photos are in memory. 503 `case.photo.busy` when there is none.
@@ -126,18 +134,34 @@ impl Darkroom {
         self.behind(&self.lookers, work).await
     }
 
-    /// Develops uploads at once when nothing else is being worked on. Else files that look like photos are kept as they are for later,
-    /// so that nobody waits for the photos of others.
+    /// Develops uploads at once when few come and nothing else is being worked on. Else files that look like photos are kept as they
+    /// are for later, so that nobody waits for the photos of others.
     pub async fn take(&self, uploads: Vec<Bytes>) -> Result<Taken> {
-        if uploads.is_empty() || self.workers.available_permits() == WORKERS {
-            return self.develop(uploads).await.map(Taken::Developed);
+        if uploads.is_empty() {
+            return Ok(Taken::Developed(Vec::new()));
         }
-        let mut waiting = Vec::with_capacity(uploads.len());
-        for upload in uploads {
-            opened(&upload)?;
-            waiting.push(self.store.blobs().put(upload, UNDEVELOPED).await?);
+        let taken = if self.calm() && self.workers.available_permits() == WORKERS {
+            Taken::Developed(self.develop(uploads).await?)
+        } else {
+            let mut waiting = Vec::with_capacity(uploads.len());
+            for upload in uploads {
+                opened(&upload)?;
+                waiting.push(self.store.blobs().put(upload, UNDEVELOPED).await?);
+            }
+            Taken::Waiting(waiting)
+        };
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back(Instant::now());
+        if recent.len() > FEW {
+            recent.pop_front();
         }
-        Ok(Taken::Waiting(waiting))
+        Ok(taken)
+    }
+
+    /// Whether few reports with photos came lately.
+    fn calm(&self) -> bool {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.len() < FEW || recent.front().is_some_and(|at| at.elapsed() > CALM)
     }
 
     /// Turns uploads into stored photos; somebody waits for them.
