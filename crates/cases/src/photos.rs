@@ -30,7 +30,7 @@ const SLOTS: usize = 12;
 const WORKERS: usize = 2;
 /// Reports with photos within [`CALM`] whose senders are shown their photos at once. When more come, developing would take the
 /// processor from those who send.
-const FEW: usize = 8;
+const FEW: usize = 12;
 /// See [`FEW`].
 const CALM: Duration = Duration::from_secs(10);
 /// Photos looked at for faces at once.

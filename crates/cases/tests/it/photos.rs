@@ -175,12 +175,12 @@ async fn when_many_photos_come_at_once_nobody_waits_and_none_is_lost() {
 async fn in_a_steady_stream_of_photos_none_is_developed_while_its_sender_waits() {
     let app = crate::App::new(dothi_store::testing::store(&[dothi_cases::MIGRATIONS]).await).await;
     let mut receipts = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..14 {
         receipts.push(app.cases.report(&app.anybody(), light(), vec![jpeg(8, 8)], None).await.unwrap());
     }
     let shown = async |n: usize| app.cases.get(&app.system(), receipts[n].id).await.unwrap().photos.len();
-    assert_eq!((shown(0).await, shown(7).await), (1, 1), "few are shown at once");
-    assert_eq!((shown(8).await, shown(9).await), (0, 0), "then those who send go first");
+    assert_eq!((shown(0).await, shown(11).await), (1, 1), "few are shown at once");
+    assert_eq!((shown(12).await, shown(13).await), (0, 0), "then those who send go first");
     app.timers().await;
-    assert_eq!((shown(8).await, shown(9).await), (1, 1));
+    assert_eq!((shown(12).await, shown(13).await), (1, 1));
 }
