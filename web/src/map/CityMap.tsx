@@ -7,7 +7,7 @@ import { useTheme } from '@/ui'
 import { addMarks, token } from './marks'
 import type { CityMapProps, MapPoint } from './types'
 import { baseStyle } from './style'
-import { VietnamInset } from './VietnamInset'
+import { outlineBounds, VietnamInset } from './VietnamInset'
 import { centres, boundsOf } from './shapes'
 import { useStreets } from './streets'
 import './map.css'
@@ -90,19 +90,23 @@ export default function CityMap(props: CityMapProps) {
   const kept = useRef<{ center: [number, number]; zoom: number }>(undefined)
   const [ready, setReady] = useState(false)
   const [failed, setFailed] = useState(false)
+  const latest = useRef(view)
   const handlers = useRef({ onPoint, onArea, onRoad, onMove, onEngine: props.onEngine })
   useEffect(() => {
     handlers.current = { onPoint, onArea, onRoad, onMove, onEngine: props.onEngine }
+    latest.current = view
   })
 
   useEffect(() => {
     if (!holder.current) return
+    const begin = latest.current
     let map: Engine
     try {
       map = new Engine({
         container: holder.current,
         style: baseStyle(home),
-        ...(kept.current ?? { bounds: NATION, fitBoundsOptions: { padding: 12 } }),
+        // Where it will be looked at, so that nothing is drawn for the way there.
+        ...(kept.current ?? (begin && begin !== 'nation' ? { center: [begin.lon, begin.lat], zoom: begin.zoom } : { bounds: (begin ? undefined : outlineBounds(home)) ?? NATION, fitBoundsOptions: { padding: begin ? 12 : 28 } })),
         maxBounds: REACH,
         minZoom: 3,
         maxZoom: 18,

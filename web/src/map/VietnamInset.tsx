@@ -1,4 +1,5 @@
 import { useT } from '@/i18n'
+import { boundsOf, type Bounds } from './shapes'
 import vietnam from './vietnam.json'
 
 const X = (lon: number) => (lon - 101.6) * 10
@@ -8,6 +9,12 @@ const OUTLINES = vietnam.provinces.map(province => ({
   code: province.code,
   d: province.rings.map(ring => 'M' + ring.map(([x, y]) => `${X(x ?? 0).toFixed(1)} ${Y(y ?? 0).toFixed(1)}`).join('L') + 'Z').join(''),
 }))
+
+/** About where a province lies; none for a code that is no province's. */
+export function outlineBounds(code: string): Bounds | undefined {
+  const province = vietnam.provinces.find(p => p.code === code)
+  return province && boundsOf({ type: 'Feature', properties: {}, geometry: { type: 'MultiPolygon', coordinates: province.rings.map(ring => [ring]) } })
+}
 
 /** The whole country, with both archipelagos, in a corner of every map. */
 export function VietnamInset({ home, large }: { home: string; large?: boolean }) {
