@@ -97,6 +97,34 @@ async fn replaying_and_folding_change_nothing() {
 }
 
 #[tokio::test]
+async fn many_and_large_entities_are_read_back_whole() {
+    both(&[dothi_context::MIGRATIONS], async |store| {
+        let mut api = Api::on(store).await;
+        let system = api.system();
+        let small = (0..2_100).map(|n| reading(&format!("urn:r:{n:04}"), "state", Val::Text(format!("\u{1e}{n}\u{1f}ệ").into()), T0));
+        api.context.ingest(&system, small.collect()).await.unwrap();
+        // More than a page holds, in the middle of one.
+        for n in 0..9 {
+            let text = "ệ\"\u{1e}".repeat(60_000);
+            api.create(&[json!({"id": format!("urn:r:0500-{n}"), "type": "AirQualityObserved", "text": {"value": text}})]).await;
+        }
+        let all = async |api: &Api| {
+            let mut pages = Vec::new();
+            for offset in [0, 1_000, 2_000] {
+                pages.push(api.get(&format!("/entities?type=AirQualityObserved&limit=1000&offset={offset}&options=sysAttrs")).await.json());
+            }
+            pages
+        };
+        let before = all(&api).await;
+        assert_eq!(before.iter().map(|page| page.as_array().unwrap().len()).sum::<usize>(), 2_109);
+        assert_eq!(api.context.checkpoint().await.unwrap(), 2_109);
+        api.reopen().await;
+        assert!(all(&api).await == before, "read from the table");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_busy_sensor_costs_one_row_a_checkpoint() {
     let api = Api::new().await;
     let system = api.system();
