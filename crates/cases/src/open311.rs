@@ -279,9 +279,9 @@ impl Cases {
             let mut tx = self.store.begin(&caller).await?;
             sql::insert_token(&mut tx, &token, receipt.id, key).await?;
             tx.commit().await?;
-            return Ok(json!([{ "token": token, "service_notice": notice, "account_id": null }]));
+            return Ok(json!([{ "token": token, "service_notice": notice }]));
         }
-        Ok(json!([{ "service_request_id": receipt.code, "service_notice": notice, "account_id": null }]))
+        Ok(json!([{ "service_request_id": receipt.code, "service_notice": notice }]))
     }
 
     /// The id that a token stands for; empty until the centre has let the request through.
