@@ -90,7 +90,7 @@ pub async fn measure(seconds: u64) {
             again.count(&format!("select count(*) from observation where entity = 'urn:ngsi-ld:AirQualityObserved:over-{p}' and attribute = 'pm25'")).await;
         lost += told.saturating_sub(kept);
     }
-    let kept = again.count("select count(*) from observation where kind = 'OverloadBench'").await;
+    let kept = again.count("select count(*) from observation where type = 'OverloadBench'").await;
     let messages: u64 = acknowledged.iter().sum();
     println!(
         "{seconds} s of overload: {messages} messages ({:.0}/s) and {by_batch} observations by batch acknowledged, {} batches refused; memory at most {peak:.0} MB (empty: {empty:.0} MB)",
