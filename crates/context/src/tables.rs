@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dothi_kernel::{Error, Result};
-use dothi_store::{Migration, Param, Store, Tx, marks, params, places};
+use dothi_store::{Migration, Param, Row, Store, Tx, marks, params, places};
 
 use crate::model::{Entity, Names};
 
@@ -96,25 +96,16 @@ pub async fn delete(tx: &mut Tx, ids: &[&str]) -> Result<()> {
 /// Whether an entity of the table is known already, by id.
 pub type Known = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// Between the fields of an entity, and between entities: neither an IRI nor JSON holds a control character.
-const FIELD: &str = "\u{1f}";
-const END: &str = "\u{1e}";
-
-/// Reads all entities that are not known, page by page; while one page is read, those before it are parsed beside. A page comes as one
-/// text, as handing rows from the database's thread to ours costs more than what is in them. It ends with the entity that takes it beyond
-/// a few megabytes.
+/// Reads all entities that are not known, page by page; while one page is read, those before it are parsed beside.
 pub async fn load(store: &Store, names: &Arc<Names>, known: Known) -> Result<Vec<Arc<Entity>>> {
-    let sql = "select max(id) as last, string_agg(id || ? || cast(version as text) || ? || doc, ?) as page from \
-               (select id, version, doc, sum(length(doc)) over (order by id) - length(doc) as before from \
-               (select id, version, doc from context_entity where id > ? order by id limit 1000) as found) as counted where before < 4000000";
     let (mut all, mut after, mut parsing) = (Vec::new(), String::new(), VecDeque::new());
     loop {
-        let row = store.row(sql, params![FIELD, FIELD, END, &after]).await?.ok_or_else(|| Error::internal("reading entities", "no row"))?;
-        let last = row.opt_text("last")?;
+        let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 4000", params![&after]).await?;
+        let last = rows.last().map(|r| r.text("id")).transpose()?;
         if last.is_some() {
-            let (names, known, page) = (names.clone(), known.clone(), row.text("page")?);
+            let (names, known) = (names.clone(), known.clone());
             parsing.push_back(tokio::task::spawn_blocking(move || {
-                page.split(END).filter_map(|entity| read(entity, &names, &known).transpose()).collect::<Result<Vec<_>>>()
+                rows.iter().filter_map(|row| entity(row, &names, &known).transpose()).collect::<Result<Vec<_>>>()
             }));
         }
         while parsing.len() > if last.is_some() { PARSING } else { 0 } {
@@ -128,17 +119,14 @@ pub async fn load(store: &Store, names: &Arc<Names>, known: Known) -> Result<Vec
     }
 }
 
-/// An entity of a page: its id, version and document.
-fn read(row: &str, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>> {
-    let bad = |e: &dyn std::fmt::Display| Error::internal("reading an entity", e);
-    let mut fields = row.splitn(3, FIELD);
-    let (Some(id), Some(version), Some(doc)) = (fields.next(), fields.next(), fields.next()) else { return Err(bad(&"a field is missing")) };
-    if known(id) {
+fn entity(row: &Row, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>> {
+    let id = row.text("id")?;
+    if known(&id) {
         return Ok(None);
     }
-    let mut entity: Entity = serde_json::from_str(doc).map_err(|e| bad(&e))?;
+    let mut entity: Entity = row.json("doc")?;
     entity.id = id.into();
-    entity.version = version.parse().map_err(|e| bad(&e))?;
+    entity.version = u64::try_from(row.int("version")?).unwrap_or(0);
     entity.intern(names);
     Ok(Some(Arc::new(entity)))
 }
