@@ -300,6 +300,8 @@ async fn tell_reports(city: &Arc<City>, demo: &Demo, folder: &Path, people: &BTr
     let squeeze = demo.reports.days as f64 * 1440.0 / (last - first).max(1.0);
     let take = arrivals.len().div_ceil(demo.reports.most.max(1)).max(1);
     let mut waiting = tokio::task::JoinSet::new();
+    // One photo at a time: what finds the darkroom busy would wait for a timer, and nobody accepts what cannot be seen yet.
+    let darkroom = Arc::new(tokio::sync::Semaphore::new(1));
     for (n, arrival) in arrivals.into_iter().enumerate().filter(|(n, _)| n % take == 0) {
         // Seeded by the row, so that every demo tells the same story.
         let mut dice = StdRng::seed_from_u64(n as u64);
@@ -309,7 +311,7 @@ async fn tell_reports(city: &Arc<City>, demo: &Demo, folder: &Path, people: &BTr
         let local = |step: &Step| own.and_then(|own| own.get(&step.by)).unwrap_or(&step.by).clone();
         let steps: Vec<Step> = demo.reports.steps.iter().map(|s| Step { by: local(s), ..s.clone() }).collect();
         let (city, people) = (city.clone(), people.clone());
-        let life = Life { opened: now - before as i64 - 10 * 60_000_000, now, spot, arrival };
+        let life = Life { opened: now - before as i64 - 10 * 60_000_000, now, spot, arrival, darkroom: darkroom.clone() };
         waiting.spawn(async move { live(&city, life, &steps, &people, dice).await });
         if waiting.len() >= 16 {
             done(waiting.join_next().await)?;
@@ -342,6 +344,7 @@ struct Life {
     now: i64,
     spot: Spot,
     arrival: Arrival,
+    darkroom: Arc<tokio::sync::Semaphore>,
 }
 
 async fn live(city: &City, life: Life, steps: &[Step], people: &BTreeMap<String, uuid::Uuid>, mut dice: StdRng) -> Result<()> {
@@ -360,7 +363,9 @@ async fn live(city: &City, life: Life, steps: &[Step], people: &BTreeMap<String,
     };
     let opener = Caller { now: at(life.opened), ..Caller::system("demo", clock) };
     let photos = if dice.random_bool(0.5) { vec![photo(&mut dice, false)?] } else { Vec::new() };
+    let room = if photos.is_empty() { None } else { life.darkroom.acquire().await.ok() };
     let receipt = city.cases.report(&opener, report, photos, None).await?;
+    drop(room);
     let span = life.arrival.closed_min.map(|c| ((c - life.arrival.opened_min).max(20.0) * 60e6) as i64);
     // What is still open in the source stays somewhere on its way.
     let (span, reach) = span.map_or((3 * DAY, dice.random_range(0.0..0.95)), |s| (s.min(9 * DAY), 9.0));
@@ -384,7 +389,9 @@ async fn live(city: &City, life: Life, steps: &[Step], people: &BTreeMap<String,
         let answer = field("public_answer").map(|a| if life.arrival.answer.is_empty() { a } else { life.arrival.answer.clone() });
         let input = MoveInput { version, note: field("note"), public_answer: answer, reason: field("reason"), ..MoveInput::default() };
         let photos = if step.photo { vec![photo(&mut dice, true)?] } else { Vec::new() };
+        let room = if photos.is_empty() { None } else { life.darkroom.acquire().await.ok() };
         city.cases.make_move(&maker, receipt.id, &step.step, input, photos).await?;
+        drop(room);
     }
     Ok(())
 }
