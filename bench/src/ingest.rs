@@ -18,10 +18,16 @@ const BATCH: u64 = 1_000;
 const CONNECTIONS: u64 = 4;
 const ATTRIBUTES: [&str; 8] = ["pm25", "pm10", "no2", "so2", "o3", "co", "temperature", "relativeHumidity"];
 
-fn message(p: u64, n: u64) -> Vec<u8> {
-    // About 200 bytes, eight measured values and a time, as our stations send them.
+/// About 200 bytes: a time and eight measured values, as our stations send them, or one value and what a gauge says of itself.
+fn message(p: u64, n: u64, values: usize) -> Vec<u8> {
     let now = jiff::Timestamp::now().strftime("%FT%T%.6fZ");
     let v = ((n + p) % 1000) as f64 / 10.0;
+    if values == 1 {
+        return format!(
+            r#"{{"t":"{now}","temperature":{v},"n":{n},"station":"bench-{p:04}","maker":"an example","model":"gauge with one probe","firmware":"1.4.2","network":"good","power":"mains, buffered"}}"#
+        )
+        .into_bytes();
+    }
     format!(
         r#"{{"t":"{now}","pm25":{v},"pm10":{},"no2":41.5,"so2":3.2,"o3":88.1,"co":612.0,"temperature":28.4,"relativeHumidity":0.81,"n":{n},"station":"bench-{p:04}"}}"#,
         v + 12.3
@@ -29,8 +35,8 @@ fn message(p: u64, n: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Publishes with QoS 1 from several clients; messages acknowledged a second.
-async fn publish(port: u16, total: u64) -> f64 {
+/// Publishes messages of so many values with QoS 1 from several clients; messages acknowledged a second.
+async fn publish(port: u16, total: u64, values: usize) -> f64 {
     let start = Instant::now();
     let count = Arc::new(Count::default());
     let (stop, share) = (Arc::new(AtomicBool::new(false)), total / PUBLISHERS);
@@ -41,7 +47,7 @@ async fn publish(port: u16, total: u64) -> f64 {
         let mine = Arc::new(Count::default());
         let sum = count.clone();
         tasks.push(tokio::spawn(async move {
-            crate::mqtt::publish(plan, mine.clone(), move |n| (n < share).then(|| message(p, n))).await;
+            crate::mqtt::publish(plan, mine.clone(), move |n| (n < share).then(|| message(p, n, values))).await;
             sum.acknowledged.fetch_add(mine.acknowledged.load(Ordering::Relaxed), Ordering::Relaxed);
         }));
     }
@@ -87,6 +93,15 @@ async fn batches(http: u16, total: u64, attributes: usize) -> f64 {
     (rounds * BATCH * CONNECTIONS * attributes as u64) as f64 / start.elapsed().as_secs_f64()
 }
 
+/// Rounds of messages with so many values: a second here and at the peer, and µs of our processor each.
+#[derive(Default)]
+struct Messages {
+    values: usize,
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
 /// Runs both sides in turn and prints the table.
 pub async fn measure(messages: u64, observations: u64, rounds: usize) {
     let data = tempfile::tempdir().expect("a folder");
@@ -100,14 +115,17 @@ pub async fn measure(messages: u64, observations: u64, rounds: usize) {
     let peer = peer.ok().map(Process::of);
     tokio::time::sleep(Duration::from_millis(500)).await;
 
-    let (mut ours, mut theirs, mut small, mut wide) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut cpu, mut cpu_wide, mut patches) = (Vec::new(), Vec::new(), Vec::new());
+    let mut mqtt = [1, 8].map(|values| Messages { values, ..Messages::default() });
+    let (mut small, mut wide) = (Vec::new(), Vec::new());
+    let (mut cpu_wide, mut patches) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
-        let before = server.process.cpu_s();
-        ours.push(publish(server.mqtt, messages).await);
-        cpu.push((server.process.cpu_s() - before) / messages as f64 * 1e6);
-        if peer.is_some() {
-            theirs.push(publish(peer_port, messages).await);
+        for side in &mut mqtt {
+            let before = server.process.cpu_s();
+            side.ours.push(publish(server.mqtt, messages, side.values).await);
+            side.cpu.push((server.process.cpu_s() - before) / messages as f64 * 1e6);
+            if peer.is_some() {
+                side.theirs.push(publish(peer_port, messages, side.values).await);
+            }
         }
         small.push(batches(server.http, observations, 1).await);
         let before = server.process.cpu_s();
@@ -120,25 +138,29 @@ pub async fn measure(messages: u64, observations: u64, rounds: usize) {
         patches.push(crate::city::drive(server.http, 64, Duration::from_secs(5), change).await.0);
         let last = |v: &[f64]| v.last().copied().unwrap_or(f64::NAN);
         println!(
-            "round {round}: MQTT {:.0} msg/s, mosquitto {:.0} msg/s, batches of 1 attribute {:.0} obs/s, of 8 {:.0} obs/s, PATCH {:.0}/s, memory {:.0} MB",
-            last(&ours),
-            last(&theirs),
+            "round {round}: MQTT of 1 value {:.0} msg/s, mosquitto {:.0} msg/s, of 8 values {:.0} msg/s, mosquitto {:.0} msg/s, batches of 1 attribute {:.0} obs/s, of 8 {:.0} obs/s, PATCH {:.0}/s, memory {:.0} MB",
+            last(&mqtt[0].ours),
+            last(&mqtt[0].theirs),
+            last(&mqtt[1].ours),
+            last(&mqtt[1].theirs),
             last(&small),
             last(&wide),
             last(&patches),
             server.process.memory_mb()
         );
     }
-    let mqtt = median(ours);
     println!("\nfsync: every acknowledged message and batch (SQLite WAL, synchronous=FULL, group commit); mosquitto keeps nothing");
-    println!(
-        "MQTT QoS 1, {PUBLISHERS} publishers, 200 bytes, 8 values a message, decoded into the model: {mqtt:.0} msg/s = {:.0} obs/s, {:.0} µs of processor a message",
-        mqtt * 8.0,
-        median(cpu)
-    );
-    if !theirs.is_empty() {
-        let other = median(theirs);
-        println!("mosquitto, QoS 1, no persistence, no subscriber: {other:.0} msg/s; ratio {:.2}", mqtt / other);
+    for Messages { values, ours, theirs, cpu } in mqtt {
+        let rate = median(ours);
+        println!(
+            "MQTT QoS 1, {PUBLISHERS} publishers, 200 bytes, {values} values a message, decoded into the model: {rate:.0} msg/s = {:.0} obs/s, {:.0} µs of processor a message",
+            rate * values as f64,
+            median(cpu)
+        );
+        if !theirs.is_empty() {
+            let other = median(theirs);
+            println!("mosquitto, QoS 1, no persistence, no subscriber: {other:.0} msg/s; ratio {:.2}", rate / other);
+        }
     }
     println!("NGSI-LD batch upsert, {BATCH} entities of 1 observed attribute, {CONNECTIONS} connections: {:.0} obs/s", median(small));
     println!(

@@ -15,15 +15,17 @@ use dothi_kernel::{Error, Result};
 use dothi_store::Store;
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
+use crate::leb::Leb;
 use crate::live::{Live, Staged};
 use crate::model::{Attr, AttrKind, Entity, Iri, Names, find, find_mut};
+use crate::stored::{self, Reader, Spelled, Writer, damaged};
 use crate::tables::{self, EntityRow};
 use crate::tables_journal;
 use crate::tables_temporal;
-use crate::val::{Look, Val};
+use crate::val::Val;
 
-/// Version of a row's form; golden files in `tests/golden` must load for ever.
-const FORMAT: u8 = 1;
+/// The first version of a row's form, in which entities were JSON; rows are written in that of [`stored::FORMAT`].
+const FIRST: u8 = 1;
 /// Level of zstd: the journal is short-lived, time matters more than bytes.
 const LEVEL: i32 = 1;
 /// Entities that one transaction of a checkpoint writes: others write in between.
@@ -472,134 +474,47 @@ const WHOLE: u8 = 1;
 const GONE: u8 = 2;
 const VALUES: u8 = 3;
 
-const FLOAT: u8 = 0;
-const INT: u8 = 1;
-const FALSE: u8 = 2;
-const TRUE: u8 = 3;
-const TEXT: u8 = 4;
-const JSON: u8 = 5;
-
 /// Writes a row.
 pub fn encode(staged: &Staged, measured: &Measured) -> Result<Vec<u8>> {
-    let failed = |e| Error::internal("packing the journal", e);
-    let mut out = Out { bytes: Vec::with_capacity(staged.len() * 128), ..Out::default() };
+    let mut out = Writer::after(Vec::with_capacity(staged.len() * 128));
     for (id, next) in staged {
         match (next, measured.get(id)) {
             (None, _) => {
                 out.bytes.push(GONE);
-                out.text(id);
+                out.bytes.text(id);
             }
             (Some(entity), None) => {
                 out.bytes.push(WHOLE);
-                out.text(id);
-                out.unsigned(entity.version);
-                out.json(&**entity)?;
+                out.bytes.text(id);
+                out.bytes.unsigned(entity.version);
+                out.entity(entity)?;
             }
             (Some(entity), Some(set)) => {
                 out.bytes.push(VALUES);
-                out.text(id);
-                out.values(entity, set)?;
+                out.bytes.text(id);
+                write_values(&mut out, entity, set)?;
             }
         }
     }
-    let packed = zstd::bulk::compress(&out.bytes, LEVEL).map_err(failed)?;
+    let packed = zstd::bulk::compress(&out.bytes, LEVEL).map_err(|e| Error::internal("packing the journal", e))?;
     let mut row = Vec::with_capacity(packed.len() + 1);
-    row.push(FORMAT);
+    row.push(stored::FORMAT);
     row.extend_from_slice(&packed);
     Ok(row)
 }
 
-#[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    /// Names written so far; later ones refer to them by number.
-    names: HashMap<Iri, u64>,
-}
-
-impl Out {
-    fn unsigned(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.bytes.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        self.bytes.push(n as u8);
+fn write_values(out: &mut Writer, entity: &Entity, set: &[Iri]) -> Result<()> {
+    out.bytes.unsigned(entity.version);
+    out.bytes.signed(entity.modified);
+    out.name(entity.area.as_ref());
+    let default = |name: &Iri| find(&entity.attrs, name)?.iter().find(|a| a.dataset().is_none());
+    let set: Vec<(&Iri, &Attr)> = set.iter().filter_map(|name| Some((name, default(name)?))).collect();
+    out.bytes.unsigned(set.len() as u64);
+    for (name, attr) in set {
+        out.name(Some(name));
+        out.attr(attr, entity.modified)?;
     }
-
-    /// Small ones of either sign are short.
-    fn signed(&mut self, n: i64) {
-        self.unsigned(((n << 1) ^ (n >> 63)) as u64);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.unsigned(text.len() as u64);
-        self.bytes.extend_from_slice(text.as_bytes());
-    }
-
-    /// 0 = none, 1 = a new name follows, n + 2 = the n-th name.
-    fn name(&mut self, name: Option<&Iri>) {
-        let Some(name) = name else { return self.bytes.push(0) };
-        if let Some(n) = self.names.get(name).copied() {
-            return self.unsigned(n + 2);
-        }
-        self.names.insert(name.clone(), self.names.len() as u64);
-        self.bytes.push(1);
-        self.text(name);
-    }
-
-    fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(|e| Error::internal("writing an entity", e))?;
-        self.text(&text);
-        Ok(())
-    }
-
-    fn values(&mut self, entity: &Entity, set: &[Iri]) -> Result<()> {
-        self.unsigned(entity.version);
-        self.signed(entity.modified);
-        self.name(entity.area.as_ref());
-        let default = |name: &Iri| find(&entity.attrs, name)?.iter().find(|a| a.dataset().is_none());
-        let set: Vec<(&Iri, &Attr)> = set.iter().filter_map(|name| Some((name, default(name)?))).collect();
-        self.unsigned(set.len() as u64);
-        for (name, attr) in set {
-            self.name(Some(name));
-            self.attr(attr, entity.modified)?;
-        }
-        Ok(())
-    }
-
-    fn attr(&mut self, attr: &Attr, modified: i64) -> Result<()> {
-        let plain = attr.kind == AttrKind::Property && attr.of().is_none() && attr.expires().is_none() && attr.subs().is_empty();
-        let Some(observed) = attr.observed().filter(|_| plain) else { return self.attr_json(attr) };
-        match (attr.value.look(), attr.value.as_i64()) {
-            (_, Some(n)) => {
-                self.bytes.push(INT);
-                self.signed(n);
-            }
-            (Look::Number(n), None) if attr.value.as_u64().is_none() => {
-                self.bytes.push(FLOAT);
-                self.bytes.extend_from_slice(&n.to_le_bytes());
-            }
-            (Look::Bool(b), _) => self.bytes.push(if b { TRUE } else { FALSE }),
-            (Look::Text(text), _) => {
-                self.bytes.push(TEXT);
-                self.text(text);
-            }
-            _ => return self.attr_json(attr),
-        }
-        self.name(attr.unit().as_ref());
-        self.signed(observed.wrapping_sub(modified));
-        self.signed(attr.modified.wrapping_sub(modified));
-        self.signed(attr.created.wrapping_sub(modified));
-        Ok(())
-    }
-
-    fn attr_json(&mut self, attr: &Attr) -> Result<()> {
-        self.bytes.push(JSON);
-        self.json(attr)
-    }
-}
-
-fn damaged() -> Error {
-    Error::internal("reading the journal", "a row is damaged")
+    Ok(())
 }
 
 /// Unpacks at once what says how long it is; growing step by step would move it again and again.
@@ -613,115 +528,69 @@ fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Reads a row.
 fn decode(row: &[u8], names: &Names) -> Result<Vec<Record>> {
-    let packed = match row.split_first() {
-        Some((&FORMAT, packed)) => packed,
+    let (first, packed) = match row.split_first() {
+        Some((format @ (&FIRST | &stored::FORMAT), packed)) => (*format == FIRST, packed),
         _ => return Err(Error::internal("reading the journal", "a row has an unknown format; it was written by a newer version of the program")),
     };
     let bytes = unpack(packed).map_err(|e| Error::internal("reading the journal", e))?;
-    let mut input = Input { rest: &bytes, names: Vec::new(), shared: names };
+    let mut spelled = Spelled::default();
+    let mut input = Reader::new(&bytes, &mut spelled, names);
     let mut records = Vec::new();
-    while !input.rest.is_empty() {
-        records.push(input.record()?);
+    while !input.ended() {
+        records.push(record(&mut input, first, names)?);
     }
     Ok(records)
 }
 
-struct Input<'a> {
-    rest: &'a [u8],
-    names: Vec<Iri>,
-    shared: &'a Names,
+fn record(input: &mut Reader<'_>, first: bool, names: &Names) -> Result<Record> {
+    let kind = input.byte()?;
+    let id: Iri = input.text()?.into();
+    match kind {
+        GONE => Ok(Record::Gone(id)),
+        WHOLE => {
+            let version = input.unsigned()?;
+            let entity = if first {
+                let mut entity: Entity = input.json()?;
+                (entity.id, entity.version) = (id, version);
+                entity.intern(names);
+                entity
+            } else {
+                input.entity(id, version)?
+            };
+            Ok(Record::Whole(Arc::new(entity)))
+        }
+        VALUES => {
+            let (version, modified, area) = (input.unsigned()?, input.signed()?, input.name(first)?);
+            let mut values = Vec::new();
+            for _ in 0..input.unsigned()? {
+                let name = input.name(first)?.ok_or_else(damaged)?;
+                values.push((name, if first { attr_of_old(input, modified, names)? } else { input.attr(modified)? }));
+            }
+            Ok(Record::Values { id, set: Values { version, modified, area, values } })
+        }
+        _ => Err(damaged()),
+    }
 }
 
-impl<'a> Input<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.rest.split_at_checked(n).ok_or_else(damaged)?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        self.take(1).map(|b| b[0])
-    }
-
-    fn unsigned(&mut self) -> Result<u64> {
-        let mut n = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            n |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(n);
-            }
+/// An attribute in the first version of a row.
+fn attr_of_old(input: &mut Reader<'_>, modified: i64, names: &Names) -> Result<Attr> {
+    let value: Val = match input.byte()? {
+        0 => input.float()?.into(),
+        1 => input.signed()?.into(),
+        2 => false.into(),
+        3 => true.into(),
+        4 => input.text()?.into(),
+        5 => {
+            let mut attrs = vec![(Iri::from(""), input.json::<Attr>()?.into())];
+            crate::model::intern_attrs(&mut attrs, names);
+            return attrs.pop().and_then(|(_, instances)| instances.first().cloned()).ok_or_else(damaged);
         }
-        Err(damaged())
-    }
-
-    fn signed(&mut self) -> Result<i64> {
-        let n = self.unsigned()?;
-        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
-    }
-
-    fn text(&mut self) -> Result<&'a str> {
-        let n = usize::try_from(self.unsigned()?).map_err(|_| damaged())?;
-        std::str::from_utf8(self.take(n)?).map_err(|_| damaged())
-    }
-
-    fn name(&mut self) -> Result<Option<Iri>> {
-        match self.unsigned()? {
-            0 => Ok(None),
-            1 => {
-                let name = self.shared.get(self.text()?);
-                self.names.push(name.clone());
-                Ok(Some(name))
-            }
-            n => usize::try_from(n - 2).ok().and_then(|n| self.names.get(n)).cloned().map(Some).ok_or_else(damaged),
-        }
-    }
-
-    fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        serde_json::from_str(self.text()?).map_err(|e| Error::internal("reading the journal", e))
-    }
-
-    fn record(&mut self) -> Result<Record> {
-        match self.byte()? {
-            GONE => Ok(Record::Gone(self.text()?.into())),
-            WHOLE => {
-                let (id, version) = (self.text()?, self.unsigned()?);
-                let mut entity: Entity = self.json()?;
-                (entity.id, entity.version) = (id.into(), version);
-                entity.intern(self.shared);
-                Ok(Record::Whole(Arc::new(entity)))
-            }
-            VALUES => {
-                let (id, version, modified, area) = (self.text()?.into(), self.unsigned()?, self.signed()?, self.name()?);
-                let mut values = Vec::new();
-                for _ in 0..self.unsigned()? {
-                    values.push((self.name()?.ok_or_else(damaged)?, self.attr(modified)?));
-                }
-                Ok(Record::Values { id, set: Values { version, modified, area, values } })
-            }
-            _ => Err(damaged()),
-        }
-    }
-
-    fn attr(&mut self, modified: i64) -> Result<Attr> {
-        let value: Val = match self.byte()? {
-            INT => self.signed()?.into(),
-            FLOAT => f64::from_le_bytes(self.take(8)?.try_into().map_err(|_| damaged())?).into(),
-            FALSE => false.into(),
-            TRUE => true.into(),
-            TEXT => self.text()?.into(),
-            JSON => {
-                let mut attrs = vec![(Iri::from(""), self.json::<Attr>()?.into())];
-                crate::model::intern_attrs(&mut attrs, self.shared);
-                return attrs.pop().and_then(|(_, instances)| instances.first().cloned()).ok_or_else(damaged);
-            }
-            _ => return Err(damaged()),
-        };
-        let mut attr = Attr::new(AttrKind::Property, value, modified);
-        attr.set_unit(self.name()?);
-        attr.set_observed(Some(self.signed()?.wrapping_add(modified)));
-        attr.modified = self.signed()?.wrapping_add(modified);
-        attr.created = self.signed()?.wrapping_add(modified);
-        Ok(attr)
-    }
+        _ => return Err(damaged()),
+    };
+    let mut attr = Attr::new(AttrKind::Property, value, modified);
+    attr.set_unit(input.name(true)?);
+    attr.set_observed(Some(input.signed()?.wrapping_add(modified)));
+    attr.modified = input.signed()?.wrapping_add(modified);
+    attr.created = input.signed()?.wrapping_add(modified);
+    Ok(attr)
 }

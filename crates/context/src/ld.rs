@@ -62,29 +62,35 @@ pub fn is_core(url: &str) -> bool {
 }
 
 impl TermMap {
+    /// The term whose IRI this is.
+    pub fn name(&self, iri: &str) -> Option<&str> {
+        self.names.get(iri).map(|term| &**term)
+    }
+
     fn parse(object: &Map<String, Value>, before: &[Arc<TermMap>], is_core: bool) -> Result<Self> {
         if object.len() > MAX_TERMS {
             return Err(bad("The @context defines too many terms."));
         }
         let mut map = TermMap::default();
         for (term, definition) in object {
-            if term.starts_with('@') {
-                if matches!(term.as_str(), "@import" | "@context") {
-                    return Err(bad(format!("{term} is not allowed inside a @context.")));
-                }
+            if matches!(term.as_str(), "@import" | "@context") {
+                return Err(bad(format!("{term} is not allowed inside a @context.")));
+            }
+            // What cannot be a name must not become the short form of one; `id` and `type` are keywords in the core.
+            if !is_name(term) || matches!(term.as_str(), "id" | "type") {
                 continue;
             }
-            let (id, simple) = match definition {
+            let id = match definition {
                 Value::Null => continue,
-                Value::String(s) => (Some(s.as_str()), true),
+                Value::String(s) => Some(s.as_str()),
                 Value::Object(d) => {
                     if d.contains_key("@context") && !is_core {
                         return Err(bad(format!("Scoped contexts are not supported (term {}).", cut(term))));
                     }
                     match d.get("@id") {
                         Some(Value::Null) => continue,
-                        None => (None, false),
-                        Some(Value::String(s)) => (Some(s.as_str()), d.get("@prefix") == Some(&Value::Bool(true))),
+                        None => None,
+                        Some(Value::String(s)) => Some(s.as_str()),
                         Some(_) => return Err(bad(format!("@id of the term {} must be a text.", cut(term)))),
                     }
                 }
@@ -95,8 +101,7 @@ impl TermMap {
                 continue;
             }
             let iri: Iri = resolve(id, object, before, is_core, 0)?.into();
-            // Only simple terms that end like a prefix may shorten IRIs (JSON-LD 1.1, 4.2.2).
-            if simple && iri.ends_with(['/', '#', ':', '?', '[', ']', '@']) {
+            if marked(definition) || (definition.is_string() && ends_like_prefix(&iri)) {
                 map.prefixes.push((iri.clone(), term.as_str().into()));
             }
             match map.names.get(&iri) {
@@ -110,6 +115,27 @@ impl TermMap {
         map.prefixes.sort_by_key(|(iri, _)| std::cmp::Reverse(iri.len()));
         Ok(map)
     }
+}
+
+/// Whether a word may be a name: of bounded length, no keyword, and without characters that mean something around it.
+fn is_name(word: &str) -> bool {
+    let outside = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\'' | '=' | ';' | '(' | ')');
+    !word.is_empty() && word.len() <= 500 && !word.starts_with('@') && !word.contains(outside)
+}
+
+/// Whether names may be shortened by this IRI without its context saying so (JSON-LD 1.1, 4.2.2).
+fn ends_like_prefix(iri: &str) -> bool {
+    iri.ends_with(['/', '#', ':', '?', '[', ']', '@'])
+}
+
+/// Whether a context says of a term that it is a prefix.
+fn marked(definition: &Value) -> bool {
+    definition.get("@prefix") == Some(&Value::Bool(true))
+}
+
+/// Whether a term with this IRI may stand before a colon: the IRI ends like a prefix, or a context says so.
+fn is_prefix(maps: &[Arc<TermMap>], term: &str, iri: &str) -> bool {
+    ends_like_prefix(iri) || maps.iter().any(|m| m.prefixes.iter().any(|(i, t)| **i == *iri && **t == *term))
 }
 
 /// Expands what stands as `@id` in a context: prefixes and terms of the same object first, then those before it.
@@ -129,7 +155,10 @@ fn resolve(id: &str, object: &Map<String, Value>, before: &[Arc<TermMap>], is_co
     };
     match id.split_once(':') {
         Some((_, rest)) if rest.starts_with("//") => Ok(id.to_string()),
-        Some((prefix, rest)) => Ok(term(prefix)?.map_or_else(|| id.to_string(), |p| format!("{p}{rest}"))),
+        Some((prefix, rest)) => {
+            let known = term(prefix)?.filter(|iri| object.get(prefix).is_some_and(marked) || is_prefix(before, prefix, iri));
+            Ok(known.map_or_else(|| id.to_string(), |iri| format!("{iri}{rest}")))
+        }
         None => Ok(term(id)?.unwrap_or_else(|| format!("{DEFAULT_VOCAB}{id}"))),
     }
 }
@@ -154,13 +183,12 @@ impl Ld {
         if let Some(iri) = self.term(name) {
             return Ok(iri.clone());
         }
-        let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\'' | '=' | ';' | '(' | ')');
-        if name.is_empty() || name.len() > 500 || name.starts_with('@') || name.contains(forbidden) {
+        if !is_name(name) {
             return Err(bad(format!("{:?} is not a valid name.", cut(name))));
         }
         match name.split_once(':') {
             Some((_, rest)) if rest.starts_with("//") => Ok(name.into()),
-            Some((prefix, rest)) => match self.term(prefix) {
+            Some((prefix, rest)) => match self.prefix(prefix) {
                 Some(iri) => Ok(format!("{iri}{rest}").into()),
                 None if crate::model::is_uri(name) => Ok(name.into()),
                 None => Err(bad(format!("{:?} is not a valid name.", cut(name)))),
@@ -169,9 +197,14 @@ impl Ld {
         }
     }
 
-    /// Whether a word is known, so that it may stand before a colon.
+    /// What a word before a colon stands for: not any term does, only one that is a prefix (JSON-LD 1.1, 5.2.2).
+    fn prefix(&self, word: &str) -> Option<&Iri> {
+        self.term(word).filter(|iri| is_prefix(&self.maps, word, iri))
+    }
+
+    /// Whether a word is known as what may stand before a colon.
     pub fn is_prefix(&self, word: &str) -> bool {
-        self.term(word).is_some_and(|iri| iri.ends_with(['/', '#', ':', '?', '[', ']', '@']))
+        self.prefix(word).is_some()
     }
 
     /// The shortest name of an IRI under this context; the IRI itself when there is none.
@@ -182,7 +215,9 @@ impl Ld {
         }
         if let Some(name) = iri.strip_prefix(DEFAULT_VOCAB)
             && !name.is_empty()
+            && !name.starts_with('@')
             && !name.contains(':')
+            && !matches!(name, "id" | "type")
             && self.term(name).is_none()
         {
             return name.into();
@@ -193,7 +228,10 @@ impl Ld {
                 && !rest.starts_with("//")
                 && self.term(term).is_some_and(|i| i == prefix)
             {
-                return format!("{term}:{rest}").into();
+                let short = format!("{term}:{rest}");
+                if self.term(&short).is_none() {
+                    return short.into();
+                }
             }
         }
         iri.into()
@@ -500,6 +538,33 @@ mod tests {
         assert_eq!(ld.compact("https://uri.etsi.org/ngsi-ld/default-context/temp"), "ngsi-ld:default-context/temp");
         assert_eq!(&*ld.expand("ngsi-ld:default-context/temp").unwrap(), "https://uri.etsi.org/ngsi-ld/default-context/temp");
         assert!(ld.expand("a b").is_err());
+    }
+
+    #[test]
+    fn only_prefixes_stand_before_a_colon() {
+        let ld = ld(json!({"x": "https://x.org/", "word": "https://x.org/word", "p": {"@id": "https://x.org/p", "@prefix": true},
+            "long": {"@id": "https://x.org/long/"}, "a": "word:a", "b": "p:b", "c": "long:c"}));
+        for (name, iri) in [
+            ("word:y", "word:y"),
+            ("a", "word:a"),
+            ("p:y", "https://x.org/py"),
+            ("b", "https://x.org/pb"),
+            ("long:y", "https://x.org/long/y"),
+            ("c", "https://x.org/long/c"),
+        ] {
+            assert_eq!(&*ld.expand(name).unwrap(), iri, "{name}");
+        }
+        assert!(ld.expand("valueList:").is_err(), "a member of the core is no prefix");
+        assert_eq!(ld.compact("https://x.org/py"), "p:y");
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_made_one() {
+        let ld = ld(json!({"type": "https://x.org/type", "a b": "https://x.org/ab", "x": "https://x.org/", "x:one": "https://y.org/one"}));
+        for iri in ["https://x.org/type", "https://x.org/ab", "https://x.org/one", "https://y.org/one", "https://uri.etsi.org/ngsi-ld/default-context/id"] {
+            assert_eq!(&*ld.expand(&ld.compact(iri)).unwrap(), iri);
+        }
+        assert_eq!(ld.compact("https://uri.etsi.org/ngsi-ld/default-context/id"), "ngsi-ld:default-context/id");
     }
 
     #[test]

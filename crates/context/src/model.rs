@@ -1,7 +1,7 @@
-//! Entities as they are held in memory and journaled: expanded names, typed members, instants in microseconds.
+//! Entities as they are held in memory: expanded names, typed members, instants in microseconds.
 //!
-//! The serde form of [`Entity`] is the stored format (`context_entity.doc`), version [`FORMAT`]; single-letter member
-//! names keep a million of them small. Golden files in `tests/golden` must load for ever.
+//! The serde form of [`Entity`] is the first stored format (`context_entity.doc`; today's is in `stored.rs`) and that of
+//! snapshots; single-letter member names keep it small. Golden files in `tests/golden` must load for ever.
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -17,8 +17,6 @@ use crate::val::Val;
 /// An expanded name, shared between all entities that use it.
 pub type Iri = Arc<str>;
 
-/// Version of the stored document format.
-pub const FORMAT: u32 = 1;
 /// NGSI-LD Null: deletes in merge and partial updates.
 pub const NULL: &str = "urn:ngsi-ld:null";
 /// Names that no context defines live here.
@@ -62,7 +60,7 @@ pub enum AttrKind {
 }
 
 impl AttrKind {
-    /// All of them.
+    /// All of them, in the order of their numbers in the stored form.
     pub const ALL: [AttrKind; 8] = [
         AttrKind::Property,
         AttrKind::GeoProperty,

@@ -5,8 +5,8 @@ use dothi_kernel::Result;
 use serde_json::{Map, Value};
 
 use crate::fault::{bad, cut};
-use crate::ld::Ld;
-use crate::model::{AttrKind, Iri, MAX_ATTRIBUTES, MAX_INSTANCES, MAX_TYPES, NULL, is_uri, parse_instant};
+use crate::ld::{Ld, core};
+use crate::model::{AttrKind, DEFAULT_VOCAB, Iri, MAX_ATTRIBUTES, MAX_INSTANCES, MAX_TYPES, NULL, is_uri, parse_instant};
 
 /// A member that may be absent, deleted or set.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -141,10 +141,26 @@ fn shallow(value: &Value, depth: usize) -> bool {
 
 /// Expands the name of a type or attribute (4.6.2: it begins with a letter).
 fn named(name: &str, ld: &Ld) -> Result<Iri> {
-    if !name.contains(':') && !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        return Err(bad(format!("{}: a name begins with a letter.", cut(name))));
+    let iri = ld.expand(name)?;
+    match iri.strip_prefix(DEFAULT_VOCAB) {
+        Some(own) if !own.starts_with(|c: char| c.is_alphabetic() || c == '_') => Err(bad(format!("{}: a name begins with a letter.", cut(name)))),
+        _ => Ok(iri),
     }
-    ld.expand(name)
+}
+
+/// Refuses another name of a word that is looked for by its spelling: it would be shown as that word.
+fn well_spelled(name: &str, iri: &Iri) -> Result<()> {
+    if iri.starts_with(DEFAULT_VOCAB) {
+        return Ok(());
+    }
+    let looked_for = |word: &str| {
+        let other = matches!(word, "scope" | "createdAt" | "modifiedAt" | "deletedAt" | "expiresAt" | "ngsildproof");
+        other || RESERVED.contains(&word) || MEMBERS.contains(&word) || PLACES.contains(&word)
+    };
+    match core().name(iri).or_else(|| iri.strip_prefix(SEALED)) {
+        Some(word) if word != name && looked_for(word) => Err(bad(format!("{}: this is {word} of the core, and has to be called so.", cut(name)))),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the body of an entity; `@context` must have been taken out.
@@ -160,13 +176,13 @@ pub fn draft(body: &Map<String, Value>, ld: &Ld, form: Form) -> Result<Draft> {
             "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
             "scope" => draft.scope = scope(value, form)?,
             "expiresAt" => draft.expires = tri(value, form, "expiresAt", time)?,
-            name if RESERVED.contains(&name) => return Err(bad(format!("{name}: this is a member of attributes, not the name of one."))),
             name => {
                 let iri = named(name, ld)?;
                 if draft.attrs.iter().any(|(n, _)| *n == iri) {
                     return Err(bad(format!("The attribute {} is stated twice.", cut(name))));
                 }
-                draft.attrs.push((iri, attribute(name, value, ld, form, 0)?));
+                let inputs = attribute(name, &iri, value, ld, form, 0)?;
+                draft.attrs.push((iri, inputs));
             }
         }
     }
@@ -198,6 +214,7 @@ fn types(value: &Value, ld: &Ld) -> Result<Vec<Iri>> {
             return Err(bad(format!("{word} is not the name of a type.")));
         }
         let iri = named(word, ld)?;
+        well_spelled(word, &iri)?;
         if !types.contains(&iri) {
             types.push(iri);
         }
@@ -250,8 +267,12 @@ fn tri<T>(value: &Value, form: Form, name: &str, read: impl Fn(&Value) -> Option
     }
 }
 
-/// Reads one attribute with all its instances.
-pub fn attribute(name: &str, value: &Value, ld: &Ld, form: Form, depth: usize) -> Result<Vec<Input>> {
+/// Reads one attribute with all its instances, by its name as it was given and as an IRI. 400 for the names of members.
+pub fn attribute(name: &str, iri: &Iri, value: &Value, ld: &Ld, form: Form, depth: usize) -> Result<Vec<Input>> {
+    if depth == 0 && RESERVED.contains(&name) {
+        return Err(bad(format!("{name}: this is a member of attributes, not the name of one.")));
+    }
+    well_spelled(name, iri)?;
     let is_instance =
         |v: &Value| v.as_object().is_some_and(|o| o.contains_key("datasetId") || (o.contains_key("type") && kind_of(o).is_some()) || main_member(o).is_some());
     if !shallow(value, depth) {
@@ -384,7 +405,8 @@ fn member_input(name: &str, object: &Map<String, Value>, ld: &Ld, form: Form, de
                 if input.subs.iter().any(|(n, _)| *n == iri) || input.subs.len() >= 100 {
                     return Err(bad(format!("{}: the sub-attribute {} is stated twice, or there are too many.", cut(name), cut(sub))));
                 }
-                input.subs.push((iri, attribute(sub, value, ld, form, depth + 1)?));
+                let inputs = attribute(sub, &iri, value, ld, form, depth + 1)?;
+                input.subs.push((iri, inputs));
             }
         }
     }

@@ -7,6 +7,7 @@ use dothi_kernel::{Error, Result};
 use dothi_store::{Migration, Param, Row, Store, Tx, marks, params, places};
 
 use crate::model::{Entity, Names};
+use crate::stored::{self, Reader, Spelled, Writer};
 
 /// Schema.
 pub const MIGRATIONS: &[Migration] = &[
@@ -34,6 +35,8 @@ pub const MIGRATIONS: &[Migration] = &[
     crate::tables_federation::RELAY,
     crate::tables_temporal::RECENT,
     crate::tables_temporal::OBSERVED,
+    // Instead of `doc`, which holds JSON of old.
+    Migration { domain: "context", version: 15, sql: "alter table context_entity add column body BYTEA" },
 ];
 
 /// Pages that are parsed at once.
@@ -41,13 +44,13 @@ const PARSING: usize = 3;
 /// Rows of one statement.
 const ROWS: usize = 100;
 
-/// A document and the columns beside it, made before the transaction begins.
+/// An entity and the columns beside it, made before the transaction begins.
 pub struct EntityRow {
     id: String,
     kind: String,
     version: i64,
     modified: i64,
-    doc: String,
+    body: Vec<u8>,
 }
 
 impl EntityRow {
@@ -56,11 +59,12 @@ impl EntityRow {
         &self.id
     }
 
-    /// Writes the document.
+    /// Writes the entity.
     pub fn of(entity: &Entity) -> Result<Self> {
-        let doc = serde_json::to_string(entity).map_err(|e| Error::internal("writing an entity", e))?;
+        let mut out = Writer::after(vec![stored::FORMAT]);
+        out.entity(entity)?;
         let kind = entity.types.first().map(|t| t.to_string()).unwrap_or_default();
-        Ok(Self { id: entity.id.to_string(), kind, version: i64::try_from(entity.version).unwrap_or(i64::MAX), modified: entity.modified, doc })
+        Ok(Self { id: entity.id.to_string(), kind, version: i64::try_from(entity.version).unwrap_or(i64::MAX), modified: entity.modified, body: out.bytes })
     }
 }
 
@@ -68,16 +72,16 @@ impl EntityRow {
 pub async fn save(tx: &mut Tx, rows: Vec<EntityRow>) -> Result<()> {
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        let mut params: Vec<Param> = Vec::with_capacity(ROWS * 5);
+        let mut params: Vec<Param> = Vec::with_capacity(ROWS * 6);
         let mut n = 0;
         for row in rows.by_ref().take(ROWS) {
             n += 1;
-            params.extend(params![row.id, row.kind, row.version, row.modified, row.doc]);
+            params.extend(params![row.id, row.kind, row.version, row.modified, "", row.body]);
         }
         let sql = format!(
-            "insert into context_entity (id, type, version, modified, doc) values {} on conflict (id) do update set \
-             type = excluded.type, version = excluded.version, modified = excluded.modified, doc = excluded.doc",
-            places(n, 5)
+            "insert into context_entity (id, type, version, modified, doc, body) values {} on conflict (id) do update set \
+             type = excluded.type, version = excluded.version, modified = excluded.modified, doc = excluded.doc, body = excluded.body",
+            places(n, 6)
         );
         tx.exec(&sql, params).await?;
     }
@@ -100,12 +104,13 @@ pub type Known = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 pub async fn load(store: &Store, names: &Arc<Names>, known: Known) -> Result<Vec<Arc<Entity>>> {
     let (mut all, mut after, mut parsing) = (Vec::new(), String::new(), VecDeque::new());
     loop {
-        let rows = store.rows("select id, version, doc from context_entity where id > ? order by id limit 4000", params![&after]).await?;
+        let rows = store.rows("select id, version, doc, body from context_entity where id > ? order by id limit 4000", params![&after]).await?;
         let last = rows.last().map(|r| r.text("id")).transpose()?;
         if last.is_some() {
             let (names, known) = (names.clone(), known.clone());
             parsing.push_back(tokio::task::spawn_blocking(move || {
-                rows.iter().filter_map(|row| entity(row, &names, &known).transpose()).collect::<Result<Vec<_>>>()
+                let mut spelled = Spelled::default();
+                rows.iter().filter_map(|row| entity(row, &mut spelled, &names, &known).transpose()).collect::<Result<Vec<_>>>()
             }));
         }
         while parsing.len() > if last.is_some() { PARSING } else { 0 } {
@@ -119,15 +124,22 @@ pub async fn load(store: &Store, names: &Arc<Names>, known: Known) -> Result<Vec
     }
 }
 
-fn entity(row: &Row, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>> {
+fn entity(row: &Row, spelled: &mut Spelled, names: &Names, known: &Known) -> Result<Option<Arc<Entity>>> {
     let id = row.text("id")?;
     if known(&id) {
         return Ok(None);
     }
-    let mut entity: Entity = row.json("doc")?;
-    entity.id = id.into();
-    entity.version = u64::try_from(row.int("version")?).unwrap_or(0);
-    entity.intern(names);
+    let (id, version) = (id.into(), u64::try_from(row.int("version")?).unwrap_or(0));
+    let entity = match row.opt_bytes("body")?.as_deref().map(<[u8]>::split_first) {
+        Some(Some((&stored::FORMAT, body))) => Reader::new(body, spelled, names).entity(id, version)?,
+        Some(_) => return Err(Error::internal("reading entities", "one has an unknown format; it was written by a newer version of the program")),
+        None => {
+            let mut entity: Entity = row.json("doc")?;
+            (entity.id, entity.version) = (id, version);
+            entity.intern(names);
+            entity
+        }
+    };
     Ok(Some(Arc::new(entity)))
 }
 

@@ -107,6 +107,10 @@ impl Row {
     pub fn bytes(&self, column: &'static str) -> Result<Vec<u8>> {
         self.get(column)
     }
+    /// BYTEA or null.
+    pub fn opt_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>> {
+        self.get(column)
+    }
     /// BIGINT 0/1.
     pub fn flag(&self, column: &'static str) -> Result<bool> {
         Ok(self.int(column)? != 0)

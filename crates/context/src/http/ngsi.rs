@@ -178,9 +178,32 @@ async fn query(State(this): This, asked: Asked) -> Answer {
 
 /// So many entities as JSON, in room that is long enough for most: growing step by step would move them again and again.
 fn text(shown: &impl serde::Serialize, entities: usize) -> Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(LONG * (entities + 1));
+    let mut text = Text(Vec::with_capacity(LONG * (entities + 1)));
     serde_json::to_writer(&mut text, shown).map_err(|e| Error::internal("writing entities", e))?;
-    Ok(text)
+    Ok(text.0)
+}
+
+/// JSON comes as single signs between words; a vector calls a general copy for each.
+struct Text(Vec<u8>);
+
+impl std::io::Write for Text {
+    #[inline]
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        self.write_all(piece).map(|()| piece.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        match piece {
+            [sign] => self.0.push(*sign),
+            word => self.0.extend_from_slice(word),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a query asks for, but the page.
@@ -342,7 +365,7 @@ async fn update(State(this): This, Path(id): Path<String>, asked: Asked) -> Answ
 async fn attribute(asked: &Asked, this: &Context, id: &str, attr: &str, form: Form) -> Result<(Iri, Iri, Vec<Input>, Ld)> {
     let (value, ld) = asked.value(this).await?;
     let name = attribute_name(attr, &ld)?;
-    let inputs = parse::attribute(attr, &value, &ld, form, 0)?;
+    let inputs = parse::attribute(attr, &name, &value, &ld, form, 0)?;
     Ok((id_of(id)?, name, inputs, ld))
 }
 

@@ -449,7 +449,7 @@ async fn amend(State(this): This, Path((id, attr, instance)): Path<(String, Stri
         Value::Object(object) if object.len() == 1 && object.contains_key(&attr) => &object[&attr],
         other => other,
     };
-    let inputs = parse::attribute(&attr, fragment, &ld, parse::Form::PATCH, 0)?;
+    let inputs = parse::attribute(&attr, &name, fragment, &ld, parse::Form::PATCH, 0)?;
     this.amend_instance(&asked.caller, &id, &name, instance, &inputs).await?;
     Ok(no_content())
 }

@@ -2,6 +2,7 @@
 //! read into typed arrays. `docs/features/map.md` describes it; golden files hold it still.
 
 use super::sheet::{Cell, Line, Sheet, Words};
+use crate::leb::Leb;
 
 /// First bytes of every answer.
 const MAGIC: &[u8; 4] = b"DTM1";
@@ -19,33 +20,14 @@ impl Out {
         let mut out = Self(Vec::with_capacity(1 << 12));
         out.0.extend_from_slice(MAGIC);
         out.0.push(kind);
-        out.number(epoch);
-        out.number(version);
+        out.0.unsigned(epoch);
+        out.0.unsigned(version);
         out.0.push(digits);
-        out.number(words.0.len() as u64);
+        out.0.unsigned(words.0.len() as u64);
         for word in &words.0 {
-            out.text(word);
+            out.0.text(word);
         }
         out
-    }
-
-    /// LEB128.
-    fn number(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.0.push((n & 0x7f) as u8 | 0x80);
-            n >>= 7;
-        }
-        self.0.push(n as u8);
-    }
-
-    /// Zigzag, so that small negative numbers are small.
-    fn signed(&mut self, n: i64) {
-        self.number(((n << 1) ^ (n >> 63)) as u64);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
     }
 
     /// Ids, each without what it shares with the one before.
@@ -54,8 +36,8 @@ impl Out {
         for id in ids {
             let id = id.as_bytes();
             let shared = before.iter().zip(id).take_while(|(a, b)| a == b).count();
-            self.number(shared as u64);
-            self.number((id.len() - shared) as u64);
+            self.0.unsigned(shared as u64);
+            self.0.unsigned((id.len() - shared) as u64);
             self.0.extend_from_slice(&id[shared..]);
             before = id;
         }
@@ -74,15 +56,15 @@ impl Out {
         for axis in [|l: &Line| l.lon, |l: &Line| l.lat] {
             let mut before = 0;
             for line in lines.clone() {
-                self.signed(i64::from(axis(line)) - before);
+                self.0.signed(i64::from(axis(line)) - before);
                 before = i64::from(axis(line));
             }
         }
         for line in lines {
             match line.cell {
                 Cell::None => {}
-                Cell::Number(n) => self.signed(n),
-                Cell::Word(n) => self.number(u64::from(n)),
+                Cell::Number(n) => self.0.signed(n),
+                Cell::Word(n) => self.0.unsigned(u64::from(n)),
             }
         }
     }
@@ -91,7 +73,7 @@ impl Out {
 /// Everything.
 pub(crate) fn snapshot(sheet: &Sheet) -> Vec<u8> {
     let mut out = Out::begin(SNAPSHOT, sheet.epoch, sheet.version, sheet.digits, &sheet.words);
-    out.number(sheet.lines.len() as u64);
+    out.0.unsigned(sheet.lines.len() as u64);
     out.ids(sheet.lines.iter().map(|l| &*l.id));
     out.columns(sheet.lines.iter());
     out.0
@@ -106,14 +88,14 @@ pub(crate) fn changes(sheet: &Sheet, since: u64) -> Option<Vec<u8>> {
         return None;
     }
     let mut out = Out::begin(CHANGES, sheet.epoch, sheet.version, sheet.digits, &sheet.words);
-    out.number(since);
-    out.number(known as u64);
-    out.number(new.len() as u64);
-    out.number(count as u64);
+    out.0.unsigned(since);
+    out.0.unsigned(known as u64);
+    out.0.unsigned(new.len() as u64);
+    out.0.unsigned(count as u64);
     let changed = old.iter().enumerate().filter(|(_, l)| l.changed > since);
     let mut next = 0;
     for (n, _) in changed.clone() {
-        out.number((n - next) as u64);
+        out.0.unsigned((n - next) as u64);
         next = n + 1;
     }
     out.ids(new.iter().map(|l| &*l.id));
@@ -128,16 +110,16 @@ pub(crate) type Frame = Vec<(u32, Cell)>;
 pub(crate) fn frames(sheet: (u64, u64, usize), digits: u8, words: &Words, times: (i64, i64), frames: &[Frame]) -> Vec<u8> {
     let (epoch, version, rows) = sheet;
     let mut out = Out::begin(FRAMES, epoch, version, digits, words);
-    out.number(rows as u64);
-    out.number(frames.len() as u64);
-    out.signed(times.0);
-    out.signed(times.1);
+    out.0.unsigned(rows as u64);
+    out.0.unsigned(frames.len() as u64);
+    out.0.signed(times.0);
+    out.0.signed(times.1);
     let mut numbers = vec![0i64; rows];
     for frame in frames {
-        out.number(frame.len() as u64);
+        out.0.unsigned(frame.len() as u64);
         let mut next = 0;
         for (row, _) in frame {
-            out.number(u64::from(row - next));
+            out.0.unsigned(u64::from(row - next));
             next = row + 1;
         }
         for (_, cell) in frame {
@@ -153,10 +135,10 @@ pub(crate) fn frames(sheet: (u64, u64, usize), digits: u8, words: &Words, times:
                 Cell::Number(n) => {
                     // Mostly near the last number of the same thing.
                     let before = &mut numbers[*row as usize];
-                    out.signed(n - *before);
+                    out.0.signed(n - *before);
                     *before = *n;
                 }
-                Cell::Word(n) => out.number(u64::from(*n)),
+                Cell::Word(n) => out.0.unsigned(u64::from(*n)),
             }
         }
     }

@@ -72,7 +72,7 @@ pub fn read(body: &Map<String, Value>, ld: &Ld, now: i64) -> Result<Evolution> {
         if out.attrs.iter().any(|(n, _)| *n == name) {
             return Err(bad(format!("The attribute {} is stated twice.", cut(key))));
         }
-        let given = if &*name == SCOPE { scopes(value, now)? } else { states(key, value, ld, now)? };
+        let given = if &*name == SCOPE { scopes(value, now)? } else { states(key, &name, value, ld, now)? };
         count += given.len();
         if out.attrs.len() >= MAX_ATTRIBUTES || count > MAX_INSTANCES {
             return Err(bad(format!("A request may bring at most {MAX_ATTRIBUTES} attributes and {MAX_INSTANCES} instances.")));
@@ -82,7 +82,7 @@ pub fn read(body: &Map<String, Value>, ld: &Ld, now: i64) -> Result<Evolution> {
     Ok(out)
 }
 
-fn states(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
+fn states(name: &str, iri: &Iri, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
     let many: Vec<&Value> = match value {
         Value::Array(many) if !many.is_empty() && many.iter().all(Value::is_object) => many.iter().collect(),
         one => vec![one],
@@ -90,7 +90,7 @@ fn states(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
     let mut out: Vec<Given> = Vec::with_capacity(many.len());
     let mut untimed: HashMap<Option<Iri>, i64> = HashMap::new();
     for one in many {
-        let mut given = state(name, one, ld, now)?;
+        let mut given = state(name, iri, one, ld, now)?;
         // Instances without a time of their own are of this moment, one after the other.
         if given.attr.observed().is_none() {
             let before = untimed.entry(given.attr.dataset().cloned()).or_insert(0i64);
@@ -102,11 +102,11 @@ fn states(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Vec<Given>> {
     Ok(out)
 }
 
-fn state(name: &str, value: &Value, ld: &Ld, now: i64) -> Result<Given> {
+fn state(name: &str, iri: &Iri, value: &Value, ld: &Ld, now: i64) -> Result<Given> {
     if let Some(attr) = deletion(name, value, now)? {
         return Ok(Given { attr, null: true });
     }
-    let inputs = parse::attribute(name, value, ld, Form::WHOLE, 0)?;
+    let inputs = parse::attribute(name, iri, value, ld, Form::WHOLE, 0)?;
     match inputs.as_slice() {
         [input @ Input::Attr(_)] => Ok(Given { attr: change::complete(name, input, now)?, null: false }),
         _ => Err(bad(format!("{}: an instance of an attribute is one object.", cut(name)))),

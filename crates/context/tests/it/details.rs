@@ -57,6 +57,22 @@ async fn an_update_adds_what_is_new_and_a_scope_only_in_place_of_one() {
 }
 
 #[tokio::test]
+async fn a_member_of_the_core_has_one_name_wherever_an_attribute_is_written() {
+    let api = town().await;
+    let text = json!({"type": "Property", "value": "x", "observedAt": "2026-11-21T00:00:00Z"});
+    for name in ["ngsi-ld:location", "https://uri.etsi.org/ngsi-ld/observedAt", "unitCode"] {
+        let whole = json!({"id": "urn:t:9", "type": "A", name: text});
+        let past = json!({"id": "urn:t:9", "type": "A", name: [text]});
+        let place = format!("/entities/urn:t:1/attrs/{}", name.replace('/', "%2F"));
+        for (method, path, body) in [("POST", "/entities", &whole), ("POST", "/temporal/entities", &past), ("PUT", &*place, &text), ("PATCH", &*place, &text)] {
+            let reply = api.call(method, path, body).await;
+            assert_eq!(reply.status, 400, "{method} {path} of {name}: {}", reply.text);
+        }
+    }
+    assert_eq!(api.get("/entities/urn:t:1?options=keyValues").await.json(), json!({"id": "urn:t:1", "type": ["A", "B"], "a": 1, "scope": "/x"}));
+}
+
+#[tokio::test]
 async fn bodies_say_their_context_in_one_way() {
     let api = town().await;
     let link = "<https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld>; rel=\"http://www.w3.org/ns/json-ld#context\"";

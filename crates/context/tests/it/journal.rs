@@ -141,25 +141,6 @@ async fn bad_readings_are_refused_whole() {
     assert_eq!(api.context.size(), 0);
 }
 
-#[tokio::test]
-async fn stored_documents_of_old_still_load() {
-    let api = Api::new().await;
-    let golden = include_str!("../golden/entity-v1.json");
-    let mut tx = api.test.store.begin(&api.system()).await.unwrap();
-    tx.exec(
-        "insert into context_entity (id, type, version, modified, doc) values (?, ?, ?, ?, ?)",
-        dothi_store::params!["urn:ngsi-ld:Old:1", "https://uri.etsi.org/ngsi-ld/default-context/Old", 3i64, T0, golden],
-    )
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
-    let context = Api::open(&api.test).await;
-    let entity = context.entity(&api.system(), "urn:ngsi-ld:Old:1").unwrap();
-    assert_eq!(entity.attrs.len(), 3);
-    // And writing it again gives the same text: the format has not moved.
-    assert_eq!(serde_json::to_string(&*entity).unwrap(), golden.trim());
-}
-
 /// An encoder that panics at one value.
 struct Brittle(PendingHistory);
 
