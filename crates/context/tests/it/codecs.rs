@@ -1,5 +1,6 @@
 //! Codecs: makers' scripts run unmodified, and nothing that a script does reaches beyond its own message.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dothi_context::codec::{Bounds, Call, Codecs, Repository, run};
@@ -37,6 +38,16 @@ fn all_published_entry_points_are_called() {
     }
     let output = run("function decodeUplink() { return { errors: ['wrong port'], warnings: ['old'] }; }", &uplink(&[]), Bounds::default()).unwrap();
     assert_eq!((output.errors, output.warnings), (vec!["wrong port".to_string()], vec!["old".to_string()]));
+}
+
+#[test]
+fn a_machine_that_stands_still_refuses_no_message() {
+    // This process is stopped for longer than a codec may take, most likely in the midst of one.
+    let mut pause = Command::new("sh").args(["-c", "kill -STOP $PPID; sleep 1; kill -CONT $PPID"]).spawn().unwrap();
+    let source = "function decodeUplink() { var n = 0; for (var i = 0; i < 100000; i++) n += i; return { data: { n: n } }; }";
+    while pause.try_wait().unwrap().is_none() {
+        assert_eq!(run(source, &uplink(&[]), Bounds::default()).unwrap().data["n"], json!(4_999_950_000_i64));
+    }
 }
 
 #[test]
