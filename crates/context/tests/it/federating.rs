@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Reply};
+use crate::rig::until;
 
 /// A broker with an address, and what it was asked.
 struct Broker {
@@ -306,12 +306,7 @@ async fn who_listens_hears_which_sources_come_change_and_go() {
     assert_eq!(api.call("PATCH", "/csourceRegistrations/urn:r:1", &json!({"information": [{"entities": [{"type": "V"}]}]})).await.status, 204);
     assert_eq!(register(&api, "2", at, json!({})).await.status, 201);
     assert_eq!(api.call("DELETE", "/csourceRegistrations/urn:r:2", &Value::Null).await.status, 204);
-    for _ in 0..500 {
-        if heard.lock().unwrap().len() == 5 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || heard.lock().unwrap().len() == 5).await;
     let heard: Vec<Value> = heard.lock().unwrap().iter().map(|(_, _, b)| b.clone()).collect();
     let told: Vec<(&str, &str)> = heard.iter().map(|n| (n["triggerReason"].as_str().unwrap(), n["data"][0]["id"].as_str().unwrap())).collect();
     let (one, two) = ("urn:r:1", "urn:r:2");
@@ -362,14 +357,8 @@ async fn a_snapshot_stays_as_it_was_even_after_a_restart() {
         api.call("POST", "/snapshots", &json!({"type": "Snapshot", "snapshotQueries": [{"type": "Query", "entities": [{"type": "T"}], "q": "v>5"}]})).await;
     assert_eq!(made.status, 201, "{}", made.text);
     let path = made.header("location").strip_prefix("/ngsi-ld/v1").unwrap().to_string();
-    let mut shown = Value::Null;
-    for _ in 0..500 {
-        shown = api.get(&path).await.json();
-        if shown["snapshotStatus"] != "preparing" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || api.get(&path).await.json()["snapshotStatus"] != "preparing").await;
+    let shown = api.get(&path).await.json();
     assert_eq!((&shown["snapshotStatus"], &shown["snapshotQueriesDetails"][0]["resultStatus"]), (&json!("success"), &json!("success")));
     assert_eq!(api.call("PATCH", "/entities/urn:t:2/attrs", &json!({"v": {"type": "Property", "value": 0}})).await.status, 204);
     let copy = api.call("POST", &format!("{path}/clone"), &json!({"type": "Snapshot", "id": "urn:snap:copy", "snapshotPriority": 9})).await;
@@ -386,16 +375,6 @@ async fn a_snapshot_stays_as_it_was_even_after_a_restart() {
     assert_eq!(api.call("DELETE", "/snapshots?q=v%3E5", &Value::Null).await.status, 400);
     assert_eq!(api.call("DELETE", "/snapshots?q=snapshotPriority%3C6", &Value::Null).await.status, 204);
     assert_eq!((api.get(&path).await.status.as_u16(), api.get("/snapshots/urn:snap:copy").await.status.as_u16()), (404, 200));
-}
-
-async fn until(mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it did not come about");
 }
 
 #[tokio::test]

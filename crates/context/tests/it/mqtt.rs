@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::rig::{Raw, Rig, new_device, profile, system};
+use crate::rig::{Raw, Rig, new_device, profile, system, until};
 
 const T: &str = "2026-11-21T00:59:00Z";
 
@@ -250,16 +250,6 @@ async fn gated(in_flight: u16) -> Gated {
     Gated { gate, address, secret, options, _store: store }
 }
 
-async fn until(holds: impl Fn() -> bool) {
-    for _ in 0..1_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never happened");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_before_it_is_durable_and_order_is_kept() {
     let g = gated(100).await;
@@ -268,7 +258,7 @@ async fn nothing_is_acknowledged_before_it_is_durable_and_order_is_kept() {
         raw.publish("dev/d/up", &format!(r#"{{"pm25":{i}}}"#), i).await;
     }
     // All are under way at the same time, none is acknowledged, and the connection is alive.
-    until(|| g.gate.waiting.load(Ordering::SeqCst) == 50).await;
+    until(async || g.gate.waiting.load(Ordering::SeqCst) == 50).await;
     raw.ping().await;
     assert!(raw.is_quiet(Duration::from_millis(200)).await);
     g.gate.permits.add_permits(50);
@@ -284,7 +274,7 @@ async fn overload_stops_reading_instead_of_growing() {
     for i in 1..=500u16 {
         raw.publish("dev/d/up", &format!(r#"{{"pm25":{i}}}"#), i).await;
     }
-    until(|| g.gate.waiting.load(Ordering::SeqCst) == 16).await;
+    until(async || g.gate.waiting.load(Ordering::SeqCst) == 16).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(g.gate.most.load(Ordering::SeqCst), 16);
     g.gate.permits.add_permits(500);

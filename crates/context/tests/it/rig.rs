@@ -254,16 +254,27 @@ impl Rig {
         system(self.clock.as_ref())
     }
 
-    /// Waits until something holds; fails after ten seconds.
+    /// Waits until something holds; fails after a minute.
     pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        for _ in 0..1_000 {
-            if holds().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("never happened: {what}; counters: {:?}", self.options.stats.snapshot());
+        assert!(comes_about(holds).await, "never happened: {what}; counters: {:?}", self.options.stats.snapshot());
     }
+}
+
+/// Whether something holds within a minute: the bound ends what never happens, it measures nothing.
+async fn comes_about(mut holds: impl AsyncFnMut() -> bool) -> bool {
+    let begun = std::time::Instant::now();
+    while !holds().await {
+        if begun.elapsed() > Duration::from_secs(60) {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    true
+}
+
+/// Waits until something holds; fails after a minute.
+pub async fn until(holds: impl AsyncFnMut() -> bool) {
+    assert!(comes_about(holds).await, "it did not come about");
 }
 
 /// A message as it came.
