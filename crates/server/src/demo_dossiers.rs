@@ -32,6 +32,7 @@ struct Plan {
     online: f64,
     weights: BTreeMap<String, u32>,
     heap: Heap,
+    forgotten: Forgotten,
     tablets: Vec<Tablet>,
 }
 
@@ -51,6 +52,16 @@ struct Heap {
     commune: String,
     procedure: String,
     count: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forgotten {
+    unit: String,
+    commune: String,
+    procedure: String,
+    /// How many days ago each came.
+    days: Vec<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +88,7 @@ pub(crate) async fn tell(city: &City, folder: &Path) -> Result<()> {
     let teller = Teller { plan: &plan, procedures: &procedures, zone, now: system.now };
     let mut dossiers: Vec<DossierInput> = (0..plan.count).filter_map(|n| teller.dossier(n)).collect();
     dossiers.extend((0..plan.heap.count).filter_map(|n| teller.heaped(n)));
+    dossiers.extend(plan.forgotten.days.iter().filter_map(|back| teller.forgotten(*back)));
     for chunk in dossiers.chunks(CHUNK) {
         let told = city.dossiers.hand_in(&system, HandIn { source: None, dossiers: chunk.to_vec() }).await?;
         if let Some(first) = told.rejects.first() {
@@ -219,19 +231,33 @@ impl Teller<'_> {
         let monday = today.checked_sub(jiff::Span::new().days(i64::from(today.weekday().to_monday_zero_offset()) + 7)).ok()?;
         let thursday = monday.checked_add(jiff::Span::new().days(3)).ok()?;
         let ended = self.instant(thursday, 540 + i64::from(n % 8))?;
+        let heap = &self.plan.heap;
+        let begun = self.begun(99, i64::from(n), [&heap.unit, &heap.commune, &heap.procedure], monday, 30 + i64::from(n) * 7)?;
+        Some(DossierInput { state: Word::Number(10), finished_at: Some(ended), returned_at: Some(ended), ..begun })
+    }
+
+    /// One that came so many days ago and is not done yet.
+    fn forgotten(&self, back: i64) -> Option<DossierInput> {
+        let day = self.day(self.now).checked_sub(jiff::Span::new().days(back)).ok()?;
+        let forgotten = &self.plan.forgotten;
+        self.begun(98, back, [&forgotten.unit, &forgotten.commune, &forgotten.procedure], day, 95)
+    }
+
+    /// The dossier `n` of a series, received on a day at a commune's counter and being worked on.
+    fn begun(&self, series: u32, n: i64, [unit, commune, procedure]: [&String; 3], day: Date, minute: i64) -> Option<DossierInput> {
         Some(DossierInput {
-            code: format!("{}.99-{}-{n:04}", self.plan.prefix, monday.strftime("%y%m%d")),
-            procedure: self.plan.heap.procedure.clone(),
-            unit: self.plan.heap.unit.clone(),
-            commune: Some(self.plan.heap.commune.clone()),
+            code: format!("{}.{series}-{}-{n:04}", self.plan.prefix, day.strftime("%y%m%d")),
+            procedure: procedure.clone(),
+            unit: unit.clone(),
+            commune: Some(commune.clone()),
             channel: Some(Word::Number(1)),
-            state: Word::Number(10),
+            state: Word::Number(4),
             state_at: None,
             registered_at: None,
-            received_at: self.instant(monday, 30 + i64::from(n) * 7),
+            received_at: Some(self.instant(day, minute)?),
             appointed_at: None,
-            finished_at: Some(ended),
-            returned_at: Some(ended),
+            finished_at: None,
+            returned_at: None,
             supplements: None,
             fee: None,
             paid_at: None,
