@@ -121,10 +121,9 @@ test('a case is handed to another system and says how it stands there', async ()
   const giving = page.getByRole('dialog')
   await giving.getByLabel(say('notify:forward.peer')).selectOption({ label: 'Nhà thầu vệ sinh' })
   await giving.getByRole('button', { name: say('notify:forward.give') }).click()
-  await until('it stands there', async () => {
-    await page.reload()
-    return page.getByText(say('notify:forward.states.open')).first().waitFor({ timeout: 3_000 }).then(() => true, () => false)
-  })
+  await giving.waitFor({ state: 'hidden' })
+  // The page tells it by itself.
+  await page.getByText(say('notify:forward.states.open')).first().waitFor({ timeout: 60_000 })
   await city.shot(page, 'word-6-forwarded')
   assert.deepEqual(await lookOver(page), [])
   city.noFaults()

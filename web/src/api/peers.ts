@@ -63,8 +63,13 @@ export function useOpenForwards() {
   return useQuery({ queryKey: ['forwards'], queryFn: ({ signal }) => call<Page<Forward>>('/api/cases/open311/forwards', { query: { limit: 200 }, signal }), refetchInterval: 30_000 })
 }
 
+/** Hand-overs of a case. One that is on its way arrives within seconds, and who gave it looks on. */
 export function useForwards(id: string) {
-  return useQuery({ queryKey: ['forwards', id], queryFn: ({ signal }) => call<Forward[]>(`/api/cases/${encodeURIComponent(id)}/forwards`, { signal }) })
+  return useQuery({
+    queryKey: ['forwards', id],
+    queryFn: ({ signal }) => call<Forward[]>(`/api/cases/${encodeURIComponent(id)}/forwards`, { signal }),
+    refetchInterval: query => (query.state.data?.some(f => f.state === 'waiting' || f.state === 'unsure') ? 3_000 : false),
+  })
 }
 
 export function useHandOver(id: string) {
