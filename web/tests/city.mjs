@@ -230,7 +230,7 @@ export function packageFile(name) {
   return readFileSync(join(ROOT, 'web/node_modules', name), 'utf8')
 }
 
-/** What is wrong with the page now, in words: language, title, one main heading, no sideways scroll, no serious finding of axe. */
+/** What is wrong with the page now, in words: language, title, one main heading, no sideways scroll, tables in line, no serious finding of axe. */
 export async function lookOver(page, { lang = 'vi' } = {}) {
   const found = []
   const shape = await page.evaluate(() => ({
@@ -239,12 +239,17 @@ export async function lookOver(page, { lang = 'vi' } = {}) {
     h1: document.querySelectorAll('h1').length,
     over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     mute: [...document.querySelectorAll('img:not([alt])')].map(img => img.outerHTML.slice(0, 120)),
+    awry: [...document.querySelectorAll('.table')].filter(table => {
+      const [head, row] = ['.table-head', '.table-row'].map(line => [...(table.querySelector(line)?.children ?? [])].map(cell => cell.getBoundingClientRect().left))
+      return row.length > 0 && head.some((left, i) => Math.abs(left - row[i]) > 1)
+    }).map(table => table.ariaLabel),
   }))
   if (shape.lang !== lang) found.push(`lang is "${shape.lang}"`)
   if (!shape.title) found.push('no title')
   if (shape.h1 !== 1) found.push(`${shape.h1} h1`)
   if (shape.over > 0) found.push(`scrolls ${shape.over} px sideways`)
   found.push(...shape.mute.map(html => `no alt: ${html}`))
+  found.push(...shape.awry.map(label => `head and rows of the table "${label}" do not line up`))
   // Tall enough that the bar at the bottom covers nothing of what is judged.
   await page.setViewportSize({ width: 360, height: 4_000 })
   await page.evaluate(packageFile('axe-core/axe.min.js'))

@@ -69,13 +69,13 @@ function List({ what, place }: { what: DossierWhat; place: { unit?: string; proc
   const list = useDossiers({ what, ...place, ...(code.trim().length > 2 ? { code: code.trim() } : {}) })
   const columns = useMemo<Column<DossierRow>[]>(
     () => [
-      { id: 'code', header: t('dossiers:col.code'), cell: r => <span className="tnum nowrap">{r.code}</span>, width: 'minmax(13rem, 1fr)' },
+      { id: 'code', header: t('dossiers:col.code'), cell: r => <span className="tnum nowrap">{r.code}</span>, width: 'minmax(14rem, 1fr)' },
       { id: 'procedure', header: t('dossiers:by.procedure'), cell: r => <span className="lines-2" title={r.procedure_name}>{r.procedure_name}</span>, width: 'minmax(13rem, 2fr)' },
       { id: 'unit', header: t('dossiers:by.unit'), cell: r => <span className="lines-2">{r.unit.name}</span>, width: 'minmax(10rem, 1.4fr)' },
       { id: 'standing', header: t('dossiers:col.standing'), cell: r => <StandingBadge standing={r.standing} />, width: '10.5rem' },
-      { id: 'received', header: t('dossiers:col.received_at'), cell: r => format.date(r.received_at), width: '7rem' },
-      { id: 'due', header: t('dossiers:col.due'), cell: r => format.date(r.due_at), width: '7rem' },
-      { id: 'promised', header: t('dossiers:col.promised'), cell: r => (r.promised_at ? format.date(r.promised_at) : '–'), width: '7rem' },
+      { id: 'received', header: t('dossiers:col.received_at'), cell: r => format.date(r.received_at), width: '7.75rem' },
+      { id: 'due', header: t('dossiers:col.due'), cell: r => format.date(r.due_at), width: '7.75rem' },
+      { id: 'promised', header: t('dossiers:col.promised'), cell: r => (r.promised_at ? format.date(r.promised_at) : '–'), width: '7.75rem' },
     ],
     [t],
   )
