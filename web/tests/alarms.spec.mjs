@@ -101,6 +101,18 @@ for (const [name, path] of [['figures', '/ioc/alarms/figures?days=31'], ['aside'
   })
 }
 
+test('a chart that was not drawn anew yet does not widen the page', async () => {
+  const page = await city.visitor({ login: 'dieuhanh', lands: '/ioc/alarms/figures?days=31', viewport: DESK })
+  await page.addInitScript(() => (globalThis.ResizeObserver = class { observe() {} unobserve() {} disconnect() {} }))
+  await page.goto(`${city.base}/ioc/alarms/figures?days=31`)
+  await page.locator('.chart svg').first().waitFor()
+  await page.setViewportSize(SMALL)
+  const [drawn, over] = await page.evaluate(() => [Number(document.querySelector('.chart svg').getAttribute('width')), document.documentElement.scrollWidth - document.documentElement.clientWidth])
+  assert.ok(drawn > SMALL.width, `it was drawn anew, ${drawn} px wide`)
+  assert.equal(over, 0)
+  await page.context().close()
+})
+
 test('a rule is tried on last month, changed with a reason, and taken back', async () => {
   const page = await city.visitor({ login: 'admin', lands: '/admin/rules', viewport: DESK })
   await page.goto(`${city.base}/admin/rules`)

@@ -1,6 +1,7 @@
 /** A drill from the fire signal to the after-action report as a PDF: operator, crew with its phone, ward, shift lead, leader. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { DESK, HERE, PHONE, lookOver, pdfWords, say, startCity, until } from './city.mjs'
 
 let city
@@ -66,20 +67,46 @@ test('the operator starts a drill with the keyboard, verifies the signal and sen
 test('the crew stamps on its phone, one tap without a network', async () => {
   const page = await city.visitor({ login: 'kipxe1', lands: '/field/dispatch', viewport: PHONE, here: HERE })
   await page.getByRole('heading', { name: title }).waitFor()
-  await page.getByRole('button', { name: say('incidents:tap.accepted') }).click()
-  await page.getByRole('button', { name: say('incidents:tap.turned-out') }).click()
+  const waits = page.getByText(new RegExp(say('incidents:taps_wait', { n: '@' }).replace('@', '\\d+')))
+  const tap = async stamp => {
+    const button = page.getByRole('button', { name: say(`incidents:tap.${stamp}`) })
+    await button.click()
+    await until(`${stamp} is kept`, async () => (await button.isDisabled()) && (await button.getAttribute('aria-busy')) !== 'true')
+  }
+  const sent = () => until('the server has every tap', async () => (await waits.count()) === 0)
+  // However slowly the list comes, what was tapped does not ask to be tapped again.
+  await page.route('**/api/incidents/dispatches/mine', route => pause(1_500).then(() => route.continue()))
+  await page.evaluate(words => {
+    let pressed = false
+    globalThis.again = 0
+    globalThis.watch = new MutationObserver(() => {
+      const button = [...document.querySelectorAll('button')].find(one => one.textContent === words)
+      if (pressed && !button.disabled) globalThis.again += 1
+      pressed ||= button.disabled
+    })
+    globalThis.watch.observe(document.body, { subtree: true, childList: true, attributes: true })
+  }, say('incidents:tap.accepted'))
+  await tap('accepted')
+  await sent()
+  const again = await page.evaluate(() => {
+    globalThis.watch.disconnect()
+    return globalThis.again
+  })
+  assert.equal(again, 0)
+  await page.unroute('**/api/incidents/dispatches/mine')
+  await tap('turned-out')
+  await sent()
   assert.deepEqual(await lookOver(page), [])
   await page.setViewportSize(PHONE)
   await city.shot(page, 'incidents-phone')
-  await until('the two taps are there', async () => (await page.getByText(say('incidents:taps_wait', { n: 1 })).count()) === 0)
   await page.context().setOffline(true)
-  await page.getByRole('button', { name: say('incidents:tap.arrived') }).click()
+  await tap('arrived')
   await page.getByText(say('incidents:taps_wait', { n: 1 })).waitFor()
   await city.shot(page, 'incidents-phone-offline')
   await page.context().setOffline(false)
-  await until('the tap went out', async () => (await page.getByText(say('incidents:taps_wait', { n: 1 })).count()) === 0)
-  await page.getByRole('button', { name: say('incidents:tap.under-control') }).click()
-  await until('all went out', async () => (await page.getByText(say('incidents:taps_wait', { n: 1 })).count()) === 0)
+  await sent()
+  await tap('under-control')
+  await sent()
   city.faults.splice(0)
 })
 

@@ -76,6 +76,16 @@ describe('the offline queue', () => {
     await flush(async () => receipt)
     expect((await queued())[0]?.state).toBe('sent')
   })
+  it('takes along what is added while another is on its way', async () => {
+    await add('một')
+    const seen: string[] = []
+    await flush(async report => {
+      seen.push(report.draft.text)
+      if (seen.length === 1) await add('hai')
+      return receipt
+    })
+    expect(seen).toEqual(['một', 'hai'])
+  })
   it('tells who watches', async () => {
     const told = vi.fn()
     const stop = watchQueue(told)

@@ -5,7 +5,7 @@ export type LiveState = 'off' | 'connecting' | 'live' | 'lost'
 type Listener = (event: LiveEvent) => void
 
 const NAMES = [
-  'alarm-raised', 'alarm-acknowledged', 'alarm-cleared', 'alarm-closed', 'alarm-changed', 'case-opened', 'case-moved', 'case-answered', 'case-rated', 'case-due',
+  'alarm-raised', 'alarm-acknowledged', 'alarm-cleared', 'alarm-closed', 'alarm-changed', 'case-opened', 'case-moved', 'case-answered', 'case-rated', 'case-due', 'work-moved',
   'incident-opened', 'incident-changed', 'incident-escalated', 'warning-issued', 'operations-changed', 'entity-changed', 'entity-deleted', 'observations-accepted', 'value-reported', 'value-settled', 'panel-signalled', 'panel-confirmed', 'panel-restored', 'panel-handled', 'camera-health-changed', 'camera-changed', 'camera-counted', 'traffic-incident', 'traffic-changed', 'units-changed', 'pack-installed',
   // The stream begins afresh, or was away too long: lists must be loaded again.
   'hello', 'reset',

@@ -53,6 +53,7 @@ const STORE = 'reports'
 const watchers = new Set<() => void>()
 let opened: Promise<IDBDatabase> | undefined
 let running: Promise<void> | undefined
+let gone = 0
 
 function open(): Promise<IDBDatabase> {
   opened ??= new Promise((resolve, reject) => {
@@ -126,8 +127,14 @@ export async function enqueueStamp(stamp: Pick<QueuedStamp, 'dispatch' | 'stamp'
   return kept
 }
 
+/** How many were taken by the server or given up since the page was opened. */
+export function taken(): number {
+  return gone
+}
+
 export async function forget(id: string): Promise<void> {
   await inStore('readwrite', store => store.delete(id))
+  gone += 1
   for (const watcher of watchers) watcher()
 }
 
@@ -140,8 +147,9 @@ export function flush(send: Sender = sendReport, sendOn: StepSender = sendStep, 
 }
 
 async function run(send: Sender, sendOn: StepSender, tap: StampSender): Promise<void> {
-  const waiting = (await all()).filter(r => r.state === 'waiting' || r.state === 'sending').reverse()
-  for (const kept of waiting) {
+  // Asked anew after each: what was added while another was on its way goes with this run, not half a minute later.
+  const next = async () => (await all()).reverse().find(r => r.state === 'waiting' || r.state === 'sending')
+  for (let kept = await next(); kept; kept = await next()) {
     const trying: Queued = { ...kept, state: 'sending', attempts: kept.attempts + 1 }
     await put(trying)
     try {

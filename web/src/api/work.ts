@@ -1,7 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, call } from './client'
 import { keep, kept } from './kept'
-import type { Page } from './types'
+import type { LiveEvent, Page } from './types'
+import { useCalmRefresh } from './useCalm'
+import { useLive } from './useLive'
 import type { Crew, CrewDraft, OrderDraft, OrderStep, WorkKind, WorkOrder } from './work-types'
 export * from './work-types'
 
@@ -16,6 +18,14 @@ function orKept(error: unknown): Page<WorkOrder> {
   const page = error instanceof ApiError && error.offline ? kept<Page<WorkOrder>>(MINE) : undefined
   if (page) return page
   throw error
+}
+
+/** What is shown of orders is read anew when one of them was given or moved on, whoever did it. */
+function useMoved(concerns: (event: LiveEvent) => boolean): void {
+  const refresh = useCalmRefresh()
+  useLive(['work-moved', 'hello', 'reset'], event => {
+    if (event.event !== 'work-moved' || concerns(event)) refresh('work-orders', 'work-order', 'work-crews')
+  })
 }
 
 /** Orders that wait for a crew of mine. */
@@ -34,11 +44,13 @@ export function useMyOrders() {
 }
 
 export function useOrders(filter: { view: 'unit' | 'all'; case?: string; crew?: string; alarm?: string }, enabled = true) {
+  useMoved(event => filter.case === undefined || event['case'] === filter.case)
   return useQuery({ enabled, queryKey: ['work-orders', filter], queryFn: ({ signal }) => call<Page<WorkOrder>>('/api/cases/work/orders', { query: { limit: 100, ...filter }, signal }) })
 }
 
 /** One order; while there is no network, as it stands in the kept list. */
 export function useOrder(id: string) {
+  useMoved(event => event['order'] === id)
   return useQuery({
     queryKey: ['work-order', id],
     queryFn: ({ signal }) => call<WorkOrder>(`/api/cases/work/orders/${encodeURIComponent(id)}`, { signal }).catch((error: unknown) => {

@@ -2,9 +2,10 @@ import { CloudOff, Navigation, TriangleAlert, Truck } from 'lucide-react'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { useLive, useMyDispatches, type Dispatch } from '@/api'
-import { enqueueStamp, flush, forget, keepSending, queuedStamps, watchQueue, type QueuedStamp } from '@/api/queue'
+import { enqueueStamp, flush, forget, keepSending, queuedStamps, type QueuedStamp } from '@/api/queue'
+import { useQueued } from '@/api/useQueued'
 import { useT } from '@/i18n'
-import { Badge, Button, Card, cx, Empty, errorWords, Loaded, Note, PageHeader, useTitle } from '@/ui'
+import { Badge, Button, Card, cx, Empty, errorWords, Loaded, Note, PageHeader, toast, useTitle } from '@/ui'
 import './incidents.css'
 import { DrillBadge, Stamps } from './parts'
 
@@ -12,22 +13,6 @@ import { DrillBadge, Stamps } from './parts'
 keepSending()
 
 const ORDER = ['accepted', 'turned-out', 'arrived', 'under-control', 'free'] as const
-
-function useStamps(): QueuedStamp[] {
-  const client = useQueryClient()
-  const [stamps, setStamps] = useState<QueuedStamp[]>([])
-  useEffect(() => {
-    let before = 0
-    const read = () => void queuedStamps().then(now => {
-      setStamps(now)
-      if (now.length < before) void client.invalidateQueries({ queryKey: ['dispatches'] })
-      before = now.length
-    }, () => undefined)
-    read()
-    return watchQueue(read)
-  }, [client])
-  return stamps
-}
 
 /** Where the telephone is, if it knows at once. */
 function place(): Promise<{ lon?: number; lat?: number }> {
@@ -39,10 +24,22 @@ function Sent({ sent, waiting }: { sent: Dispatch; waiting: readonly QueuedStamp
   const t = useT()
   const tapped = new Set([...sent.stamps.map(s => s.stamp), ...waiting.filter(w => w.state !== 'refused').map(w => w.stamp)])
   const last = Math.max(-1, ...ORDER.map((stamp, i) => (tapped.has(stamp) ? i : -1)))
+  // Finding the place may take seconds; a tap is seen at once and not made twice.
+  const [tapping, setTapping] = useState<string>()
+  const known = tapping !== undefined && (tapped.has(tapping) || waiting.some(w => w.stamp === tapping))
+  useEffect(() => {
+    if (known) setTapping(undefined)
+  }, [known])
   const tap = async (stamp: string) => {
     const at = new Date().toISOString()
-    await enqueueStamp({ dispatch: sent.id, stamp, at, ...(await place()) })
-    void flush().catch(() => undefined)
+    setTapping(stamp)
+    try {
+      await enqueueStamp({ dispatch: sent.id, stamp, at, ...(await place()) })
+      void flush().catch(() => undefined)
+    } catch {
+      setTapping(undefined)
+      toast(t('incidents:tap_not_kept'), { tone: 'bad' })
+    }
   }
   return (
     <Card className={cx('dispatch', sent.drill && 'drill')}>
@@ -52,7 +49,7 @@ function Sent({ sent, waiting }: { sent: Dispatch; waiting: readonly QueuedStamp
       {sent.note ? <Note>{sent.note}</Note> : null}
       {sent.point ? <a className="btn btn-secondary" href={`geo:${sent.point.lat},${sent.point.lon}?q=${sent.point.lat},${sent.point.lon}`}><Navigation size={18} aria-hidden />{t('incidents:go_there')}</a> : null}
       <div className="dispatch-taps">
-        {ORDER.map((stamp, i) => <Button key={stamp} wide size="big" look={i === last + 1 ? 'primary' : 'secondary'} disabled={i <= last} onClick={() => void tap(stamp)}>{t(`incidents:tap.${stamp}`)}</Button>)}
+        {ORDER.map((stamp, i) => <Button key={stamp} wide size="big" look={i === last + 1 ? 'primary' : 'secondary'} busy={tapping === stamp} disabled={i <= last || tapping !== undefined} onClick={() => void tap(stamp)}>{t(`incidents:tap.${stamp}`)}</Button>)}
       </div>
       <Stamps stamps={[...sent.stamps, ...waiting.filter(w => w.state !== 'refused').map(w => ({ stamp: w.stamp, at: w.at, received_at: w.at, by: { name: '' }, typed: false }))]} sent={sent.sent_at} />
     </Card>
@@ -65,7 +62,7 @@ export default function DispatchPage() {
   useTitle(t('incidents:dispatch'))
   const client = useQueryClient()
   const mine = useMyDispatches()
-  const stamps = useStamps()
+  const stamps = useQueued(queuedStamps, 'dispatches')
   useLive(['incident-changed', 'hello', 'reset'], () => void client.invalidateQueries({ queryKey: ['dispatches'] }))
   const refused = stamps.filter(s => s.state === 'refused')
   const waiting = stamps.length - refused.length

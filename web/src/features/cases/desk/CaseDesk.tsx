@@ -275,7 +275,7 @@ export default function CaseDesk({ params }: { params: Record<string, string> })
   const item = useCase(id)
   const client = useQueryClient()
   useTitle(item.data ? `${item.data.code} ${item.data.category_name}` : t('work:title'))
-  useLive(['case-moved', 'case-rated', 'case-due'], event => {
+  useLive(['case-moved', 'case-rated', 'case-due', 'work-moved'], event => {
     if (event['case'] === id) void client.invalidateQueries({ queryKey: ['case', id] })
   })
   if (item.data) return <Desk item={item.data} />

@@ -1,29 +1,14 @@
-import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import type { WorkOrder } from '@/api'
-import { keepSending, queuedSteps, watchQueue, type QueuedStep } from '@/api/queue'
+import { keepSending, queuedSteps, type QueuedStep } from '@/api/queue'
+import { useQueued } from '@/api/useQueued'
 
 // What a crew did is sent by itself, whichever of its screens is open.
 keepSending()
 
-/** Steps of this phone that the server does not have yet, oldest first. When one got through, the lists are read anew. */
+/** Steps of this phone that the server does not have yet, oldest first. */
 export function useSteps(): QueuedStep[] {
-  const client = useQueryClient()
-  const [steps, setSteps] = useState<QueuedStep[]>([])
-  useEffect(() => {
-    let before = 0
-    const read = () => void queuedSteps().then(now => {
-      setSteps(now)
-      if (now.length < before) {
-        void client.invalidateQueries({ queryKey: ['work-orders'] })
-        void client.invalidateQueries({ queryKey: ['work-order'] })
-      }
-      before = now.length
-    }, () => undefined)
-    read()
-    return watchQueue(read)
-  }, [client])
-  return steps
+  return useQueued(queuedSteps, 'work-orders', 'work-order')
 }
 
 /** An order as it stands with the steps that wait to be sent. */
