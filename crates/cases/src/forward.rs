@@ -329,6 +329,7 @@ impl Forwarder {
             peer: peer.id,
             service_code,
             state: "waiting".into(),
+            stored: "waiting".into(),
             tries: 0,
             due_at: now,
             outside_id: None,
@@ -421,7 +422,9 @@ impl Forwarder {
             }
             _ => return Err(wrong()),
         };
-        sql::update(&mut tx, &f).await?;
+        if !sql::update(&mut tx, &f).await? {
+            return Err(wrong());
+        }
         self.note(&mut tx, &case, &caller.name, said).await?;
         tx.audit(&format!("case.forward.{}", decision.what), &format!("case:{}", f.case), &json!({ "forward": f.id, "reason": reason })).await?;
         tx.commit().await?;
@@ -506,11 +509,13 @@ impl Forwarder {
 
     async fn stuck(&self, mut f: ForwardRecord, why: String) -> Result<()> {
         let mut tx = self.cases.store.begin_as("cases").await?;
-        if let Some(case) = tables::case_in(&mut tx, f.case).await? {
-            self.note(&mut tx, &case, "system", format!("→ ✕ {why}")).await?;
-        }
+        let words = format!("→ ✕ {why}");
         (f.state, f.reason) = ("stuck".into(), Some(why));
-        sql::update(&mut tx, &f).await?;
+        if sql::update(&mut tx, &f).await?
+            && let Some(case) = tables::case_in(&mut tx, f.case).await?
+        {
+            self.note(&mut tx, &case, "system", words).await?;
+        }
         tx.commit().await
     }
 
@@ -523,9 +528,11 @@ impl Forwarder {
         let now = self.cases.store.clock().now();
         (f.state, f.first_try) = ("unsure".into(), f.first_try.or(Some(now)));
         let mut tx = self.cases.store.begin_as("cases").await?;
-        sql::update(&mut tx, &f).await?;
         let until = later(tx.now(), LOCK);
-        sql::take(&mut tx, &f, until).await?;
+        if !sql::update(&mut tx, &f).await? || !sql::take(&mut tx, &f, until).await? {
+            return Ok(());
+        }
+        f.stored.clone_from(&f.state);
         if let Some((version, _)) = &shared {
             let about = json!({ "code": case.code, "to": peer.name, "consent": version });
             tx.audit("case.contact.forward", &format!("case:{}", case.id), &about).await?;
@@ -604,9 +611,12 @@ impl Forwarder {
         let mut tx = self.cases.store.begin_as("cases").await?;
         let now = tx.now();
         self.note(&mut tx, case, &peer.name, format!("→ {}: {id}", peer.name)).await?;
-        (f.state, f.outside_id, f.tries, f.reason) = ("open".into(), Some(id), 0, None);
+        (f.state, f.outside_id, f.tries, f.reason) = ("open".into(), Some(id.clone()), 0, None);
         (f.sent_at, f.due_at) = (f.sent_at.or(Some(now)), later(now, self.poll(peer)));
-        sql::update(&mut tx, &f).await?;
+        if !sql::update(&mut tx, &f).await? {
+            // It was taken back while it was on its way: that stays, but who took it back must see that it exists there.
+            sql::set_outside(&mut tx, f.id, &id).await?;
+        }
         tx.commit().await
     }
 

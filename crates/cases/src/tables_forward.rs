@@ -117,6 +117,8 @@ pub(crate) struct ForwardRecord {
     pub peer: Uuid,
     pub service_code: String,
     pub state: String,
+    /// The state as it is in the table.
+    pub stored: String,
     pub tries: u32,
     pub due_at: Timestamp,
     pub outside_id: Option<String>,
@@ -139,6 +141,7 @@ fn forward_of(r: &Row) -> Result<ForwardRecord> {
         peer: r.uuid("peer")?,
         service_code: r.text("service_code")?,
         state: r.text("state")?,
+        stored: r.text("state")?,
         tries: u32::try_from(r.int("tries")?).unwrap_or(0),
         due_at: r.time("due_at")?,
         outside_id: r.opt_text("outside_id")?,
@@ -165,28 +168,36 @@ pub(crate) async fn insert(tx: &mut Tx, f: &ForwardRecord) -> Result<()> {
     Ok(())
 }
 
-/// Writes down how one stands, and lets go of it.
-pub(crate) async fn update(tx: &mut Tx, f: &ForwardRecord) -> Result<()> {
-    tx.exec(
-        "update case_forward set state = ?, tries = ?, due_at = ?, locked_until = 0, outside_id = ?, token = ?, reason = ?, status = ?, notes = ?, \
-         first_try = ?, sent_at = ?, checked_at = ?, ended_at = ? where id = ?",
-        params![
-            &f.state,
-            f.tries,
-            f.due_at,
-            f.outside_id.as_deref(),
-            f.token.as_deref(),
-            f.reason.as_deref(),
-            f.status.as_deref(),
-            f.notes.as_deref(),
-            f.first_try,
-            f.sent_at,
-            f.checked_at,
-            f.ended_at,
-            f.id
-        ],
-    )
-    .await?;
+/// Writes down how one stands, and lets go of it; false, and nothing is written, when somebody else decided meanwhile.
+pub(crate) async fn update(tx: &mut Tx, f: &ForwardRecord) -> Result<bool> {
+    let written = tx
+        .exec(
+            "update case_forward set state = ?, tries = ?, due_at = ?, locked_until = 0, outside_id = ?, token = ?, reason = ?, status = ?, notes = ?, \
+             first_try = ?, sent_at = ?, checked_at = ?, ended_at = ? where id = ? and state = ?",
+            params![
+                &f.state,
+                f.tries,
+                f.due_at,
+                f.outside_id.as_deref(),
+                f.token.as_deref(),
+                f.reason.as_deref(),
+                f.status.as_deref(),
+                f.notes.as_deref(),
+                f.first_try,
+                f.sent_at,
+                f.checked_at,
+                f.ended_at,
+                f.id,
+                &f.stored
+            ],
+        )
+        .await?;
+    Ok(written == 1)
+}
+
+/// Writes down under which id one exists there, however it stands here.
+pub(crate) async fn set_outside(tx: &mut Tx, id: Uuid, outside: &str) -> Result<()> {
+    tx.exec("update case_forward set outside_id = ? where id = ?", params![outside, id]).await?;
     Ok(())
 }
 

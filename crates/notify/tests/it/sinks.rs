@@ -213,11 +213,18 @@ pub struct PushSink {
     pub address: SocketAddr,
     got: Arc<Mutex<Vec<Pushed>>>,
     answers: Arc<Mutex<VecDeque<(&'static str, String)>>>,
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl PushSink {
     pub async fn start() -> Self {
-        serve(|address| Self { address, got: Arc::default(), answers: Arc::default() }, Self::talk).await
+        serve(|address| Self { address, got: Arc::default(), answers: Arc::default(), gate: Arc::default() }, Self::talk).await
+    }
+
+    /// Nothing is answered until what this gives is dropped.
+    #[allow(dead_code)] // Only the tests of hand-overs wait.
+    pub async fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.gate.clone().lock_owned().await
     }
 
     /// Status line and headers of the next answer.
@@ -248,6 +255,7 @@ impl PushSink {
             got.body = vec![0; got.header("content-length").parse().unwrap_or(0)];
             read.read_exact(&mut got.body).await.ok()?;
             self.got.lock().unwrap().push(got);
+            drop(self.gate.lock().await);
             let (head, body) = self.answers.lock().unwrap().pop_front().unwrap_or(("201 Created", String::new()));
             write.write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.ok()?;
         }

@@ -173,6 +173,34 @@ async fn what_is_stuck_says_why_and_a_person_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_while_it_is_on_its_way_stays_so() {
+    let city = TestCity::start().await;
+    let ours = hands(&city).await;
+    let sink = PushSink::start().await;
+    let category = walks::category(&city).await;
+    let peer = json!({"name": "Nhà thầu", "url": format!("http://{}/open311/v2", sink.address), "api_key": "k", "active": true,
+        "services": [{"category": category, "service_code": "77"}]});
+    let peer = ours.admin.post("/api/cases/open311/peers", &peer).await;
+    let (id, _) = accepted(&city, &ours.centre, "Đèn đường hỏng").await;
+    let on_its_way = sink.hold().await;
+    sink.answer_with("200 OK", r#"[{"service_request_id":"812"}]"#);
+    let given = ours.centre.post(&format!("/api/cases/{id}/forwards"), &json!({"peer": peer["id"]})).await;
+    city.until("the request is there", || async { (sink.got().len() == 1).then_some(()) }).await;
+    ours.centre.post(&format!("/api/cases/open311/forwards/{}", given["id"].as_str().unwrap()), &json!({"what": "take-back"})).await;
+    drop(on_its_way);
+    let seen = city
+        .until("its id there", || async {
+            let all = ours.centre.get(&format!("/api/cases/{id}/forwards")).await;
+            (all[0]["service_request_id"] == "812").then(|| all[0].clone())
+        })
+        .await;
+    assert_eq!(seen["state"], "taken-back", "{seen}");
+    look_now(&city).await;
+    assert_eq!(sink.got().len(), 1, "it is not followed");
+    city.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contact_data_go_along_only_as_long_as_the_reporter_agrees() {
     let city = TestCity::start().await;
     let ours = hands(&city).await;
