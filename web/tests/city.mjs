@@ -253,7 +253,12 @@ export async function lookOver(page, { lang = 'vi' } = {}) {
   // Tall enough that the bar at the bottom covers nothing of what is judged.
   await page.setViewportSize({ width: 360, height: 4_000 })
   await page.evaluate(packageFile('axe-core/axe.min.js'))
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }))
+  const { violations } = await page.evaluate(async () => {
+    // What is still rising is pale, and judged when it is there.
+    const rising = document.getAnimations().filter(a => a.playState === 'running' && Number.isFinite(a.effect?.getComputedTiming().endTime))
+    await Promise.race([Promise.allSettled(rising.map(a => a.finished)), new Promise(done => setTimeout(done, 3_000))])
+    return globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] })
+  })
   found.push(...violations.filter(v => v.impact === 'serious' || v.impact === 'critical').map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 140)).join(' | ')}`))
   return found
 }
