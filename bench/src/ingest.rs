@@ -93,6 +93,19 @@ async fn batches(http: u16, total: u64, attributes: usize) -> f64 {
     (rounds * BATCH * CONNECTIONS * attributes as u64) as f64 / start.elapsed().as_secs_f64()
 }
 
+/// Waits until the server has nothing left to do: what one measurement leaves to rules and the lake must not slow the next one, nor
+/// the peer's.
+async fn calm(server: &Server) {
+    for _ in 0..240 {
+        let before = server.process.cpu_s();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if server.process.cpu_s() - before < 0.05 {
+            return;
+        }
+    }
+    println!("the server did not come to rest in two minutes");
+}
+
 /// Rounds of messages with so many values: a second here and at the peer, and µs of our processor each.
 #[derive(Default)]
 struct Messages {
@@ -120,14 +133,18 @@ pub async fn measure(messages: u64, observations: u64, rounds: usize) {
     let (mut cpu_wide, mut patches) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         for side in &mut mqtt {
+            calm(&server).await;
             let before = server.process.cpu_s();
             side.ours.push(publish(server.mqtt, messages, side.values).await);
             side.cpu.push((server.process.cpu_s() - before) / messages as f64 * 1e6);
             if peer.is_some() {
+                calm(&server).await;
                 side.theirs.push(publish(peer_port, messages, side.values).await);
             }
         }
+        calm(&server).await;
         small.push(batches(server.http, observations, 1).await);
+        calm(&server).await;
         let before = server.process.cpu_s();
         wide.push(batches(server.http, observations * 4, 8).await);
         cpu_wide.push((server.process.cpu_s() - before) / (observations * 4) as f64 * 1e6);
@@ -135,6 +152,7 @@ pub async fn measure(messages: u64, observations: u64, rounds: usize) {
             let body = format!(r#"{{"pm25":{{"type":"Property","value":{}}}}}"#, n.below(3_000) as f64 / 10.0);
             ("PATCH", format!("/ngsi-ld/v1/entities/urn:ngsi-ld:AirQualityObserved:b{}-{}/attrs", n.below(CONNECTIONS), n.below(BATCH)), body)
         };
+        calm(&server).await;
         patches.push(crate::city::drive(server.http, 64, Duration::from_secs(5), change).await.0);
         let last = |v: &[f64]| v.last().copied().unwrap_or(f64::NAN);
         println!(

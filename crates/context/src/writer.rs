@@ -33,7 +33,9 @@ const BATCH_CHANGES: usize = 1_000;
 pub const BATCH_OBSERVATIONS: usize = 10_000;
 /// Batches that may be on their way to the disk at once: one commits while others are packed.
 const AHEAD: usize = 3;
-/// How long a batch of observations waits for more.
+/// Observations that are worth a batch of their own: no more are waited for.
+const ENOUGH: usize = 1_000;
+/// How long fewer wait for more.
 const LINGER: Duration = Duration::from_millis(10);
 /// Changes and observations that may wait in all.
 const QUEUE_WEIGHT: usize = 200_000;

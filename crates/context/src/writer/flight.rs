@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{AHEAD, BATCH_CHANGES, BATCH_OBSERVATIONS, Desk, Ingested, Job, LINGER, REMEMBER_US, Reply, Stage, Work};
+use super::{AHEAD, BATCH_CHANGES, BATCH_OBSERVATIONS, Desk, ENOUGH, Ingested, Job, LINGER, REMEMBER_US, Reply, Stage, Work};
 use crate::jobs::EXPIRE;
 use crate::journal::{self, Measured};
 use crate::live::Staged;
@@ -51,11 +51,11 @@ impl Batch {
     }
 
     /// Whether it should go while so many others are on their way. Changes wait for nobody, but while one batch commits
-    /// the next collects, so that many share one commit. Observations wait a little, because each batch becomes a row of
-    /// its own. Full batches are staged and packed while others commit.
+    /// the next collects, so that many share one commit. A few observations wait a little, because each batch becomes a row
+    /// of its own. Full batches are staged and packed while others commit.
     fn ready(&self, others: usize) -> bool {
         let waited = || self.since.is_some_and(|t| t.elapsed() >= LINGER);
-        self.full() && others < AHEAD || others == 0 && (self.changes > 0 || waited())
+        self.full() && others < AHEAD || others == 0 && (self.changes > 0 || self.observations >= ENOUGH || waited())
     }
 }
 
@@ -390,5 +390,22 @@ impl Desk {
             self.journal.superseded(cargo.superseded().map(|row| row.entity.clone()));
         }
         Ok(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_worth_a_row_waits_for_nobody() {
+        // It came just now, however slow this test is.
+        let since = Some(Instant::now() + LINGER * 1_000);
+        let batch = |changes, observations| Batch { jobs: Vec::new(), changes, observations, since };
+        assert!(!batch(0, ENOUGH - 1).ready(0), "a few wait for more");
+        assert!(Batch { since: Instant::now().checked_sub(LINGER), ..batch(0, 1) }.ready(0), "but not for long");
+        assert!(batch(0, ENOUGH).ready(0) && batch(1, 0).ready(0));
+        assert!(!batch(BATCH_CHANGES - 1, ENOUGH).ready(1), "while another commits, they collect");
+        assert!(batch(0, BATCH_OBSERVATIONS).ready(AHEAD - 1) && !batch(0, BATCH_OBSERVATIONS).ready(AHEAD));
     }
 }
